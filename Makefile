@@ -1,0 +1,26 @@
+# make demo          simulate recordings, train, run, score (DATA=folder: on your own recordings)
+# make test          check the code and pass the tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/run.stamp
+	$(BIN)/python tools/demo.py demo $(if $(DATA),--data "$(DATA)")
+
+test: .venv/develop.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+.venv/run.stamp: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/develop.stamp: requirements-dev.txt .venv/run.stamp
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis

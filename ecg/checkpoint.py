@@ -1,0 +1,158 @@
+"""The model folder: ``fold-1.safetensors`` ... hold the weights, ``model.json`` says everything else.
+
+Nothing in it is unpickled. While a training runs, ``training/`` holds what it needs to go on after an interruption:
+the store of the recordings, and for each unfinished fold the network, the optimiser and the best epoch so far.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from ecg.errors import EntryError
+from ecg.files import write_json, write_whole
+from ecg.network import SEResNet
+from ecg.recipe import Recipe
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fold's contribution to the ensemble: its network and its thresholds, one a class."""
+
+    network: SEResNet
+    thresholds: list[float]
+
+
+def build_network(recipe: Recipe, classes: int) -> SEResNet:
+    return SEResNet(classes, 12, recipe.width, recipe.stem_kernel, recipe.kernel, recipe.dropout, recipe.reduction)
+
+
+def weights_file(folder: Path, fold: int) -> Path:
+    return folder / f"fold-{fold + 1}.safetensors"
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any] | None = None) -> None:
+    """``tensors`` and ``facts`` (anything JSON can say) in one safetensors file, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"facts": json.dumps(facts or {})}
+    write_whole(path, lambda temporary: temporary.write_bytes(save(tensors, metadata)))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the facts of a file of save_tensors; EntryError where it is missing or damaged."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        return load_file(path), facts
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise EntryError(f"{path}: cannot be read as weights ({error}); train again or fetch it again") from error
+
+
+def save_model(folder: Path, recipe: Recipe, classes: tuple[str, ...], folds: list[dict], figures: dict) -> None:
+    """Writes model.json, the last file of a training: a folder that has it is whole.
+
+    ``folds``: of each fold its ``thresholds`` and what else is worth knowing; ``figures``: the cross-validation's.
+    """
+    write_json(
+        folder / "model.json",
+        {
+            "format": FORMAT,
+            "recipe": recipe.as_dict(),
+            "classes": list(classes),
+            "folds": folds,
+            "cross_validation": figures,
+        },
+    )
+
+
+def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
+    """The recipe, the classes and the members of the ensemble in ``folder``; EntryError where one is not right."""
+    path = folder / "model.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] > FORMAT:
+            raise EntryError(f"{path}: written by a newer version (format {content['format']}); update this entry")
+        recipe = Recipe(**content["recipe"])
+        classes = tuple(content["classes"])
+        thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
+    except FileNotFoundError as error:
+        raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
+    if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
+        raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
+    return (
+        recipe,
+        classes,
+        [
+            Member(_load_network(weights_file(folder, fold), recipe, len(classes)), row)
+            for fold, row in enumerate(thresholds)
+        ],
+    )
+
+
+def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:
+    tensors, _ = load_tensors(path)
+    network = build_network(recipe, classes)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise EntryError(f"{path}: its weights do not fit the recipe in model.json; train again") from error
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise EntryError(f"{path}: holds weights that are not numbers; train again")
+    return network.eval()
+
+
+@dataclass
+class Progress:
+    """Where a fold's training stands: after ``epoch`` epochs, with the best of them so far and the history of all."""
+
+    epoch: int
+    best_metric: float
+    best: dict[str, torch.Tensor]
+    history: list[dict[str, float]]
+
+
+def save_progress(
+    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """All that the next epoch needs. ``identity`` names the recipe, the data and the fold it belongs to."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in progress.best.items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
+    facts = {
+        "identity": identity,
+        "epoch": progress.epoch,
+        "best_metric": progress.best_metric,
+        "history": progress.history,
+    }
+    save_tensors(path, tensors, facts)
+
+
+def load_progress(path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
+    """Puts ``network`` and ``optimiser`` where the file at ``path`` left them; None where it is another training's."""
+    if not path.exists():
+        return None
+    tensors, facts = load_tensors(path)
+    if facts["identity"] != identity:
+        return None
+    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
+    for name, tensor in tensors.items():
+        group, rest = name.split(".", 1)
+        groups[group][rest] = tensor
+    network.load_state_dict(groups["network"])
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in groups["optimiser"].items():
+        number, key = name.split(".")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return Progress(facts["epoch"], facts["best_metric"], groups["best"], facts["history"])

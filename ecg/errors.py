@@ -1,0 +1,9 @@
+"""The package's exceptions. Each message names the file and says what to do; the scripts print it in one line."""
+
+
+class EntryError(Exception):
+    """Nothing can be done: a folder, a model or an argument is unusable."""
+
+
+class RecordError(EntryError):
+    """One recording or one file of it is unusable; the others are not concerned."""

@@ -1,0 +1,33 @@
+"""The folds of a cross-validation: multilabel iterative stratification, each source by itself (published code)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+from ecg.errors import EntryError
+
+
+def assign_folds(labels: np.ndarray, sources: Sequence[str], folds: int, seed: int) -> np.ndarray:
+    """The fold (recordings,) of each recording; ``labels`` is boolean (recordings, classes).
+
+    Every fold gets its share of every source, and within it of every class as far as the counts allow. A source with
+    fewer recordings than folds is dealt out one by one, each to the smallest fold. EntryError where there are fewer
+    recordings than folds: a fold would be empty.
+    """
+    if len(labels) < folds:
+        raise EntryError(
+            f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer folds"
+        )
+    fold = np.full(len(labels), -1)
+    sources = np.asarray(sources)
+    for source in sorted(set(sources.tolist()), key=lambda source: (-(sources == source).sum(), source)):
+        members = np.flatnonzero(sources == source)
+        if len(members) < folds:
+            for member in members:
+                fold[member] = np.bincount(fold[fold >= 0], minlength=folds).argmin()
+            continue
+        splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+        for number, (_, part) in enumerate(splitter.split(members, labels[members].astype(int))):
+            fold[members[part]] = number
+    return fold

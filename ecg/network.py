@@ -1,0 +1,89 @@
+"""The SE-ResNet of Zhao et al. (arXiv 2112.01496): 12 leads in, 24 logits out.
+
+A 1-D ResNet-18 whose residual blocks each end in a squeeze-and-excite (SE) unit. The units re-weight feature
+channels by what the whole window shows; the paper calls this adaptive lead weighting. Age and sex join the deep
+features just before the last layer.
+"""
+
+import torch
+from torch import nn
+
+DEMOGRAPHICS = 5  # age / 100, age known, female, male, sex known
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a number in (0, 1) computed from all channels' means (Hu et al., arXiv 1709.01507)."""
+
+    def __init__(self, channels: int, reduction: int):
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.Linear(channels, channels // reduction, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features * self.weigh(features.mean(dim=2)).unsqueeze(2)
+
+
+class ResidualBlock(nn.Module):
+    """conv - BN - ReLU - dropout - conv - BN - SE, added to its own input, then ReLU."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, stride: int, dropout: float, reduction: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv1d(inputs, channels, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Conv1d(channels, channels, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm1d(channels),
+            SqueezeExcite(channels, reduction),
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or inputs != channels:
+            self.shortcut = nn.Sequential(nn.Conv1d(inputs, channels, 1, stride, bias=False), nn.BatchNorm1d(channels))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(features) + self.shortcut(features))
+
+
+class SEResNet(nn.Module):
+    """The network. With the defaults it is the paper's, of 8,837,060 parameters."""
+
+    def __init__(
+        self,
+        classes: int = 24,
+        leads: int = 12,
+        width: int = 64,
+        stem_kernel: int = 15,
+        kernel: int = 7,
+        dropout: float = 0.2,
+        reduction: int = 16,
+    ):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv1d(leads, width, stem_kernel, stride=2, padding=stem_kernel // 2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(inplace=True),
+            nn.MaxPool1d(3, stride=2, padding=1),
+        )
+        blocks, inputs = [], width
+        for group in range(4):
+            channels = width * 2**group
+            for block in range(2):
+                stride = 2 if group > 0 and block == 0 else 1
+                blocks.append(ResidualBlock(inputs, channels, kernel, stride, dropout, reduction))
+                inputs = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.demographics = nn.Linear(DEMOGRAPHICS, 10)
+        self.head = nn.Linear(inputs + 10, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5)."""
+        features = self.blocks(self.stem(windows)).mean(dim=2)
+        return self.head(torch.cat([features, self.demographics(demographics)], dim=1))

@@ -1,0 +1,61 @@
+"""A recipe: every number of a training, by name. ``published`` is the paper's, ``best`` is what we measured better."""
+
+from dataclasses import asdict, dataclass, replace
+
+from ecg.errors import EntryError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults are the published method's (Zhao et al., arXiv 2112.01496, and the authors' code)."""
+
+    name: str = "published"
+
+    # what the network sees
+    rate: float = 257.0  # Hz
+    window: int = 4096  # samples, just under 16 s
+    overlap: int = 256  # samples two windows of a long recording share
+
+    # the network
+    width: int = 64  # channels of the first group; 128, 256 and 512 follow
+    stem_kernel: int = 15
+    kernel: int = 7
+    dropout: float = 0.2
+    reduction: int = 16  # of the squeeze-and-excite units
+
+    # its training
+    folds: int = 5
+    epochs: int = 50
+    batch: int = 64
+    learning_rate: float = 0.003
+    learning_rate_drops: tuple[float, ...] = (0.4, 0.8)  # x 0.1 after these parts of the epochs: 20 and 40 of 50
+    weight_decay: float = 1e-5
+    seed: int = 2020
+
+    # its decisions
+    epoch_threshold: float = 0.2  # one threshold for all classes while the best epoch is chosen
+    threshold_search: str = "grid"  # "grid", as published, or "exact"
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(),
+        Recipe(name="best", threshold_search="exact"),
+        # A quarter of the width and 10 s windows: for the demo, for tests, for a laptop. Not for a leaderboard.
+        Recipe(name="small", width=16, window=2570, folds=3, epochs=20, batch=16, threshold_search="exact"),
+    )
+}
+
+
+def recipe(name: str = "best", **changes) -> Recipe:
+    """The recipe called ``name``, with ``changes`` to its numbers (those that are None are left as they are)."""
+    if name not in RECIPES:
+        raise EntryError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    changed = replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+    if changed.folds < 2 or changed.epochs < 1:
+        raise EntryError("a training needs at least 2 folds (one to learn from, one to choose on) and 1 epoch")
+    return changed

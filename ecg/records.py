@@ -1,0 +1,273 @@
+"""Header text and signal file -> Record. Nothing else in the project parses a header or opens a signal file.
+
+The format is the WFDB's as the Challenge uses it: ``A0001.hea``, text, beside ``A0001.mat``, MATLAB v4 with one
+int16 matrix ``val`` of shape (leads, samples). Headers come from strangers: what they claim is never believed
+before the signal bears it out, and nothing outside the recording's own folder is read.
+"""
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ecg.errors import EntryError, RecordError
+
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+INVALID = -32768  # the WFDB's mark of a sample that was not measured
+DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampling rate
+OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
+
+
+@dataclass(frozen=True)
+class SignalLine:
+    """One lead's line of a header: its file, its scale (ADC units a physical unit, at ``baseline``), its name."""
+
+    file: str
+    gain: float
+    baseline: float
+    lead: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says. ``samples`` is None where it does not say how many, ``age`` and ``sex`` where unknown."""
+
+    name: str
+    rate: float
+    samples: int | None
+    signals: tuple[SignalLine, ...]
+    age: float | None
+    sex: str | None
+    diagnoses: tuple[str, ...]
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        return tuple(signal.lead for signal in self.signals)
+
+    @property
+    def source(self) -> str:
+        """The letters a record's name begins with: A, Q, I, S, HR, E ... in the Challenge's data."""
+        return re.match(r"[A-Za-z]*", self.name).group()
+
+
+@dataclass(frozen=True)
+class Record:
+    """One recording. ``counts``: int16 (12, samples) in the order of LEADS, zero where ``mask`` (12,) is False."""
+
+    header: Header
+    counts: np.ndarray
+    mask: np.ndarray
+
+
+def find_records(folder: str | os.PathLike) -> list[Path]:
+    """The header files of ``folder`` and its subfolders, sorted by name.
+
+    Raises EntryError where the folder is missing, holds no header, or holds two headers of one name: outputs are
+    named after the recording, so one would overwrite the other.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
+    found: dict[str, Path] = {}
+    for place, subfolders, files in os.walk(folder):
+        subfolders.sort()
+        for file in files:
+            path = Path(place, file)
+            if path.suffix != ".hea" or file.startswith("."):
+                continue
+            if path.stem in found:
+                raise EntryError(f"{path}: {found[path.stem]} has the same name; rename or remove one of them")
+            found[path.stem] = path
+    if not found:
+        raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
+    return [found[name] for name in sorted(found)]
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError where it can't be read."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def read_header(path: str | os.PathLike) -> Header:
+    """The header at ``path``. The recording is named after the file: the first token is wrong in some sources."""
+    return parse_header(read_text(path), Path(path).stem, str(path))
+
+
+def parse_header(text: str | Sequence[str], name: str | None = None, place: str = "header") -> Header:
+    """A header from its whole text or its list of lines.
+
+    ``name`` overrides the name on the first line; ``place`` names the header in errors. Raises RecordError where
+    there is no record line. Odd values of age, sex and diagnoses are never an error: they are unknown.
+    """
+    lines = text.splitlines() if isinstance(text, str) else [str(line).rstrip("\r\n") for line in text]
+    lines = [line.strip().lstrip("\ufeff") for line in lines]
+    body = [line for line in lines if line and not line.startswith("#")]
+    comments = [line.lstrip("# \t") for line in lines if line.startswith("#")]
+    tokens = body[0].split() if body else []
+    if len(tokens) < 2:
+        raise RecordError(f"{place}: no record line (name, leads, rate, samples) at the top; is it a WFDB header?")
+    try:
+        leads = int(tokens[1])
+        rate = float(re.split(r"[/(]", tokens[2])[0]) if len(tokens) > 2 else DEFAULT_RATE
+        samples = int(tokens[3]) if len(tokens) > 3 else 0
+    except ValueError as error:
+        raise RecordError(f"{place}: the record line {body[0]!r} is not 'name leads rate samples'") from error
+    if not (math.isfinite(rate) and rate > 0) or leads < 1 or samples < 0:
+        raise RecordError(f"{place}: the record line {body[0]!r} claims an impossible number")
+    facts = _facts(comments)
+    return Header(
+        name=name or Path(tokens[0].split("/")[0]).stem,
+        rate=rate,
+        samples=samples or None,  # the WFDB's 0 means: not said
+        signals=tuple(_signal_line(line, place) for line in body[1 : 1 + leads]),
+        age=_age(facts.get("age", "")),
+        sex=_sex(facts.get("sex", "")),
+        diagnoses=_codes(facts.get("dx", "")),
+    )
+
+
+def _signal_line(line: str, place: str) -> SignalLine:
+    tokens = line.split(maxsplit=8)
+    if len(tokens) < 2:
+        raise RecordError(f"{place}: the signal line {line!r} is not 'file format gain ... lead'")
+    scale = re.match(r"([-+.\deE]+)(?:\(([-+.\deE]+)\))?", tokens[2] if len(tokens) > 2 else "")
+    gain, baseline = (_number(scale.group(1)), _number(scale.group(2) or "")) if scale else (None, None)
+    if baseline is None:  # the WFDB's rule: then the baseline is the ADC zero
+        baseline = _number(tokens[4]) if len(tokens) > 4 else None
+    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, tokens[8] if len(tokens) > 8 else tokens[-1])
+
+
+def _facts(comments: list[str]) -> dict[str, str]:
+    """The comments' ``Key: value``, keys in small letters; a repeated key's values are joined by a comma."""
+    facts: dict[str, str] = {}
+    for comment in comments:
+        key, colon, value = comment.partition(":")
+        key = key.strip().lower()
+        if colon:
+            facts[key] = f"{facts[key]},{value.strip()}" if key in facts else value.strip()
+    return facts
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _age(text: str) -> float | None:
+    age = _number(text.split(",")[0])
+    return age if age is not None and 0 <= age <= OLDEST else None
+
+
+def _sex(text: str) -> str | None:
+    return {"f": "female", "female": "female", "m": "male", "male": "male"}.get(text.split(",")[0].strip().lower())
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+
+
+def read_record(path: str | os.PathLike) -> Record:
+    """The recording whose header is at ``path``; RecordError where its signal is missing, broken or contradicts it."""
+    header = read_header(path)
+    recording = read_signal(path, header)
+    if header.samples not in (None, recording.shape[1]):
+        raise RecordError(
+            f"{path}: says {header.samples} samples, its signal file holds {recording.shape[1]}; fetch it again"
+        )
+    return as_record(header, recording, str(path))
+
+
+def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
+    """The signal beside the header at ``path``: (leads, samples) in the header's order, in ADC counts."""
+    beside = Path(path).with_suffix(".mat")
+    if beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat"):
+        return read_mat(beside)
+    return _read_by_wfdb(Path(path), header)
+
+
+def read_mat(path: str | os.PathLike) -> np.ndarray:
+    """The matrix ``val`` of a MATLAB file, (leads, samples).
+
+    MATLAB v4 with one little-endian int16 matrix, the Challenge's form, is read directly, 25 times as fast as wfdb;
+    any other form goes through scipy. RecordError where the file is missing, truncated, or holds no such matrix.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\0"), "<i4").tolist()
+    if form == 30 and imaginary == 0 and content[20 : 20 + max(name_length, 0)].rstrip(b"\0") == b"val":
+        values = content[20 + name_length :]
+        if rows < 1 or columns < 1 or len(values) != 2 * rows * columns:
+            raise RecordError(
+                f"{path}: claims {rows} x {columns} samples, holds {len(values)} bytes of them; fetch it again"
+            )
+        return np.frombuffer(values, "<i2").reshape(rows, columns, order="F")
+    return _read_by_scipy(path)
+
+
+def _read_by_scipy(path: str | os.PathLike) -> np.ndarray:
+    import scipy.io
+
+    try:
+        matrix = scipy.io.loadmat(str(path), variable_names=["val"])["val"]
+    except Exception as error:  # scipy raises whatever its reader stumbles over, from KeyError to zlib.error
+        raise RecordError(f"{path}: no MATLAB file with a matrix 'val' ({error})") from error
+    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "iuf":
+        raise RecordError(f"{path}: its 'val' is no matrix of numbers (leads, samples)")
+    return matrix
+
+
+def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
+    """Formats other than .mat, by wfdb; only for files that stand beside the header."""
+    if any(Path(signal.file).name != signal.file for signal in header.signals):
+        raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+    import wfdb
+
+    try:
+        return np.asarray(wfdb.rdrecord(str(path.with_suffix("")), physical=False).d_signal).T
+    except Exception as error:  # wfdb raises whatever its parser stumbles over
+        raise RecordError(f"{path}: its signal cannot be read ({error})") from error
+
+
+def as_record(header: Header, recording: np.ndarray, place: str = "recording") -> Record:
+    """``recording`` (leads, samples), of any number type, as a Record: its leads found by name, in the order of LEADS.
+
+    A lead named twice counts once, the first time; a lead that LEADS does not know is left out. RecordError where the
+    header and the recording disagree about the leads, or none of the twelve is there.
+    """
+    recording = np.asarray(recording)
+    if recording.ndim != 2 or recording.shape[0] != len(header.leads) or not recording.shape[1]:
+        raise RecordError(f"{place}: {len(header.leads)} leads in the header, a signal of shape {recording.shape}")
+    rows = {}
+    for row, lead in enumerate(header.leads):
+        rows.setdefault(lead.lower(), row)
+    mask = np.array([lead.lower() in rows for lead in LEADS])
+    if not mask.any():
+        raise RecordError(f"{place}: none of the leads {', '.join(LEADS)} (it has {', '.join(header.leads)})")
+    counts = np.zeros((len(LEADS), recording.shape[1]), np.int16)
+    counts[mask] = to_counts(recording[[rows[lead.lower()] for lead, present in zip(LEADS, mask) if present]])
+    return Record(header, counts, mask)
+
+
+def to_counts(recording: np.ndarray) -> np.ndarray:
+    """Whole ADC counts as int16: rounded, limited to +-32767, INVALID where a sample is not a number."""
+    if recording.dtype == np.int16:
+        return recording
+    recording = np.asarray(recording, np.float64)
+    limited = np.clip(np.rint(recording), -32767, 32767)
+    return np.where(np.isfinite(recording) & (recording != INVALID), limited, INVALID).astype(np.int16)

@@ -1,0 +1,137 @@
+"""A folder of recordings, decoded once: every recording as the network sees it, in one memory-mapped int16 file.
+
+The file ``signals.i16`` holds the recordings one after another, each (12, samples) at the network's rate; the table
+``index.json`` says where each begins and what its header says. The store belongs to one training: it is made in the
+model folder (the data folder may be read-only), used again if that training is started again, and removed with its
+end, because it holds patients' data and a model folder is given away.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from ecg import progress, signals
+from ecg.errors import EntryError, RecordError
+from ecg.files import write_json
+from ecg.records import LEADS, Record, read_record
+from ecg.scoring import Weights
+
+TASK = 64  # recordings a worker decodes before it hands them over
+PREPROCESSING = 1  # raised whenever signals.network_input gives other numbers: older stores are then built again
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording of a store: what its header says, and where its signal lies (in samples of 12 leads)."""
+
+    name: str
+    source: str
+    age: float | None
+    sex: str | None
+    diagnoses: tuple[str, ...]
+    start: int
+    length: int
+
+
+class Store:
+    """The recordings of a training. ``store[i]`` is int16 (12, samples), a view of the mapped file."""
+
+    def __init__(self, folder: Path, entries: Sequence[Entry], fingerprint: str):
+        self.entries = list(entries)
+        self.fingerprint = fingerprint
+        self._signals = np.memmap(folder / "signals.i16", np.int16, mode="r")
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        entry = self.entries[index]
+        start = entry.start * len(LEADS)
+        return self._signals[start : start + entry.length * len(LEADS)].reshape(len(LEADS), entry.length)
+
+    def demographics(self) -> np.ndarray:
+        """float32 (recordings, 5)."""
+        return np.stack([signals.demographics(entry.age, entry.sex) for entry in self.entries])
+
+    def labels(self, weights: Weights) -> np.ndarray:
+        """Boolean (recordings, classes)."""
+        return np.stack([weights.encode(entry.diagnoses) for entry in self.entries])
+
+
+def open_store(headers: Sequence[Path], folder: Path, weights: Weights, rate: float) -> Store:
+    """The store of the recordings ``headers`` that carry a scored label, at ``rate`` Hz, in ``folder``.
+
+    Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
+    named and left out, and so are, as published, those without a scored label. EntryError where none is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fingerprint = _fingerprint(headers, weights, rate)
+    index = folder / "index.json"
+    try:
+        found = json.loads(index.read_text())
+    except (OSError, ValueError):
+        found = {}
+    if found.get("fingerprint") != fingerprint:
+        index.unlink(missing_ok=True)
+        found = {"fingerprint": fingerprint, "entries": _build(headers, folder / "signals.i16", weights, rate)}
+        write_json(index, found)
+    entries = [Entry(**{**entry, "diagnoses": tuple(entry["diagnoses"])}) for entry in found["entries"]]
+    return Store(folder, entries, fingerprint)
+
+
+def _fingerprint(headers: Sequence[Path], weights: Weights, rate: float) -> str:
+    """Changes with any file of the recordings, the rate, the classes and the preprocessing."""
+    digest = hashlib.sha256(repr((PREPROCESSING, rate, weights.classes)).encode())
+    for header in headers:
+        for path in (header, header.with_suffix(".mat")):
+            try:
+                status = path.stat()
+                digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns}\n".encode())
+            except OSError:
+                digest.update(f"{path.name}:absent\n".encode())
+    return digest.hexdigest()
+
+
+def _build(headers: Sequence[Path], path: Path, weights: Weights, rate: float) -> list[dict]:
+    tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
+    workers = joblib.Parallel(n_jobs=-1 if len(tasks) > 1 else 1, return_as="generator")
+    decoded = workers(joblib.delayed(_decode)(task, rate) for task in tasks)
+    entries, start, unscored, unreadable = [], 0, 0, 0
+    with open(path, "wb") as file:
+        for record in progress.bar((r for task in decoded for r in task), len(headers), "reading", "recordings"):
+            if isinstance(record, RecordError):
+                unreadable += 1
+                progress.say(f"left out: {record}")
+            elif not weights.encode(record.header.diagnoses).any():
+                unscored += 1
+            else:
+                header, length = record.header, record.counts.shape[1]
+                entry = Entry(header.name, header.source, header.age, header.sex, header.diagnoses, start, length)
+                entries.append(asdict(entry))
+                record.counts.tofile(file)
+                start += length
+        file.flush()
+        os.fsync(file.fileno())
+    progress.say(f"{len(entries)} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
+    if not entries:
+        raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
+    return entries
+
+
+def _decode(headers: Sequence[Path], rate: float) -> list[Record | RecordError]:
+    """The recordings, their counts already as the network sees them; a RecordError in the place of a broken one."""
+    decoded = []
+    for header in headers:
+        try:
+            record = read_record(header)
+            counts = np.ascontiguousarray(signals.network_input(record.counts, record.header.rate, rate))
+            decoded.append(Record(record.header, counts, record.mask))
+        except RecordError as error:
+            decoded.append(error)
+    return decoded

@@ -1,0 +1,107 @@
+#!/usr/bin/env python
+"""Score a folder of outputs:  python evaluate_model.py LABELS OUTPUTS [scores.csv [class_scores.csv]]
+
+LABELS is the folder of the recordings' headers, OUTPUTS that of the driver's csv files. Prints the official figures,
+the paper's sensitivity and specificity beside them, and where the score would stand among the teams of 2020.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ecg import progress
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.errors import EntryError
+from ecg.files import write_text
+from ecg.leaderboard import standings
+from ecg.outputs import load_outputs
+from ecg.records import find_records, read_header
+from ecg.scoring import ABBREVIATIONS, Scores, load_weights, mean, score
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_either("labels", "-d", "the folder of the recordings' headers")
+    arguments.add_either("outputs", "-o", "the folder of their outputs")
+    arguments.add_either("scores", "-s", "a csv for the official figures", required=False)
+    arguments.add_argument("class_scores", nargs="?", help="a csv for the official figures of each class")
+    given = arguments.parse()
+    scores, malformed = evaluate_model(given.labels, given.outputs)
+    if malformed:
+        print(f"malformed, so counted as negative in every class: {', '.join(malformed)}", file=sys.stderr)
+    print(official_figures(scores), end="\n\n")
+    print(class_table(scores), end="\n\n")
+    print(standing_table(scores.challenge_metric))
+    if given.scores:
+        save(given.scores, official_figures(scores))
+    if given.class_scores:
+        save(given.class_scores, official_class_figures(scores))
+    return ALL_WELL
+
+
+def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str, ...]]:
+    """Every figure of the outputs against the labels, and the names of the malformed output files."""
+    weights = load_weights(Path(__file__).with_name("weights.csv"))
+    paths = find_records(label_directory)
+    headers = [read_header(path) for path in progress.bar(paths, len(paths), "reading labels", "recordings")]
+    labels = np.stack([weights.encode(header.diagnoses) for header in headers])
+    outputs = load_outputs(output_directory, [header.name for header in headers], weights)
+    return score(weights, labels, outputs.labels, outputs.scores), outputs.malformed
+
+
+def official_figures(scores: Scores) -> str:
+    """The official table: a header and a line of figures."""
+    names = "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
+    figures = (
+        mean(scores.auroc),
+        mean(scores.auprc),
+        scores.accuracy,
+        mean(scores.f_measure),
+        mean(scores.f_beta),
+        mean(scores.g_beta),
+        scores.challenge_metric,
+    )
+    return names + "\n" + ",".join(f"{figure:.3f}" for figure in figures)
+
+
+def official_class_figures(scores: Scores) -> str:
+    """The official table of the classes: AUROC, AUPRC and F-measure, a line each."""
+    rows = {"AUROC": scores.auroc, "AUPRC": scores.auprc, "F-measure": scores.f_measure}
+    lines = [",".join(["Classes", *scores.classes])]
+    return "\n".join(lines + [",".join([name, *(f"{figure:.3f}" for figure in row)]) for name, row in rows.items()])
+
+
+def class_table(scores: Scores) -> str:
+    """The figures of each class for a reader; a dash where one is not defined, as without a positive label."""
+    columns = (scores.sensitivity, scores.specificity, scores.f_measure, scores.auroc, scores.auprc)
+    rows = [("mean of the classes", [mean(column) for column in columns])]
+    rows += [(f"{code:>10} {ABBREVIATIONS.get(code, '')}", row) for code, *row in zip(scores.classes, *columns)]
+    lines = [f"{'class':20s}  sensitivity  specificity  F-measure  AUROC  AUPRC"]
+    for name, row in rows:
+        cells = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in row]
+        lines.append(f"{name:20s}  {cells[0]:>11}  {cells[1]:>11}  {cells[2]:>9}  {cells[3]:>5}  {cells[4]:>5}")
+    return "\n".join(lines)
+
+
+def standing_table(metric: float) -> str:
+    lines = [
+        f"Challenge metric {metric:.3f}: its place among the 41 ranked teams of 2020, had it been reached on their"
+    ]
+    lines += [
+        f"  {standing.set:22s} {standing.place:3d}  (best {standing.best:.3f}, median {standing.median:.3f})"
+        for standing in standings(metric)
+    ]
+    lines.append("Those sets are hidden: the score of another folder, easier or harder than theirs, is no rank.")
+    return "\n".join(lines)
+
+
+def save(path: str, table: str) -> None:
+    try:
+        write_text(Path(path), table + "\n")
+    except OSError as error:
+        raise EntryError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+if __name__ == "__main__":
+    run(main)

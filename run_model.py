@@ -1,0 +1,8 @@
+#!/usr/bin/env python
+"""driver.py, by its name of 2025:  python run_model.py MODEL DATA OUTPUTS"""
+
+from driver import main
+from ecg.cli import run
+
+if __name__ == "__main__":
+    run(main)

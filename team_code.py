@@ -1,0 +1,382 @@
+"""The entry, from top to bottom: train the SE-ResNet ensemble, search its thresholds, load it, run it.
+
+After Zhao et al., "Analysis of an adaptive lead weighted ResNet for multiclass classification of 12-lead ECGs",
+arXiv 2112.01496. The organisers' scripts call training_code, load_model and run_model; what is below them (a header,
+a convolution block, a metric) lies in ecg/.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ecg import checkpoint, progress, scoring, signals
+from ecg.checkpoint import Member, Progress
+from ecg.errors import EntryError
+from ecg.files import write_text
+from ecg.folds import assign_folds
+from ecg.network import SEResNet
+from ecg.recipe import Recipe, recipe
+from ecg.records import as_record, find_records, parse_header
+from ecg.scoring import Weights, load_weights
+from ecg.store import Store, open_store
+
+# ---------------------------------------------------------------------------------------------------- training
+
+
+def training_code(
+    data_directory: str | os.PathLike,
+    model_directory: str | os.PathLike,
+    recipe: Recipe = recipe("best"),  # noqa: B008 - frozen
+    device: str | None = None,
+) -> None:
+    """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.
+
+    Started again after an interruption, it goes on after the last whole epoch and ends with the same weights. Writes to
+    ``model_directory`` alone. Raises EntryError where there is nothing to train on.
+    """
+    weights, device = load_weights(), pick_device(device)
+    model_directory = Path(model_directory)
+    workplace = model_directory / "training"
+    headers = find_records(data_directory)
+    workplace.mkdir(parents=True, exist_ok=True)
+    store = open_store(headers, workplace / "store", weights, recipe.rate)
+    labels = store.labels(weights)
+    fold_of = assign_folds(labels, [entry.source for entry in store.entries], recipe.folds, recipe.seed)
+    progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {device}")
+
+    out_of_fold = np.zeros(labels.shape)
+    folds = []
+    for fold in range(recipe.folds):
+        network, history = train_fold(fold, fold_of, store, labels, weights, recipe, device, workplace)
+        held_out = np.flatnonzero(fold_of == fold)
+        out_of_fold[held_out] = probabilities(
+            network, [store[i] for i in held_out], store.demographics()[held_out], recipe, device
+        )
+        thresholds = SEARCHES[recipe.threshold_search](weights, labels[held_out], out_of_fold[held_out])
+        folds.append({"thresholds": thresholds.tolist(), "history": history})
+        checkpoint.save_tensors(checkpoint.weights_file(model_directory, fold), network.state_dict())
+
+    figures = cross_validation(weights, labels, out_of_fold, fold_of)
+    progress.say(cross_validation_table(figures))
+    save_out_of_fold(model_directory / "out_of_fold.csv", store, fold_of, weights, out_of_fold)
+    checkpoint.save_model(model_directory, recipe, weights.classes, folds, figures)
+    shutil.rmtree(workplace)
+
+
+def train_fold(
+    fold: int,
+    fold_of: np.ndarray,
+    store: Store,
+    labels: np.ndarray,
+    weights: Weights,
+    recipe: Recipe,
+    device: torch.device,
+    workplace: Path,
+) -> tuple[SEResNet, list[dict]]:
+    """The network of the fold's best epoch, and the history of all. It learns from the other folds' recordings.
+
+    The best epoch has the highest Challenge metric on the fold itself, with one threshold for all classes.
+    """
+    seed = np.random.SeedSequence([recipe.seed, fold])
+    torch.manual_seed(int(seed.generate_state(1)[0]))
+    network = checkpoint.build_network(recipe, len(weights.classes)).to(device)
+    optimiser = torch.optim.Adam(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    state_file = workplace / f"fold-{fold + 1}.safetensors"
+    identity = f"{recipe} {store.fingerprint} fold {fold}"
+    state = checkpoint.load_progress(state_file, identity, network, optimiser)
+    if state is None:
+        state = Progress(0, -np.inf, {}, [])
+    elif state.epoch < recipe.epochs:
+        progress.say(f"fold {fold + 1}: going on after epoch {state.epoch}")
+
+    learning, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+    demographics = store.demographics()
+    for epoch in range(state.epoch, recipe.epochs):
+        started = time.monotonic()
+        loss = train_epoch(network, optimiser, learning, store, demographics, labels, recipe, fold, epoch, device)
+        rate = len(learning) / (time.monotonic() - started)
+        p = probabilities(network, [store[i] for i in held_out], demographics[held_out], recipe, device)
+        metric = scoring.challenge_metric(weights, labels[held_out], decide(p, recipe.epoch_threshold))
+        state.epoch = epoch + 1
+        state.history.append({"epoch": epoch + 1, "loss": loss, "challenge_metric": metric})
+        if metric > state.best_metric:
+            state.best_metric = metric
+            state.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        checkpoint.save_progress(state_file, identity, network, optimiser, state)
+        progress.say(
+            f"fold {fold + 1}/{recipe.folds}  epoch {epoch + 1:2d}/{recipe.epochs}  loss {loss:.4f}"
+            f"  Challenge metric {metric:6.3f} (best {state.best_metric:.3f})  {rate:.0f} recordings/s"
+        )
+    network.load_state_dict(state.best)
+    return network, state.history
+
+
+def train_epoch(
+    network: SEResNet,
+    optimiser: torch.optim.Optimizer,
+    learning: np.ndarray,
+    store: Store,
+    demographics: np.ndarray,
+    labels: np.ndarray,
+    recipe: Recipe,
+    fold: int,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    """One pass over the recordings ``learning`` in random order; the mean loss.
+
+    All its draws (order, crops, dropout) come from the seed, the fold and the epoch, so an epoch can be repeated.
+    """
+    random = np.random.default_rng([recipe.seed, fold, epoch])
+    torch.manual_seed(int(random.integers(2**63)))
+    for group in optimiser.param_groups:
+        drops = sum(epoch >= round(part * recipe.epochs) for part in recipe.learning_rate_drops)
+        group["lr"] = recipe.learning_rate * 0.1**drops
+    network.train()
+    order, total = random.permutation(learning), 0.0
+    starts = range(0, len(order), recipe.batch)
+    for start in progress.bar(starts, len(starts), f"fold {fold + 1} epoch {epoch + 1}", "batches"):
+        batch = order[start : start + recipe.batch]
+        windows = np.stack([signals.training_window(store[i], recipe.window, random) for i in batch])
+        logits = network(to_tensor(windows, device), to_tensor(demographics[batch], device))
+        loss = functional.binary_cross_entropy_with_logits(logits, to_tensor(labels[batch], device))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        total += float(loss.detach()) * len(batch)
+    return total / len(order)
+
+
+# ----------------------------------------------------------------------------------- probabilities and decisions
+
+
+@torch.inference_mode()
+def probabilities(
+    network: SEResNet,
+    recordings: Sequence[np.ndarray],
+    demographics: np.ndarray,
+    recipe: Recipe,
+    device: torch.device,
+) -> np.ndarray:
+    """(recordings, classes): of each recording (12, samples) the mean over its windows."""
+    network.eval()
+    result = []
+    for start in range(0, len(recordings), recipe.batch):
+        cut = [
+            signals.windows(samples, recipe.window, recipe.overlap) for samples in recordings[start:][: recipe.batch]
+        ]
+        owner = np.repeat(np.arange(len(cut)), [len(windows) for windows in cut])
+        windows, people = np.concatenate(cut), demographics[start + owner]
+        logits = [
+            network(to_tensor(windows[i : i + recipe.batch], device), to_tensor(people[i : i + recipe.batch], device))
+            for i in range(0, len(windows), recipe.batch)
+        ]
+        p = torch.sigmoid(torch.cat(logits)).double().cpu().numpy()
+        result.append(np.stack([p[owner == i].mean(axis=0) for i in range(len(cut))]))
+    return np.concatenate(result)
+
+
+def decide(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
+    """Labels (recordings, classes): ``p >= threshold``, and always the most probable class (published code)."""
+    labels = p >= thresholds
+    labels[np.arange(len(p)), p.argmax(axis=1)] = True
+    return labels
+
+
+def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores (recordings, classes) of the ensemble; ``p`` (members, recordings, classes).
+
+    Each member votes with its own ``thresholds`` (members, classes). A class with at least half of the votes is
+    positive, and so is the one with the most; the score is the mean probability (published code).
+    """
+    votes = sum(decide(member, row).astype(int) for member, row in zip(p, thresholds))
+    scores = p.mean(axis=0)
+    labels = 2 * votes >= len(p)
+    most = (votes + scores / 2).argmax(axis=1)  # of several with the most votes, the most probable
+    labels[np.arange(len(labels)), most] = True
+    return labels, scores
+
+
+# ------------------------------------------------------------------------------------------ the threshold search
+#
+# With the other classes as they are, switching class k on in a recording changes its reward by a number that does not
+# depend on k's threshold. Sorted by k's probability, the cumulative sum of those numbers is therefore the Challenge
+# metric (up to constants) at every threshold there is: a grid reads it at its points, the exact search takes its peak.
+
+
+def search_grid(weights: Weights, labels: np.ndarray, p: np.ndarray, cycles: int = 1) -> np.ndarray:
+    """The paper's constrained grid search: thresholds (classes,) for ``p`` (recordings, classes).
+
+    One common threshold in steps of 0.1, then ``cycles`` times each class in turn in steps of 0.01.
+    """
+    common = np.arange(11) / 10
+    metrics = [scoring.challenge_metric(weights, labels, decide(p, threshold)) for threshold in common]
+    thresholds = np.full(p.shape[1], common[int(np.argmax(metrics))])
+    steps = np.arange(101) / 100
+    for _ in range(cycles):
+        for k in range(p.shape[1]):
+            sorted_p, gains = gains_by_threshold(weights, labels, p, thresholds, k)
+            at_steps = gains[len(sorted_p) - np.searchsorted(sorted_p, steps, side="left")]
+            now = gains[len(sorted_p) - np.searchsorted(sorted_p, thresholds[k], side="left")]
+            if at_steps.max() > now + 1e-9:
+                thresholds[k] = steps[int(np.argmax(at_steps))]
+    return thresholds
+
+
+def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Thresholds (classes,) that no change of a single class's threshold, to any real value, improves.
+
+    Starts from the grid search's, so it is never below it on the same recordings, and cycles over the classes until
+    nothing improves. A threshold is put halfway between the two probabilities it separates.
+    """
+    thresholds = search_grid(weights, labels, p)
+    improved = True
+    while improved:
+        improved = False
+        for k in range(p.shape[1]):
+            sorted_p, gains = gains_by_threshold(weights, labels, p, thresholds, k)
+            distinct = np.append(True, np.diff(sorted_p) > 0)  # equal probabilities are on one side together
+            candidates = np.append(np.flatnonzero(distinct), len(sorted_p))
+            best = candidates[int(np.argmax(gains[len(sorted_p) - candidates]))]
+            now = np.searchsorted(sorted_p, thresholds[k], side="left")
+            if gains[len(sorted_p) - best] > gains[len(sorted_p) - now] + 1e-9:
+                edges = np.concatenate([[0.0], sorted_p, [max(1.0, np.nextafter(sorted_p[-1], 2))]])
+                middle = (edges[best] + edges[best + 1]) / 2
+                # halfway may round down onto the lower one, which would then be positive too
+                thresholds[k] = middle if best == 0 or middle > edges[best] else edges[best + 1]
+                improved = True
+    return thresholds
+
+
+def gains_by_threshold(
+    weights: Weights, labels: np.ndarray, p: np.ndarray, thresholds: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of class ``k``: the probabilities its threshold can decide, ascending, and the reward's change when the most
+    probable 0, 1, ... of them are positive. Where k is a recording's most probable class it is on in any case."""
+    others = decide(p, thresholds)
+    free = p.argmax(axis=1) != k
+    off, on = others[free].copy(), others[free].copy()
+    off[:, k], on[:, k] = False, True
+    gain = scoring.rewards(weights.matrix, labels[free], on) - scoring.rewards(weights.matrix, labels[free], off)
+    order = np.argsort(p[free, k])
+    return p[free, k][order], np.append(0, np.cumsum(gain[order][::-1]))
+
+
+SEARCHES = {"grid": search_grid, "exact": search_exact}
+
+
+# -------------------------------------------------------------------------------------------- cross-validation
+
+
+def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_of: np.ndarray) -> dict:
+    """The figures of the paper's table, for each way to the thresholds: mean over the folds, single models.
+
+    The rows whose thresholds were searched on the recordings that are scored are optimistic, as the paper's are; the
+    last one searches each fold's on the other folds' out-of-fold probabilities.
+    """
+    rows: dict[str, list] = {}
+    for fold in range(fold_of.max() + 1):
+        here, elsewhere = fold_of == fold, fold_of != fold
+        ways = {
+            "not tuned (0.5)": 0.5,
+            "step 1, on this fold": search_grid(weights, labels[here], p[here], cycles=0),
+            "steps 1 and 2, on this fold": search_grid(weights, labels[here], p[here]),
+            "exact, on this fold": search_exact(weights, labels[here], p[here]),
+            "exact, on the other folds": search_exact(weights, labels[elsewhere], p[elsewhere]),
+        }
+        for way, thresholds in ways.items():
+            scores = scoring.score(weights, labels[here], decide(p[here], thresholds), p[here])
+            figures = (scores.challenge_metric, scores.sensitivity, scores.specificity, scores.auroc, scores.auprc)
+            rows.setdefault(way, []).append([scoring.mean(np.atleast_1d(figure)) for figure in figures])
+    names = ("challenge_metric", "sensitivity", "specificity", "auroc", "auprc")
+    return {
+        way: {
+            name: {"mean": round(float(column.mean()), 4), "sd": round(float(column.std(ddof=1)), 4)}
+            for name, column in zip(names, np.nan_to_num(np.array(folds)).T)
+        }
+        for way, folds in rows.items()
+    }
+
+
+def cross_validation_table(figures: dict) -> str:
+    lines = [f"{'thresholds':28s} Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"]
+    for way, row in figures.items():
+        m = {name: value["mean"] for name, value in row.items()}
+        lines.append(
+            f"{way:28s} {m['challenge_metric']:8.3f} +-{row['challenge_metric']['sd']:.3f}  {m['sensitivity']:11.3f}"
+            f"  {m['specificity']:11.3f}  {m['auroc']:.3f}  {m['auprc']:.3f}"
+        )
+    return "\n".join(lines)
+
+
+def save_out_of_fold(path: Path, store: Store, fold_of: np.ndarray, weights: Weights, p: np.ndarray) -> None:
+    """A csv of what each recording's own fold thinks of it: the probabilities of a network that did not learn from it."""
+    lines = [",".join(["record", "fold", *weights.classes])]
+    for entry, fold, row in zip(store.entries, fold_of, p):
+        lines.append(",".join([entry.name, str(fold + 1), *(f"{value:.6g}" for value in row)]))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+# -------------------------------------------------------------------------------------------------- the entry
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded ensemble."""
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    members: list[Member]
+    device: torch.device
+
+
+def load_model(model_directory: str | os.PathLike, leads: Sequence[str] | None = None) -> Model:
+    """The ensemble that training_code left in ``model_directory``.
+
+    ``leads`` is the official 2021 argument; one ensemble serves every set of leads, so it changes nothing.
+    """
+    recipe, classes, members = checkpoint.load_model(Path(model_directory))
+    device = pick_device()
+    for member in members:
+        member.network.to(device)
+    return Model(recipe, classes, members, device)
+
+
+def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) -> tuple[list, list, list]:
+    """Class codes, labels (0 or 1) and probabilities of one recording.
+
+    ``header`` is the header file's text or the list of its lines; ``recording`` (leads, samples), of any number type,
+    in the header's order of leads. RecordError where the two do not belong together.
+    """
+    record = as_record(parse_header(header), recording)
+    samples = signals.network_input(record.counts, record.header.rate, model.recipe.rate)
+    people = signals.demographics(record.header.age, record.header.sex)[np.newaxis]
+    p = np.stack(
+        [probabilities(member.network, [samples], people, model.recipe, model.device) for member in model.members]
+    )
+    labels, scores = vote(p, np.array([member.thresholds for member in model.members]))
+    return list(model.classes), labels[0].astype(int).tolist(), scores[0].tolist()
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device called ``name``, or the GPU where there is one, or the processor."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise EntryError(f"--device {name}: not to be had here; try --device cpu") from error
+    return device
+
+
+def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """float32 on ``device``; small types travel as they are."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device).float()

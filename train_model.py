@@ -1,0 +1,29 @@
+#!/usr/bin/env python
+"""Train the ensemble on a folder of recordings:  python train_model.py DATA MODEL"""
+
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.recipe import RECIPES, recipe
+from team_code import training_code
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_either("data", "-d", "the folder of recordings to learn from (read only)")
+    arguments.add_either("model", "-m", "the folder for the trained model")
+    arguments.add_argument("--recipe", choices=RECIPES, default="best", help="the numbers of the training (best)")
+    arguments.add_argument("--folds", type=int, help="networks to train, one a fold")
+    arguments.add_argument("--epochs", type=int, help="passes over the recordings")
+    arguments.add_argument("--seed", type=int, help="of every random draw")
+    arguments.add_argument("--device", help="cpu, cuda, cuda:1 ... (a GPU where there is one)")
+    given = arguments.parse()
+    training_code(
+        given.data,
+        given.model,
+        recipe(given.recipe, folds=given.folds, epochs=given.epochs, seed=given.seed),
+        given.device,
+    )
+    return ALL_WELL
+
+
+if __name__ == "__main__":
+    run(main)
