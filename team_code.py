@@ -319,7 +319,7 @@ def cross_validation_table(figures: dict) -> str:
 
 
 def save_out_of_fold(path: Path, store: Store, fold_of: np.ndarray, weights: Weights, p: np.ndarray) -> None:
-    """A csv of what each recording's own fold thinks of it: the probabilities of a network that did not learn from it."""
+    """A csv of each recording's probabilities, from the network that did not learn from it."""
     lines = [",".join(["record", "fold", *weights.classes])]
     for entry, fold, row in zip(store.entries, fold_of, p):
         lines.append(",".join([entry.name, str(fold + 1), *(f"{value:.6g}" for value in row)]))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from ecg.errors import EntryError
 
@@ -19,6 +18,9 @@ def assign_folds(labels: np.ndarray, sources: Sequence[str], folds: int, seed: i
         raise EntryError(
             f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer folds"
         )
+    # here, because it loads scikit-learn: half of the time that the driver, which has no folds, takes to start
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
     fold = np.full(len(labels), -1)
     sources = np.asarray(sources)
     for source in sorted(set(sources.tolist()), key=lambda source: (-(sources == source).sum(), source)):

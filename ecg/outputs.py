@@ -1,4 +1,4 @@
-"""The outputs of an entry: one csv of four lines a recording - its name, the class codes, the 0/1 labels, the scores."""
+"""An entry's outputs: one csv of four lines a recording - its name, the class codes, the 0/1 labels, the scores."""
 
 import math
 import os

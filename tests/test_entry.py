@@ -1,0 +1,247 @@
+"""Train, load, run: the contract of team_code, and that a training can be repeated and gone on with."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import run_12ECG_classifier
+import team_code
+import train_12ECG_classifier
+from ecg import records, scoring, signals
+from ecg.errors import EntryError, RecordError
+from ecg.recipe import recipe
+from team_code import load_model, run_model, training_code
+from tests.conftest import LEADS, header_text, noise, write_recording
+
+
+def run(model, counts, **header):
+    return run_model(model, header_text("A1", counts, **header), counts)
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return load_model(model_folder)
+
+
+def weights_of(folder) -> dict[str, torch.Tensor]:
+    return {
+        f"{path.name} {name}": t for path in sorted(folder.glob("*.safetensors")) for name, t in load_file(path).items()
+    }
+
+
+def assert_same_weights(a, b):
+    a, b = weights_of(a), weights_of(b)
+    assert a.keys() == b.keys() and a
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_published_recipe_is_the_papers():
+    published = recipe("published")
+    drops = [round(part * published.epochs) for part in published.learning_rate_drops]
+    assert (published.rate, published.window, published.overlap) == (257, 4096, 256)
+    assert (published.folds, published.epochs, published.batch, drops) == (5, 50, 64, [20, 40])
+    assert (published.learning_rate, published.weight_decay, published.dropout) == (0.003, 1e-5, 0.2)
+    assert (published.threshold_search, published.stem_kernel, published.kernel, published.width) == ("grid", 15, 7, 64)
+
+
+def test_a_model_folder_is_weights_and_one_json(model_folder):
+    """No store of the patients' signals is left, nothing that would have to be unpickled."""
+    names = sorted(path.name for path in model_folder.iterdir())
+    assert names == ["fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
+    content = json.loads((model_folder / "model.json").read_text())
+    assert content["classes"] == list(scoring.load_weights().classes)
+    assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2
+
+
+def test_the_official_signature(model):
+    counts = noise(5000)
+    classes, labels, probabilities = run(model, counts)
+    assert classes == list(scoring.load_weights().classes)
+    assert len(labels) == len(probabilities) == 24 and set(labels) <= {0, 1} and sum(labels) >= 1
+    assert all(0 < p < 1 for p in probabilities)
+
+
+def test_the_way_of_2020(model_folder):
+    counts = noise(5000)
+    text = header_text("A1", counts)
+    model = run_12ECG_classifier.load_12ECG_model(model_folder)
+    lines = text.splitlines(keepends=True)
+    labels, scores, classes = run_12ECG_classifier.run_12ECG_classifier(counts.astype(np.float64), lines, model)
+    assert (classes, labels, scores) == run_model(model, text, counts)
+    assert train_12ECG_classifier.train_12ECG_classifier is training_code
+
+
+def test_training_and_running_see_the_same(training_data, model_folder, tiny_recipe):
+    """The driver's probabilities of a held-out recording are those that its fold's thresholds were searched on."""
+    rows = [line.split(",") for line in (model_folder / "out_of_fold.csv").read_text().splitlines()[1:]]
+    assert len(rows) == 20
+    model = load_model(model_folder)
+    for name, fold, *expected in rows:
+        path = next(training_data.rglob(f"{name}.hea"))
+        alone = replace(model, members=[model.members[int(fold) - 1]])
+        _, _, p = run_model(alone, path.read_text(), records.read_signal(path, records.read_header(path)))
+        np.testing.assert_allclose(p, np.array(expected, float), rtol=1e-4)
+
+
+def test_a_training_can_be_repeated(training_data, model_folder, tiny_recipe, tmp_path):
+    training_code(training_data, tmp_path / "again", tiny_recipe, "cpu")
+    assert_same_weights(model_folder, tmp_path / "again")
+    training_code(training_data, tmp_path / "other", replace(tiny_recipe, seed=1), "cpu")
+    with pytest.raises(AssertionError):
+        assert_same_weights(model_folder, tmp_path / "other")
+
+
+@pytest.mark.parametrize("epochs_before", [0, 1, 2, 3])
+def test_an_interrupted_training_goes_on(
+    training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, epochs_before
+):
+    """Killed in any epoch of any fold and started again, it ends with the weights of an undisturbed run."""
+    train_epoch, done = team_code.train_epoch, []
+
+    def interrupted(*arguments):
+        if len(done) == epochs_before:
+            raise KeyboardInterrupt
+        done.append(1)
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(team_code, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+    monkeypatch.setattr(team_code, "train_epoch", train_epoch)
+    capsys.readouterr()
+    training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+    assert capsys.readouterr().out.count("loss") == 4 - epochs_before
+    assert_same_weights(model_folder, tmp_path / "model")
+    assert (tmp_path / "model/model.json").read_text() == (model_folder / "model.json").read_text()
+
+
+def test_what_another_recipe_left_is_not_gone_on_with(training_data, model_folder, tiny_recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(team_code.scoring, "challenge_metric", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        training_code(training_data, tmp_path / "model", replace(tiny_recipe, seed=5), "cpu")
+    training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+    assert_same_weights(model_folder, tmp_path / "model")
+
+
+def test_an_unreadable_recording_is_named_and_left_out(training_data, tiny_recipe, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(training_data, data)
+    (data / "g1/HR00003.mat").write_bytes(b"")
+    write_recording(data, "E1", comments=("#Dx: 12345",))
+    training_code(data, tmp_path / "model", replace(tiny_recipe, epochs=1), "cpu")
+    said = capsys.readouterr().out
+    assert "left out: " in said and "HR00003.mat" in said
+    assert "19 recordings to learn from, 1 without a scored label, 1 unreadable" in said
+
+
+def test_folders_that_cannot_be_trained_on(tmp_path, tiny_recipe):
+    for i in range(3):
+        write_recording(tmp_path / "few", f"A{i}")
+        write_recording(tmp_path / "unlabelled", f"A{i}", comments=())
+    with pytest.raises(EntryError, match="too few for 5 folds"):
+        training_code(tmp_path / "few", tmp_path / "m1", replace(tiny_recipe, folds=5), "cpu")
+    with pytest.raises(EntryError, match="no recording with a scored label"):
+        training_code(tmp_path / "unlabelled", tmp_path / "m2", tiny_recipe, "cpu")
+
+
+def test_the_headers_gain_changes_nothing(model):
+    counts = noise(5000)
+    results = [run(model, counts, gain=gain) for gain in ("1000/mV", "4880/mV", "200/mV", "2000000/mV", "1000.0(0)/mv")]
+    assert all(result == results[0] for result in results)
+
+
+def test_the_order_of_the_leads_changes_nothing(model):
+    counts = noise(5000)
+    order = np.random.default_rng(0).permutation(12)
+    assert run(model, counts[order], leads=[LEADS[i] for i in order]) == run(model, counts)
+
+
+@pytest.mark.parametrize("leads", [12, 6, 4, 3, 2])
+def test_fewer_leads_run(model, leads):
+    counts = noise(5000)[:leads]
+    _, labels, p = run(model, counts, leads=("I", "II", *LEADS[6:10], *LEADS[2:6], *LEADS[10:])[:leads])
+    assert sum(labels) >= 1 and np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("rate", [100, 250, 257, 300, 500, 1000])
+def test_other_rates_run(model, rate):
+    _, labels, p = run(model, noise(10 * rate), rate=str(rate))
+    assert sum(labels) >= 1 and np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("samples", [1, 50, 2500, 462_600])
+def test_any_length_runs(model, samples):
+    """From one sample to the 15 minutes at 500 Hz that are the longest of the training data."""
+    _, labels, p = run(model, noise(samples))
+    assert sum(labels) >= 1 and np.isfinite(p).all()
+
+
+@pytest.mark.parametrize("oddity", ["one flat lead", "all flat", "invalid samples", "spikes", "not a number"])
+def test_odd_signals_run(model, oddity):
+    counts = noise(5000).astype(float)
+    if oddity == "one flat lead":
+        counts[3] = 0
+    elif oddity == "all flat":
+        counts[:] = 0
+    elif oddity == "invalid samples":
+        counts[2, 100:200] = records.INVALID
+        counts[5] = records.INVALID
+    elif oddity == "spikes":
+        counts[:, ::500] = 32000
+    else:
+        counts[1] = np.nan
+    _, labels, p = run(model, counts)
+    assert sum(labels) >= 1 and np.isfinite(p).all()
+
+
+def test_two_recordings_alike_under_two_names_have_the_same_result(model):
+    counts = noise(5000)
+    results = [run_model(model, header_text(name, counts), counts) for name in ("E07509", "E07510")]
+    assert results[0] == results[1]
+
+
+def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
+    counts = noise(4000)
+    samples = signals.network_input(counts, 500, tiny_recipe.rate)
+    cut = signals.windows(samples, tiny_recipe.window, tiny_recipe.overlap)
+    assert len(cut) > 3
+    people = signals.demographics(60.0, "female")
+    p = [
+        team_code.probabilities(member.network, list(cut), np.tile(people, (len(cut), 1)), tiny_recipe, model.device)
+        for member in model.members
+    ]
+    np.testing.assert_allclose(run(model, counts)[2], np.mean(p, axis=(0, 1)), rtol=1e-5)
+
+
+def test_a_recording_that_contradicts_its_header_is_a_record_error(model):
+    with pytest.raises(RecordError, match="12 leads in the header"):
+        run_model(model, header_text("A1", noise()), noise(leads=11))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: (folder / "model.json").unlink(), "no trained model"),
+        (lambda folder: (folder / "model.json").write_text("{"), "not a model"),
+        (lambda folder: (folder / "fold-2.safetensors").unlink(), "fold-2.safetensors"),
+        (lambda folder: (folder / "fold-1.safetensors").write_bytes(b"x" * 100), "fold-1.safetensors"),
+        (lambda folder: edit(folder, lambda content: content.update(format=99)), "newer version"),
+        (lambda folder: edit(folder, lambda content: content["recipe"].update(width=8)), "do not fit"),
+        (lambda folder: edit(folder, lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
+    ],
+)
+def test_a_model_folder_that_is_not_right_is_refused(model_copy, change, reason):
+    change(model_copy)
+    with pytest.raises(EntryError, match=reason):
+        load_model(model_copy)
+
+
+def edit(folder, change):
+    content = json.loads((folder / "model.json").read_text())
+    change(content)
+    (folder / "model.json").write_text(json.dumps(content))

@@ -1,0 +1,175 @@
+"""The scripts as the organisers call them: arguments of every year, files, messages and exit codes."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import helper_code
+from ecg.leaderboard import standings
+from ecg.outputs import parse_outputs
+from tests.conftest import ROOT, header_text, noise, run_script, write_recording
+
+# What the official test script of 2021 does with an entry, in our words: the helper's functions, load_model once a set
+# of leads, run_model in a try, the outputs saved by the helper.
+TEST_SCRIPT_OF_2021 = """
+import os, sys
+from team_code import load_model, run_model
+from helper_code import *
+model_directory, data_directory, output_directory = sys.argv[1:]
+header_files, recording_files = find_challenge_files(data_directory)
+os.mkdir(output_directory)
+lead_sets = {sort_leads(get_leads(load_header(header_file))) for header_file in header_files}
+models = {leads: load_model(model_directory, leads) for leads in lead_sets}
+for header_file, recording_file in zip(header_files, recording_files):
+    header, recording = load_header(header_file), load_recording(recording_file)
+    try:
+        classes, labels, probabilities = run_model(models[sort_leads(get_leads(header))], header, recording)
+    except Exception:
+        classes, labels, probabilities = [], [], []
+    name = os.path.splitext(os.path.basename(header_file))[0]
+    output_file = os.path.join(output_directory, name + '.csv')
+    save_outputs(output_file, get_recording_id(header), classes, labels, probabilities)
+"""
+
+
+@pytest.fixture(scope="module")
+def test_data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("test data")
+    for i in range(4):
+        write_recording(folder, f"E0750{i}", noise(2000 + 500 * i, seed=i), comments=("#Age: 60", "#Sex: Male"))
+    path = folder / "E07500.hea"
+    path.write_text(path.read_text().replace("E07500 12", "E07500.mat 12"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs(model_folder, test_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driver") / "test outputs"
+    result = run_script("driver.py", model_folder, test_data, folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "4 of 4 recordings done" in result.stdout
+    return folder
+
+
+def test_the_driver_writes_the_official_four_lines(outputs):
+    assert sorted(path.name for path in outputs.iterdir()) == [f"E0750{i}.csv" for i in range(4)]
+    lines = (outputs / "E07500.csv").read_text().split("\n")
+    assert lines[0] == "#E07500" and len(lines) == 5 and lines[4] == ""
+    classes, labels, scores = parse_outputs("\n".join(lines))
+    assert len(classes) == len(labels) == len(scores) == 24 and any(labels)
+
+
+@pytest.mark.parametrize("script", ["driver.py", "test_model.py", "run_model.py"])
+def test_other_years_and_other_folders(outputs, model_folder, test_data, tmp_path, script):
+    result = run_script(script, "-d", test_data, "-m", model_folder, "-o", "out", "-v", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for path in outputs.iterdir():
+        assert (tmp_path / "out" / path.name).read_text() == path.read_text()
+
+
+def test_a_broken_recording_costs_the_others_nothing(outputs, model_folder, test_data, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(test_data, data)
+    (data / "E07502.mat").write_bytes((data / "E07502.mat").read_bytes()[:999])
+    (data / "E9.hea").write_text("no header\n")
+    result = run_script("driver.py", model_folder, data, tmp_path / "out")
+    assert result.returncode == 1
+    assert "E07502.mat" in result.stderr and "E9.hea" in result.stderr and "Traceback" not in result.stderr
+    assert "3 of 5 recordings done" in result.stdout
+    assert "E07502" in (tmp_path / "out/failures.csv").read_text()
+    for name in ("E07500", "E07501", "E07503"):
+        assert (tmp_path / f"out/{name}.csv").read_text() == (outputs / f"{name}.csv").read_text()
+    _, labels, _ = parse_outputs((tmp_path / "out/E07502.csv").read_text())
+    assert len(labels) == 24 and not any(labels)
+
+
+def test_the_official_test_script_of_2021_runs(outputs, model_folder, test_data, tmp_path):
+    (tmp_path / "official.py").write_text(TEST_SCRIPT_OF_2021)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "official.py", str(model_folder), str(test_data), "out"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    for path in outputs.iterdir():
+        official, ours = ((folder / path.name).read_text().split("\n")[1:] for folder in (tmp_path / "out", outputs))
+        assert official == ours
+
+
+def test_training_and_scoring_by_their_commands(training_data, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in training_data.rglob("*")}
+    trained = run_script(
+        "train_model.py", training_data, tmp_path / "model", "--recipe", "small", "--folds", 2, "--epochs", 1
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "fold 2/2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout
+    assert {path: path.stat().st_mtime_ns for path in training_data.rglob("*")} == before
+    run_script("driver.py", tmp_path / "model", training_data, tmp_path / "out")
+    for arguments in (
+        (training_data, tmp_path / "out", "scores.csv", "classes.csv"),
+        ("-d", training_data, "-o", tmp_path / "out", "-s", "scores.csv"),
+    ):
+        scored = run_script("evaluate_model.py", *arguments, folder=tmp_path)
+        assert scored.returncode == 0, scored.stderr
+        official = (tmp_path / "scores.csv").read_text()
+        assert scored.stdout.startswith(official)
+        (tmp_path / "scores.csv").unlink()
+    names = "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
+    assert official.split("\n")[0] == names and len(official.split("\n")[1].split(",")) == 7
+    table = [line.split(",") for line in (tmp_path / "classes.csv").read_text().splitlines()]
+    assert [row[0] for row in table] == ["Classes", "AUROC", "AUPRC", "F-measure"] and {len(row) for row in table} == {
+        25
+    }
+    assert "is no rank" in scored.stdout and "41 ranked teams" in scored.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train_model.py", "nowhere", "model"), "nowhere: no such folder"),
+        (("train_model.py", ".", "model"), "no .hea file"),
+        (("train_model.py", ".", "model", "--folds", "1"), "at least 2 folds"),
+        (("train_model.py", ".", "model", "--device", "abacus"), "--device abacus"),
+        (("driver.py", "nowhere", ".", "out"), "nowhere: holds no trained model"),
+        (("evaluate_model.py", "nowhere", "."), "nowhere: no such folder"),
+        (("evaluate_model.py",), "LABELS is missing"),
+        (("driver.py", "a", "b", "c", "-m", "d"), "too many arguments"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(tmp_path, arguments, message):
+    script, *rest = arguments
+    result = run_script(script, *rest, folder=tmp_path)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_missing_output_is_an_error_that_names_the_file(test_data, tmp_path):
+    (tmp_path / "out").mkdir()
+    result = run_script("evaluate_model.py", test_data, "out", folder=tmp_path)
+    assert result.returncode == 2 and "E07500.csv" in result.stderr
+
+
+def test_where_a_score_would_stand():
+    places = {standing.set: standing.place for standing in standings(0.520)}
+    assert places["full test set"] == 2  # the paper's own
+    assert standings(1.0)[0].place == 1 and standings(-1.0)[0].place == standings(-1.0)[0].teams + 1 == 42
+
+
+def test_the_official_helper_names():
+    counts = noise(100)
+    header = header_text("A0001", counts, comments=("#Age: NaN", "#Sex: Female", "#Dx: 1,2"))
+    assert helper_code.get_recording_id(header) == "A0001" and helper_code.get_num_leads(header) == 12
+    assert np.isnan(helper_code.get_age(header)) and helper_code.get_sex(header) == "Female"
+    assert helper_code.get_labels(header) == ["1", "2"] and helper_code.get_frequency(header) == 500
+    assert helper_code.get_num_samples(header) == 100
+    assert helper_code.get_adc_gains(header, ("I", "X")).tolist() == [1000, 0]
+    assert helper_code.get_baselines(header, ("I", "V6")).tolist() == [0, 0]
+    assert helper_code.sort_leads(("V1", "X", "II", "I")) == ("I", "II", "V1", "X")
+    np.testing.assert_array_equal(helper_code.choose_leads(counts, header, ("V6", "I"))[0], counts[11])
+    assert helper_code.is_integer("3.0") and not helper_code.is_finite_number("nan") and not helper_code.is_number("x")
+
+
+def test_outputs_can_be_saved_and_loaded(tmp_path):
+    helper_code.save_outputs(tmp_path / "A1.csv", "A1", ["1", "2"], [0, 1], [0.25, 0.5])
+    assert (tmp_path / "A1.csv").read_text() == "#A1\n1,2\n0,1\n0.25,0.5\n"
+    assert helper_code.load_outputs(tmp_path / "A1.csv") == ("A1", ("1", "2"), (False, True), (0.25, 0.5))
