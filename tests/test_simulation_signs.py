@@ -182,13 +182,13 @@ def test_every_class_has_a_sign():
     assert set(SIGNS) == set(classes()) == {ABBREVIATIONS[code] for code in load_weights().classes}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("label", SIGNS)
 def test_a_label_is_seen(label, seed):
     assert SIGNS[label](Ecg(label, seed))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("label", sorted(set(SIGNS) - {"SNR"}))
 def test_a_normal_ecg_has_no_other_sign(label, seed):
     assert not SIGNS[label](Ecg("SNR", seed))
@@ -198,7 +198,8 @@ def test_a_normal_ecg_has_no_other_sign(label, seed):
     "labels",
     [
         "LBBB LAD IAVB",
-        "AF CRBBB LAD",
+        "AF LAD",
+        "CRBBB LAD IAVB",
         "SNR LAD IAVB",
         "SB LQT QAb",
         "STach RAD LQRSV",

@@ -1,0 +1,12 @@
+"""Simulated 12-lead ECGs that show their labels, in the Challenge's files: for trying, testing and teaching.
+
+No recording of a patient is in them; their label sets are real ones, the rare more often. The parts, from the heart
+to the folder: ``dipole`` (waves of the heart vector), ``beats`` (the waves of one beat), ``rhythm`` (when beats
+come), ``conditions`` (labels to heart and rhythm), ``leads`` (vector to leads), ``noise``, ``recording`` (all of
+these together), ``cases`` (who is recorded, with which labels) and ``folder`` (the files).
+"""
+
+from ecg.simulation.folder import simulate
+from ecg.simulation.recording import recording
+
+__all__ = ["recording", "simulate"]

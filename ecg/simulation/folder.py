@@ -1,0 +1,82 @@
+"""Simulated recordings as files: a folder like those of the Challenge."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ecg.errors import EntryError
+from ecg.files import write_text
+from ecg.progress import bar
+from ecg.records import LEADS
+from ecg.scoring import ABBREVIATIONS
+from ecg.simulation.cases import SOURCES, Case, draw_case
+from ecg.simulation.recording import recording
+
+ABOUT = """The recordings in this folder are simulated. They are of no patient and are no evidence about any disease.
+
+Made by:  python tools/simulate.py FOLDER --records {records} --seed {seed}
+
+The same numbers make the same files, to the byte; a greater number of records adds some and changes none.
+Each recording is a header (.hea, text) and its signal (.mat, MATLAB v4, int16, 12 leads, 1 count = 1 uV).
+"""
+SEX = {"female": "Female", "male": "Male", None: "Unknown"}
+
+
+def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Path]:
+    """Writes ``records`` recordings and a README.txt into ``folder``, which is made; returns the headers' paths.
+
+    Recording i depends on ``seed`` and i alone. EntryError where the folder holds recordings or can't be written.
+    """
+    folder = Path(folder)
+    if records < 1 or seed < 0:
+        raise EntryError(f"{records} records with seed {seed}: records must be 1 or more, the seed 0 or more")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(path.suffix in (".hea", ".mat") for path in folder.iterdir()):
+            raise EntryError(f"{folder}: holds recordings already; give a new folder, or remove them")
+        write_text(folder / "README.txt", ABOUT.format(records=records, seed=seed))
+        return [write_record(folder, seed, index) for index in bar(range(records), records, "simulating", "records")]
+    except OSError as error:
+        raise EntryError(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def write_record(folder: Path, seed: int, index: int) -> Path:
+    """Recording ``index`` of ``seed``, its signal first, so that no header stands without one."""
+    rng = np.random.default_rng([seed, index])
+    case = draw_case(index, rng)
+    counts = recording(case.labels, case.age, case.sex, case.rate, case.seconds, rng)
+    name = f"{case.source}{index + 1:0{SOURCES[case.source].digits}d}"
+    (folder / f"{name}.mat").write_bytes(mat_content(counts))
+    path = folder / f"{name}.hea"
+    path.write_bytes(header_text(name, case, counts).encode("ascii"))
+    return path
+
+
+def mat_content(counts: np.ndarray) -> bytes:
+    """A MATLAB v4 file with one matrix ``val``: type 30 (little-endian int16), rows, columns, not complex, name."""
+    form = np.array([30, *counts.shape, 0, 4], "<i4")
+    return form.tobytes() + b"val\0" + counts.astype("<i2").tobytes(order="F")
+
+
+def header_text(name: str, case: Case, counts: np.ndarray) -> str:
+    """The WFDB header of ``counts`` (12, samples), with each lead's first value and checksum, its sum as int16."""
+    checksums = counts.sum(axis=1, dtype=np.int64).astype(np.int16)  # the lowest 16 bits
+    codes = {abbreviation: code for code, abbreviation in ABBREVIATIONS.items()}
+    return "\n".join(
+        [
+            f"{name} {len(LEADS)} {case.rate} {counts.shape[1]}",
+            *(
+                f"{name}.mat 16+24 1000/mV 16 0 {first} {checksum} 0 {lead}"
+                for lead, first, checksum in zip(LEADS, counts[:, 0], checksums)
+            ),
+            f"#Age: {'NaN' if case.age is None else case.age}",
+            f"#Sex: {SEX[case.sex]}",
+            f"#Dx: {','.join(codes[label] for label in case.labels)}",
+            "#Rx: Unknown",
+            "#Hx: Unknown",
+            "#Sx: Unknown",
+            "#Simulated: yes",
+            "",
+        ]
+    )

@@ -1,0 +1,123 @@
+"""Simulated recordings: sound for anybody, the same bytes every time, readable by others, with every class."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecg.errors import EntryError
+from ecg.records import LEADS, find_records, read_record
+from ecg.scoring import ABBREVIATIONS
+from ecg.simulation import recording, simulate
+from ecg.simulation.cases import SOURCES, classes, draw_label_set
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=st.sets(st.sampled_from(sorted(ABBREVIATIONS)).filter(lambda code: ABBREVIATIONS[code] in classes())),
+    age=st.none() | st.floats(0, 130),
+    sex=st.sampled_from(["female", "male", None]),
+    rate=st.integers(100, 1000),
+    seconds=st.floats(1, 40),
+    seed=st.integers(0, 2**32),
+)
+def test_anybody_has_a_sound_ecg(labels, age, sex, rate, seconds, seed):
+    counts = recording(labels, age, sex, rate, seconds, np.random.default_rng(seed))
+    assert counts.dtype == np.int16 and counts.shape == (12, round(rate * seconds))
+    assert counts.min() >= -32767 and np.ptp(counts) > 0
+    one, two, three, right, left, foot = counts[:6].astype(int)
+    assert np.array_equal(three, two - one)
+    for lead, twice in ((right, -one - two), (left, 2 * one - two), (foot, 2 * two - one)):
+        assert np.abs(2 * lead - twice).max() <= 1
+
+
+def test_codes_and_abbreviations_are_the_same():
+    ecgs = [recording(labels, 50, None, 250, 4, np.random.default_rng(0)) for labels in (["PAC"], ["63593006"])]
+    assert np.array_equal(*ecgs)
+
+
+def test_an_unknown_label_is_an_error():
+    with pytest.raises(EntryError, match="XYZ"):
+        recording(["XYZ"], 50, "male", 500, 10, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("simulated") / "new"
+    simulate(path, 24, seed=3)
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_same_seed_same_bytes(folder, tmp_path):
+    np.random.seed(0)  # numpy's global state is of no matter
+    paths = simulate(tmp_path, 24, seed=3)
+    assert contents(tmp_path) == contents(folder) and sorted(paths) == sorted(tmp_path.glob("*.hea"))
+
+
+def test_more_records_change_none(folder, tmp_path):
+    paths = simulate(tmp_path, 5, seed=3)
+    few, many = contents(tmp_path), contents(folder)
+    assert len(few) == 2 * len(paths) + 1
+    assert all(many[name] == content for name, content in few.items() if name != "README.txt")
+
+
+def test_another_seed_another_folder(folder, tmp_path):
+    simulate(tmp_path, 5, seed=4)
+    assert not set(contents(tmp_path).values()) & set(contents(folder).values())
+
+
+def test_wfdb_reads_the_same(folder):
+    for path in find_records(folder):
+        record, other = read_record(path), wfdb.rdrecord(str(path.with_suffix("")), physical=False)
+        assert np.array_equal(record.counts, other.d_signal.T) and record.mask.all()
+        assert tuple(other.sig_name) == LEADS == record.header.leads
+        assert other.fs == record.header.rate == SOURCES[record.header.source].rate
+        assert other.units == ["mV"] * 12 and other.adc_gain == [1000] * 12
+        assert np.array_equal(np.array(other.checksum) % 65536, np.array(other.calc_checksum()) % 65536)
+        assert other.init_value == record.counts[:, 0].tolist()
+        assert set(record.header.diagnoses) <= set(ABBREVIATIONS) and "Simulated: yes" in other.comments
+
+
+def test_a_folder_with_recordings_is_left_alone(folder):
+    before = contents(folder)
+    with pytest.raises(EntryError, match="recordings already"):
+        simulate(folder, 2, seed=9)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("records, seed", [(0, 0), (-1, 0), (1, -1)])
+def test_impossible_numbers(tmp_path, records, seed):
+    with pytest.raises(EntryError):
+        simulate(tmp_path / "new", records, seed)
+
+
+def test_every_class_is_in_a_small_folder():
+    draws = [draw_label_set(index, np.random.default_rng([0, index])) for index in range(300)]
+    counts = Counter(label for _, labels in draws for label in labels)
+    assert set(counts) == set(classes()) and min(counts.values()) >= 5
+    assert Counter(source for source, _ in draws).most_common(1)[0][0] == "HR"
+
+
+def run_tool(*arguments: str, place: Path) -> subprocess.CompletedProcess:
+    tool = Path(__file__).resolve().parent.parent / "tools" / "simulate.py"
+    return subprocess.run([sys.executable, str(tool), *arguments], cwd=place, capture_output=True, text=True)
+
+
+def test_the_tool_runs_from_anywhere(folder, tmp_path):
+    done = run_tool("made/here", "--records", "3", "--seed", "3", place=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = contents(tmp_path / "made" / "here")
+    assert {name: made[name] for name in made if name != "README.txt"}.items() <= contents(folder).items()
+    assert b"--records 3 --seed 3" in made["README.txt"]
+    again = run_tool("made/here", place=tmp_path)
+    assert again.returncode == 2 and again.stderr.startswith("error: ") and again.stderr.count("\n") == 1
