@@ -1,8 +1,9 @@
 FROM python:3.11-slim
 
-# The organisers' three lines: they mount model, training_data, test_data and test_outputs below /physionet.
+# The organisers' three lines, with the packages between them: they are installed again only when they change.
+# The folders model, training_data, test_data and test_outputs are mounted below /physionet.
 RUN mkdir /physionet
-COPY ./ /physionet
 WORKDIR /physionet
-
+COPY ./requirements.txt /physionet
 RUN pip install --no-cache-dir -r requirements.txt
+COPY ./ /physionet

@@ -22,7 +22,7 @@ from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.folds import assign_folds
 from ecg.network import SEResNet
-from ecg.recipe import Recipe, recipe
+from ecg.recipe import RECIPES, Recipe
 from ecg.records import as_record, find_records, parse_header
 from ecg.scoring import Weights, load_weights
 from ecg.store import Store, open_store
@@ -33,7 +33,7 @@ from ecg.store import Store, open_store
 def training_code(
     data_directory: str | os.PathLike,
     model_directory: str | os.PathLike,
-    recipe: Recipe = recipe("best"),  # noqa: B008 - frozen
+    recipe: Recipe = RECIPES["best"],
     device: str | None = None,
 ) -> None:
     """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.

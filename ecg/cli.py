@@ -40,10 +40,10 @@ class Arguments(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], int]) -> None:
-    """Calls ``main`` and exits with its code; an EntryError is one line and NOTHING_DONE."""
+    """Calls ``main`` and exits with its code; an unusable argument, folder or disk is one line and NOTHING_DONE."""
     try:
         sys.exit(main())
-    except EntryError as error:
+    except (EntryError, OSError) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
