@@ -25,7 +25,7 @@ def main() -> int:
     arguments.add_either("labels", "-d", "the folder of the recordings' headers")
     arguments.add_either("outputs", "-o", "the folder of their outputs")
     arguments.add_either("scores", "-s", "a csv for the official figures", required=False)
-    arguments.add_argument("class_scores", nargs="?", help="a csv for the official figures of each class")
+    arguments.add_either("class_scores", "-c", "a csv for the official figures of each class", required=False)
     given = arguments.parse()
     scores, malformed = evaluate_model(given.labels, given.outputs)
     if malformed:

@@ -119,8 +119,8 @@ def save_outputs(output_file, recording_id, classes, labels, probabilities) -> N
     write_text(Path(output_file), format_outputs(recording_id, classes, labels, probabilities))
 
 
-def load_outputs(output_file) -> tuple[str, tuple[str, ...], tuple[bool, ...], tuple[float, ...]]:
+def load_outputs(output_file) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[float, ...]]:
     """Recording, class codes, labels and scores of an output file; nothing but the name where it is malformed."""
     text = read_text(output_file)
     classes, labels, scores = parse_outputs(text) or ([], [], [])
-    return text.split("\n")[0].lstrip("#").strip(), tuple(classes), tuple(labels), tuple(scores)
+    return text.split("\n")[0].lstrip("#").strip(), tuple(classes), tuple(str(int(x)) for x in labels), tuple(scores)

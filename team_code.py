@@ -5,6 +5,7 @@ arXiv 2112.01496. The organisers' scripts call training_code, load_model and run
 a convolution block, a metric) lies in ecg/.
 """
 
+import math
 import os
 import shutil
 import time
@@ -38,12 +39,15 @@ def training_code(
 ) -> None:
     """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.
 
-    Started again after an interruption, it goes on after the last whole epoch and ends with the same weights. Writes to
-    ``model_directory`` alone. Raises EntryError where there is nothing to train on.
+    Started again after an interruption, it goes on after the last whole epoch and, on a processor with the same number
+    of threads, ends with the same weights. Writes to ``model_directory`` alone; a model that is there stays whole until
+    the new one replaces it. Raises EntryError where there is nothing to train on.
     """
     weights, device = load_weights(), pick_device(device)
     model_directory = Path(model_directory)
-    workplace = model_directory / "training"
+    workplace = model_directory / ".training"
+    if workplace.resolve() in (data := Path(data_directory).resolve(), *data.parents):
+        raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
     headers = find_records(data_directory)
     workplace.mkdir(parents=True, exist_ok=True)
     store = open_store(headers, workplace / "store", weights, recipe.rate)
@@ -52,7 +56,7 @@ def training_code(
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {device}")
 
     out_of_fold = np.zeros(labels.shape)
-    folds = []
+    networks, folds = [], []
     for fold in range(recipe.folds):
         network, history = train_fold(fold, fold_of, store, labels, weights, recipe, device, workplace)
         held_out = np.flatnonzero(fold_of == fold)
@@ -60,13 +64,13 @@ def training_code(
             network, [store[i] for i in held_out], store.demographics()[held_out], recipe, device
         )
         thresholds = SEARCHES[recipe.threshold_search](weights, labels[held_out], out_of_fold[held_out])
+        networks.append(network)
         folds.append({"thresholds": thresholds.tolist(), "history": history})
-        checkpoint.save_tensors(checkpoint.weights_file(model_directory, fold), network.state_dict())
 
     figures = cross_validation(weights, labels, out_of_fold, fold_of)
     progress.say(cross_validation_table(figures))
     save_out_of_fold(model_directory / "out_of_fold.csv", store, fold_of, weights, out_of_fold)
-    checkpoint.save_model(model_directory, recipe, weights.classes, folds, figures)
+    checkpoint.save_model(model_directory, recipe, weights.classes, networks, folds, figures)
     shutil.rmtree(workplace)
 
 
@@ -103,6 +107,8 @@ def train_fold(
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
         loss = train_epoch(network, optimiser, learning, store, demographics, labels, recipe, fold, epoch, device)
+        if not math.isfinite(loss):
+            raise EntryError(f"fold {fold + 1}, epoch {epoch + 1}: the loss is not a number; is the data in counts?")
         rate = len(learning) / (time.monotonic() - started)
         p = probabilities(network, [store[i] for i in held_out], demographics[held_out], recipe, device)
         metric = scoring.challenge_metric(weights, labels[held_out], decide(p, recipe.epoch_threshold))
@@ -139,7 +145,7 @@ def train_epoch(
     random = np.random.default_rng([recipe.seed, fold, epoch])
     torch.manual_seed(int(random.integers(2**63)))
     for group in optimiser.param_groups:
-        drops = sum(epoch >= round(part * recipe.epochs) for part in recipe.learning_rate_drops)
+        drops = sum(epoch >= max(1, round(part * recipe.epochs)) for part in recipe.learning_rate_drops)
         group["lr"] = recipe.learning_rate * 0.1**drops
     network.train()
     order, total = random.permutation(learning), 0.0
@@ -281,7 +287,7 @@ def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_o
     """The figures of the paper's table, for each way to the thresholds: mean over the folds, single models.
 
     The rows whose thresholds were searched on the recordings that are scored are optimistic, as the paper's are; the
-    last one searches each fold's on the other folds' out-of-fold probabilities.
+    last two search each fold's on the other folds' out-of-fold probabilities. A figure that no fold defines is None.
     """
     rows: dict[str, list] = {}
     for fold in range(fold_of.max() + 1):
@@ -291,6 +297,7 @@ def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_o
             "step 1, on this fold": search_grid(weights, labels[here], p[here], cycles=0),
             "steps 1 and 2, on this fold": search_grid(weights, labels[here], p[here]),
             "exact, on this fold": search_exact(weights, labels[here], p[here]),
+            "steps 1 and 2, on the other folds": search_grid(weights, labels[elsewhere], p[elsewhere]),
             "exact, on the other folds": search_exact(weights, labels[elsewhere], p[elsewhere]),
         }
         for way, thresholds in ways.items():
@@ -299,21 +306,30 @@ def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_o
             rows.setdefault(way, []).append([scoring.mean(np.atleast_1d(figure)) for figure in figures])
     names = ("challenge_metric", "sensitivity", "specificity", "auroc", "auprc")
     return {
-        way: {
-            name: {"mean": round(float(column.mean()), 4), "sd": round(float(column.std(ddof=1)), 4)}
-            for name, column in zip(names, np.nan_to_num(np.array(folds)).T)
-        }
-        for way, folds in rows.items()
+        way: {name: over_folds(column) for name, column in zip(names, np.array(folds).T)} for way, folds in rows.items()
+    }
+
+
+def over_folds(figures: np.ndarray) -> dict[str, float | None]:
+    """Mean and standard deviation of a figure over the folds that define it."""
+    defined = figures[~np.isnan(figures)]
+    return {
+        "mean": round(float(defined.mean()), 4) if defined.size else None,
+        "sd": round(float(defined.std(ddof=1)), 4) if defined.size > 1 else None,
     }
 
 
 def cross_validation_table(figures: dict) -> str:
-    lines = [f"{'thresholds':28s} Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"]
+    def cell(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    lines = [f"{'thresholds':33s}  Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"]
     for way, row in figures.items():
-        m = {name: value["mean"] for name, value in row.items()}
+        metric, *others = row.values()
+        sensitivity, specificity, auroc, auprc = (cell(figure["mean"]) for figure in others)
         lines.append(
-            f"{way:28s} {m['challenge_metric']:8.3f} +-{row['challenge_metric']['sd']:.3f}  {m['sensitivity']:11.3f}"
-            f"  {m['specificity']:11.3f}  {m['auroc']:.3f}  {m['auprc']:.3f}"
+            f"{way:33s}  {cell(metric['mean']):>7} +- {cell(metric['sd']):5}  {sensitivity:>11}  {specificity:>11}"
+            f"  {auroc:>5}  {auprc:>5}"
         )
     return "\n".join(lines)
 

@@ -1,11 +1,12 @@
 """The model folder: ``fold-1.safetensors`` ... hold the weights, ``model.json`` says everything else.
 
-Nothing in it is unpickled. While a training runs, ``training/`` holds what it needs to go on after an interruption:
+Nothing in it is unpickled. While a training runs, ``.training/`` holds what it needs to go on after an interruption:
 the store of the recordings, and for each unfinished fold the network, the optimiser and the best epoch so far.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,21 +57,27 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise EntryError(f"{path}: cannot be read as weights ({error}); train again or fetch it again") from error
 
 
-def save_model(folder: Path, recipe: Recipe, classes: tuple[str, ...], folds: list[dict], figures: dict) -> None:
-    """Writes model.json, the last file of a training: a folder that has it is whole.
+def save_model(
+    folder: Path, recipe: Recipe, classes: Sequence[str], networks: Sequence[SEResNet], folds: list[dict], figures: dict
+) -> None:
+    """Puts an ensemble into ``folder``, in the place of one that may be there; its last file is model.json.
 
     ``folds``: of each fold its ``thresholds`` and what else is worth knowing; ``figures``: the cross-validation's.
     """
-    write_json(
-        folder / "model.json",
-        {
-            "format": FORMAT,
-            "recipe": recipe.as_dict(),
-            "classes": list(classes),
-            "folds": folds,
-            "cross_validation": figures,
-        },
-    )
+    description = folder / "model.json"
+    description.unlink(missing_ok=True)
+    for file in folder.glob("fold-*.safetensors"):
+        file.unlink()
+    for fold, network in enumerate(networks):
+        save_tensors(weights_file(folder, fold), network.state_dict())
+    content = {
+        "format": FORMAT,
+        "recipe": recipe.as_dict(),
+        "classes": list(classes),
+        "folds": folds,
+        "cross_validation": figures,
+    }
+    write_json(description, content)
 
 
 def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ecg.errors import EntryError
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+INTERRUPTED = 130  # as a shell says it
 
 
 class Arguments(argparse.ArgumentParser):
@@ -40,11 +41,17 @@ class Arguments(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], int]) -> None:
-    """Calls ``main`` and exits with its code; an unusable argument, folder or disk is one line and NOTHING_DONE."""
+    """Calls ``main`` and exits with its code; what ends it early is one line, a defect of ours its traceback."""
     try:
         sys.exit(main())
     except (EntryError, OSError) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(NOTHING_DONE)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
         sys.exit(NOTHING_DONE)

@@ -24,8 +24,8 @@ def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Seque
 def parse_outputs(text: str) -> tuple[list[str], list[bool], list[float]] | None:
     """Class codes, labels and scores of an output file; None where it is malformed.
 
-    As the official scorer reads it: lines that are blank or begin with ``#`` do not count, the three first others must
-    have the same number of cells; a label is true where it is one of TRUE, a score that is no number is 0.
+    As the official scorer reads it: lines that are blank or begin with ``#`` do not count, the others (at least three)
+    must have the same number of cells; a label is true where it is one of TRUE, a score that is no number is 0.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
     rows = [[cell.strip() for cell in line.split(",")] for line in lines]

@@ -58,4 +58,6 @@ def recipe(name: str = "best", **changes) -> Recipe:
     changed = replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
     if changed.folds < 2 or changed.epochs < 1:
         raise EntryError("a training needs at least 2 folds (one to learn from, one to choose on) and 1 epoch")
+    if not 0 <= changed.seed < 2**32:
+        raise EntryError(f"--seed {changed.seed}: must be from 0 to {2**32 - 1}")
     return changed

@@ -19,6 +19,7 @@ from ecg.errors import EntryError, RecordError
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a sample that was not measured
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampling rate
+SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too long at the network's rate
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
 
@@ -123,7 +124,7 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         samples = int(tokens[3]) if len(tokens) > 3 else 0
     except ValueError as error:
         raise RecordError(f"{place}: the record line {body[0]!r} is not 'name leads rate samples'") from error
-    if not (math.isfinite(rate) and rate > 0) or leads < 1 or samples < 0:
+    if not SLOWEST <= rate < math.inf or leads < 1 or samples < 0:
         raise RecordError(f"{place}: the record line {body[0]!r} claims an impossible number")
     facts = _facts(comments)
     return Header(

@@ -89,7 +89,7 @@ def _fingerprint(headers: Sequence[Path], weights: Weights, rate: float) -> str:
     """Changes with any file of the recordings, the rate, the classes and the preprocessing."""
     digest = hashlib.sha256(repr((PREPROCESSING, rate, weights.classes)).encode())
     for header in headers:
-        for path in (header, header.with_suffix(".mat")):
+        for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:
                 status = path.stat()
                 digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns}\n".encode())
@@ -132,6 +132,6 @@ def _decode(headers: Sequence[Path], rate: float) -> list[Record | RecordError]:
             record = read_record(header)
             counts = np.ascontiguousarray(signals.network_input(record.counts, record.header.rate, rate))
             decoded.append(Record(record.header, counts, record.mask))
-        except RecordError as error:
-            decoded.append(error)
+        except Exception as error:  # whatever is wrong with this recording, the others are still to be read
+            decoded.append(error if isinstance(error, RecordError) else RecordError(f"{header}: {error!r}"))
     return decoded

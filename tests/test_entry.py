@@ -40,6 +40,19 @@ def assert_same_weights(a, b):
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def interrupt_after(epochs: int, monkeypatch):
+    """Lets ``epochs`` epochs be trained, then raises KeyboardInterrupt in the middle of the next."""
+    train_epoch, done = team_code.train_epoch, []
+
+    def interrupted(*arguments):
+        if len(done) == epochs:
+            raise KeyboardInterrupt
+        done.append(1)
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(team_code, "train_epoch", interrupted)
+
+
 def test_the_published_recipe_is_the_papers():
     published = recipe("published")
     drops = [round(part * published.epochs) for part in published.learning_rate_drops]
@@ -64,6 +77,11 @@ def test_the_official_signature(model):
     assert classes == list(scoring.load_weights().classes)
     assert len(labels) == len(probabilities) == 24 and set(labels) <= {0, 1} and sum(labels) >= 1
     assert all(0 < p < 1 for p in probabilities)
+
+
+def test_the_way_of_2020_survives_a_recording_that_cannot_be_run(model, capsys):
+    labels, scores, classes = run_12ECG_classifier.run_12ECG_classifier(noise(leads=3), ["A1 12 500 5000\n"], model)
+    assert len(classes) == 24 and labels == scores == [0] * 24 and "A1" in capsys.readouterr().err
 
 
 def test_the_way_of_2020(model_folder):
@@ -101,18 +119,9 @@ def test_an_interrupted_training_goes_on(
     training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, epochs_before
 ):
     """Killed in any epoch of any fold and started again, it ends with the weights of an undisturbed run."""
-    train_epoch, done = team_code.train_epoch, []
-
-    def interrupted(*arguments):
-        if len(done) == epochs_before:
-            raise KeyboardInterrupt
-        done.append(1)
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(team_code, "train_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_after(epochs_before, patch)
         training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
-    monkeypatch.setattr(team_code, "train_epoch", train_epoch)
     capsys.readouterr()
     training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
     assert capsys.readouterr().out.count("loss") == 4 - epochs_before
@@ -122,10 +131,103 @@ def test_an_interrupted_training_goes_on(
 
 def test_what_another_recipe_left_is_not_gone_on_with(training_data, model_folder, tiny_recipe, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(team_code.scoring, "challenge_metric", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        interrupt_after(1, patch)
         training_code(training_data, tmp_path / "model", replace(tiny_recipe, seed=5), "cpu")
+    assert (tmp_path / "model/.training/fold-1.safetensors").exists()
     training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
     assert_same_weights(model_folder, tmp_path / "model")
+
+
+def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, tiny_recipe, monkeypatch):
+    before = weights_of(model_copy)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_after(3, patch)
+        training_code(training_data, model_copy, replace(tiny_recipe, seed=5), "cpu")
+    after = weights_of(model_copy)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    load_model(model_copy)
+    training_code(training_data, model_copy, replace(tiny_recipe, folds=3, epochs=1), "cpu")
+    training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), "cpu")
+    assert len(load_model(model_copy).members) == len(list(model_copy.glob("fold-*"))) == 2
+
+
+def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
+    train_epoch, seen = team_code.train_epoch, []
+
+    def spy(network, optimiser, learning, store, *arguments):
+        seen.append({store.entries[i].name for i in learning})
+        return train_epoch(network, optimiser, learning, store, *arguments)
+
+    monkeypatch.setattr(team_code, "train_epoch", spy)
+    training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), "cpu")
+    rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
+    for fold, learned in enumerate(seen, start=1):
+        assert learned == {name for name, number in rows if int(number) != fold} and len(learned) >= 12
+
+
+def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatch):
+    """With a metric that only falls, three epochs end with the weights of the first."""
+    weights, train_epoch, metrics = [], team_code.train_epoch, iter(range(100, 0, -1))
+
+    def spy(network, *arguments):
+        loss = train_epoch(network, *arguments)
+        weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return loss
+
+    monkeypatch.setattr(team_code, "train_epoch", spy)
+    monkeypatch.setattr(team_code.scoring, "challenge_metric", lambda *_: next(metrics))
+    monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
+    monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
+    training_code(training_data, tmp_path / "model", replace(tiny_recipe, epochs=3), "cpu")
+    kept = load_file(tmp_path / "model/fold-1.safetensors")
+    assert all(torch.equal(kept[name], weights[0][name]) for name in kept)
+    assert not all(torch.equal(kept[name], weights[2][name]) for name in kept)
+
+
+def test_the_learning_rate_drops_after_two_and_four_fifths(training_data, tiny_recipe, tmp_path, monkeypatch):
+    train_epoch, rates = team_code.train_epoch, []
+
+    def spy(network, optimiser, *arguments):
+        loss = train_epoch(network, optimiser, *arguments)
+        rates.append(optimiser.param_groups[0]["lr"])
+        return loss
+
+    monkeypatch.setattr(team_code, "train_epoch", spy)
+    training_code(training_data, tmp_path / "five", replace(tiny_recipe, epochs=5), "cpu")
+    np.testing.assert_allclose(rates[:5], [0.003, 0.003, 0.0003, 0.0003, 0.00003])
+    rates.clear()
+    training_code(training_data, tmp_path / "one", replace(tiny_recipe, epochs=1), "cpu")
+    np.testing.assert_allclose(rates, 0.003)
+
+
+def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data, model_folder):
+    weights = scoring.load_weights()
+    rows = [line.split(",") for line in (model_folder / "out_of_fold.csv").read_text().splitlines()[1:]]
+    folds = json.loads((model_folder / "model.json").read_text())["folds"]
+    for number, fold in enumerate(folds, start=1):
+        here = [row for row in rows if int(row[1]) == number]
+        paths = [next(training_data.rglob(f"{row[0]}.hea")) for row in here]
+        labels = np.stack([weights.encode(records.read_header(path).diagnoses) for path in paths])
+        p = np.array([row[2:] for row in here], float)
+        searched, reached = (
+            scoring.challenge_metric(weights, labels, team_code.decide(p, thresholds))
+            for thresholds in (team_code.search_exact(weights, labels, p), np.array(fold["thresholds"]))
+        )
+        assert reached == pytest.approx(searched, abs=0.02)  # the csv's six digits may move one decision
+
+
+def test_a_loss_that_is_no_number_ends_the_training_at_once(training_data, tiny_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(team_code, "train_epoch", lambda *_: float("nan"))
+    with pytest.raises(EntryError, match="fold 1, epoch 1: the loss is not a number"):
+        training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+
+
+def test_the_data_is_never_where_the_training_cleans_up(training_data, tiny_recipe, tmp_path):
+    data = tmp_path / "model/.training"
+    shutil.copytree(training_data, data)
+    with pytest.raises(EntryError, match="give another model folder"):
+        training_code(data, tmp_path / "model", tiny_recipe, "cpu")
+    assert len(list(data.rglob("*.mat"))) == 20
 
 
 def test_an_unreadable_recording_is_named_and_left_out(training_data, tiny_recipe, tmp_path, capsys):

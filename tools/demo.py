@@ -7,6 +7,7 @@ Your recordings are only read; FOLDER gets links to them.
 """
 
 import argparse
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from ecg.folds import assign_folds  # noqa: E402
 from ecg.records import find_records, read_header, read_text  # noqa: E402
 from ecg.scoring import load_weights  # noqa: E402
 
+DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
 HIDDEN = 5  # a fifth of the recordings is hidden
 
 
@@ -35,6 +37,8 @@ def main() -> int:
     arguments.add_argument("--recipe", default="small", help="the recipe of the training (small)")
     given = arguments.parse_args()
 
+    if given.data and given.data.resolve().is_relative_to(given.folder.resolve()):
+        raise EntryError(f"{given.data}: lies in {given.folder}, which the demo empties; give another folder")
     start_afresh(given.folder)
     data = given.data or given.folder / "recordings"
     if given.data is None:
@@ -79,7 +83,7 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
         (training if fold else labels).joinpath(path.name).symlink_to(path.resolve())
         if not fold:
             lines = read_text(path).splitlines(keepends=True)
-            (hidden / path.name).write_text("".join(line for line in lines if "dx" not in line.lower()[:5]))
+            (hidden / path.name).write_text("".join(line for line in lines if not DIAGNOSES.match(line)))
     print(f"{np.count_nonzero(fold_of)} recordings to learn from, {np.count_nonzero(fold_of == 0)} hidden", flush=True)
 
 

@@ -1,0 +1,44 @@
+"""The demo's own part: dealing recordings out, and never harming a folder that is not its own."""
+
+import importlib.util
+
+import pytest
+
+from ecg.errors import EntryError
+from ecg.records import find_records, read_header, read_record
+from tests.conftest import ROOT, run_script, write_recording
+
+
+@pytest.fixture(scope="module")
+def demo():
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "tools/demo.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_fifth_is_hidden_without_its_diagnoses(demo, tmp_path):
+    for i in range(10):
+        write_recording(tmp_path / "data", f"DX{i}")
+    folders = [tmp_path / name for name in ("training", "hidden", "labels")]
+    demo.deal(tmp_path / "data", *folders)
+    training, hidden, labels = ([path.stem for path in find_records(folder)] for folder in folders)
+    assert len(training) == 8 and len(hidden) == 2 and hidden == labels and not set(training) & set(hidden)
+    for name in hidden:
+        assert read_record(folders[1] / f"{name}.hea").header.diagnoses == ()
+        assert read_header(folders[2] / f"{name}.hea").diagnoses == ("426783006",)
+
+
+def test_only_its_own_folder_is_emptied(demo, tmp_path):
+    demo.start_afresh(tmp_path / "demo")
+    (tmp_path / "demo/old").touch()
+    demo.start_afresh(tmp_path / "demo")
+    assert not (tmp_path / "demo/old").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/recording.mat").touch()
+    with pytest.raises(EntryError, match="not an earlier demo"):
+        demo.start_afresh(tmp_path / "mine")
+    write_recording(tmp_path / "demo/data", "A1")
+    result = run_script("tools/demo.py", tmp_path / "demo", "--data", tmp_path / "demo/data")
+    assert result.returncode == 2 and "give another folder" in result.stderr
+    assert (tmp_path / "demo/data/A1.mat").exists()
