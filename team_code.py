@@ -31,6 +31,27 @@ from ecg.store import Store, open_store
 # ---------------------------------------------------------------------------------------------------- training
 
 
+@dataclass(frozen=True)
+class Training:
+    """What all folds of a training share; the arrays have a row a recording of the ``store``."""
+
+    recipe: Recipe
+    device: torch.device
+    weights: Weights
+    store: Store
+    labels: np.ndarray  # bool (recordings, classes)
+    demographics: np.ndarray  # float32 (recordings, 5)
+    fold_of: np.ndarray  # (recordings,)
+    workplace: Path  # for what is needed to go on after an interruption
+
+    def learning(self, fold: int) -> np.ndarray:
+        """The recordings that the fold's network learns from: those of the other folds."""
+        return np.flatnonzero(self.fold_of != fold)
+
+    def held_out(self, fold: int) -> np.ndarray:
+        return np.flatnonzero(self.fold_of == fold)
+
+
 def training_code(
     data_directory: str | os.PathLike,
     model_directory: str | os.PathLike,
@@ -43,75 +64,68 @@ def training_code(
     of threads, ends with the same weights. Writes to ``model_directory`` alone; a model that is there stays whole until
     the new one replaces it. Raises EntryError where there is nothing to train on.
     """
-    weights, device = load_weights(), pick_device(device)
-    model_directory = Path(model_directory)
-    workplace = model_directory / ".training"
-    if workplace.resolve() in (data := Path(data_directory).resolve(), *data.parents):
+    training = prepare(Path(data_directory), Path(model_directory), recipe, pick_device(device))
+    weights, labels = training.weights, training.labels
+    out_of_fold = np.zeros(labels.shape)
+    networks, folds = [], []
+    for fold in range(recipe.folds):
+        network, history = train_fold(training, fold)
+        here = training.held_out(fold)
+        out_of_fold[here] = held_out_probabilities(training, fold, network)
+        thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
+        networks.append(network)
+        folds.append({"thresholds": thresholds.tolist(), "history": history})
+
+    figures = cross_validation(weights, labels, out_of_fold, training.fold_of)
+    progress.say(cross_validation_table(figures))
+    save_out_of_fold(Path(model_directory, "out_of_fold.csv"), training, out_of_fold)
+    checkpoint.save_model(Path(model_directory), recipe, weights.classes, networks, folds, figures)
+    shutil.rmtree(training.workplace)
+
+
+def prepare(data: Path, model: Path, recipe: Recipe, device: torch.device) -> Training:
+    """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds."""
+    workplace = model / ".training"
+    if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
-    headers = find_records(data_directory)
+    headers, weights = find_records(data), load_weights()
     workplace.mkdir(parents=True, exist_ok=True)
     store = open_store(headers, workplace / "store", weights, recipe.rate)
     labels = store.labels(weights)
     fold_of = assign_folds(labels, [entry.source for entry in store.entries], recipe.folds, recipe.seed)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {device}")
-
-    out_of_fold = np.zeros(labels.shape)
-    networks, folds = [], []
-    for fold in range(recipe.folds):
-        network, history = train_fold(fold, fold_of, store, labels, weights, recipe, device, workplace)
-        held_out = np.flatnonzero(fold_of == fold)
-        out_of_fold[held_out] = probabilities(
-            network, [store[i] for i in held_out], store.demographics()[held_out], recipe, device
-        )
-        thresholds = SEARCHES[recipe.threshold_search](weights, labels[held_out], out_of_fold[held_out])
-        networks.append(network)
-        folds.append({"thresholds": thresholds.tolist(), "history": history})
-
-    figures = cross_validation(weights, labels, out_of_fold, fold_of)
-    progress.say(cross_validation_table(figures))
-    save_out_of_fold(model_directory / "out_of_fold.csv", store, fold_of, weights, out_of_fold)
-    checkpoint.save_model(model_directory, recipe, weights.classes, networks, folds, figures)
-    shutil.rmtree(workplace)
+    return Training(recipe, device, weights, store, labels, store.demographics(), fold_of, workplace)
 
 
-def train_fold(
-    fold: int,
-    fold_of: np.ndarray,
-    store: Store,
-    labels: np.ndarray,
-    weights: Weights,
-    recipe: Recipe,
-    device: torch.device,
-    workplace: Path,
-) -> tuple[SEResNet, list[dict]]:
-    """The network of the fold's best epoch, and the history of all. It learns from the other folds' recordings.
+def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
+    """The network of the fold's best epoch, and the history of all.
 
     The best epoch has the highest Challenge metric on the fold itself, with one threshold for all classes.
     """
+    recipe, weights = training.recipe, training.weights
     seed = np.random.SeedSequence([recipe.seed, fold])
     torch.manual_seed(int(seed.generate_state(1)[0]))
-    network = checkpoint.build_network(recipe, len(weights.classes)).to(device)
+    network = checkpoint.build_network(recipe, len(weights.classes)).to(training.device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
-    state_file = workplace / f"fold-{fold + 1}.safetensors"
-    identity = f"{recipe} {store.fingerprint} fold {fold}"
+    state_file = training.workplace / f"fold-{fold + 1}.safetensors"
+    identity = f"{recipe} {training.store.fingerprint} fold {fold}"
     state = checkpoint.load_progress(state_file, identity, network, optimiser)
     if state is None:
         state = Progress(0, -np.inf, {}, [])
     elif state.epoch < recipe.epochs:
         progress.say(f"fold {fold + 1}: going on after epoch {state.epoch}")
 
-    learning, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-    demographics = store.demographics()
+    labels = training.labels[training.held_out(fold)]
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
-        loss = train_epoch(network, optimiser, learning, store, demographics, labels, recipe, fold, epoch, device)
+        loss = train_epoch(training, fold, epoch, network, optimiser)
         if not math.isfinite(loss):
             raise EntryError(f"fold {fold + 1}, epoch {epoch + 1}: the loss is not a number; is the data in counts?")
-        rate = len(learning) / (time.monotonic() - started)
-        p = probabilities(network, [store[i] for i in held_out], demographics[held_out], recipe, device)
-        metric = scoring.challenge_metric(weights, labels[held_out], decide(p, recipe.epoch_threshold))
+        rate = len(training.learning(fold)) / (time.monotonic() - started)
+        p = held_out_probabilities(training, fold, network)
+        metric = scoring.challenge_metric(weights, labels, decide(p, recipe.epoch_threshold))
         state.epoch = epoch + 1
         state.history.append({"epoch": epoch + 1, "loss": loss, "challenge_metric": metric})
         if metric > state.best_metric:
@@ -127,39 +141,38 @@ def train_fold(
 
 
 def train_epoch(
-    network: SEResNet,
-    optimiser: torch.optim.Optimizer,
-    learning: np.ndarray,
-    store: Store,
-    demographics: np.ndarray,
-    labels: np.ndarray,
-    recipe: Recipe,
-    fold: int,
-    epoch: int,
-    device: torch.device,
+    training: Training, fold: int, epoch: int, network: SEResNet, optimiser: torch.optim.Optimizer
 ) -> float:
-    """One pass over the recordings ``learning`` in random order; the mean loss.
+    """One pass over the recordings that the fold learns from, in random order; the mean loss.
 
     All its draws (order, crops, dropout) come from the seed, the fold and the epoch, so an epoch can be repeated.
     """
+    recipe, device = training.recipe, training.device
     random = np.random.default_rng([recipe.seed, fold, epoch])
     torch.manual_seed(int(random.integers(2**63)))
     for group in optimiser.param_groups:
         drops = sum(epoch >= max(1, round(part * recipe.epochs)) for part in recipe.learning_rate_drops)
         group["lr"] = recipe.learning_rate * 0.1**drops
     network.train()
-    order, total = random.permutation(learning), 0.0
+    order, total = random.permutation(training.learning(fold)), 0.0
     starts = range(0, len(order), recipe.batch)
     for start in progress.bar(starts, len(starts), f"fold {fold + 1} epoch {epoch + 1}", "batches"):
         batch = order[start : start + recipe.batch]
-        windows = np.stack([signals.training_window(store[i], recipe.window, random) for i in batch])
-        logits = network(to_tensor(windows, device), to_tensor(demographics[batch], device))
-        loss = functional.binary_cross_entropy_with_logits(logits, to_tensor(labels[batch], device))
+        windows = np.stack([signals.training_window(training.store[i], recipe.window, random) for i in batch])
+        logits = network(to_tensor(windows, device), to_tensor(training.demographics[batch], device))
+        loss = functional.binary_cross_entropy_with_logits(logits, to_tensor(training.labels[batch], device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         total += float(loss.detach()) * len(batch)
     return total / len(order)
+
+
+def held_out_probabilities(training: Training, fold: int, network: SEResNet) -> np.ndarray:
+    """(recordings of the fold, classes): what ``network`` thinks of the recordings that are held out from it."""
+    here = training.held_out(fold)
+    recordings = [training.store[i] for i in here]
+    return probabilities(network, recordings, training.demographics[here], training.recipe, training.device)
 
 
 # ----------------------------------------------------------------------------------- probabilities and decisions
@@ -334,10 +347,10 @@ def cross_validation_table(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def save_out_of_fold(path: Path, store: Store, fold_of: np.ndarray, weights: Weights, p: np.ndarray) -> None:
+def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
-    lines = [",".join(["record", "fold", *weights.classes])]
-    for entry, fold, row in zip(store.entries, fold_of, p):
+    lines = [",".join(["record", "fold", *training.weights.classes])]
+    for entry, fold, row in zip(training.store.entries, training.fold_of, p):
         lines.append(",".join([entry.name, str(fold + 1), *(f"{value:.6g}" for value in row)]))
     write_text(path, "\n".join(lines) + "\n")
 

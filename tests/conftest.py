@@ -1,5 +1,6 @@
 """Recordings on disk and a small trained model, for all tests."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from team_code import training_code
 ROOT = Path(__file__).resolve().parent.parent
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
-torch.set_num_threads(2)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the scripts the tests start; the networks are too small for more
+torch.set_num_threads(1)
 
 
 def noise(samples: int = 2500, leads: int = 12, seed: int = 0) -> np.ndarray:

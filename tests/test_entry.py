@@ -15,6 +15,7 @@ import train_12ECG_classifier
 from ecg import records, scoring, signals
 from ecg.errors import EntryError, RecordError
 from ecg.recipe import recipe
+from ecg.store import Store
 from team_code import load_model, run_model, training_code
 from tests.conftest import LEADS, header_text, noise, write_recording
 
@@ -152,12 +153,19 @@ def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, ti
 
 
 def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
-    train_epoch, seen = team_code.train_epoch, []
+    train_epoch, getitem, read, seen = team_code.train_epoch, Store.__getitem__, set(), []
 
-    def spy(network, optimiser, learning, store, *arguments):
-        seen.append({store.entries[i].name for i in learning})
-        return train_epoch(network, optimiser, learning, store, *arguments)
+    def reading(store, index):
+        read.add(store.entries[index].name)
+        return getitem(store, index)
 
+    def spy(*arguments):
+        read.clear()
+        loss = train_epoch(*arguments)
+        seen.append(set(read))
+        return loss
+
+    monkeypatch.setattr(Store, "__getitem__", reading)
     monkeypatch.setattr(team_code, "train_epoch", spy)
     training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), "cpu")
     rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
@@ -169,8 +177,8 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     """With a metric that only falls, three epochs end with the weights of the first."""
     weights, train_epoch, metrics = [], team_code.train_epoch, iter(range(100, 0, -1))
 
-    def spy(network, *arguments):
-        loss = train_epoch(network, *arguments)
+    def spy(training, fold, epoch, network, optimiser):
+        loss = train_epoch(training, fold, epoch, network, optimiser)
         weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         return loss
 
@@ -187,8 +195,8 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
 def test_the_learning_rate_drops_after_two_and_four_fifths(training_data, tiny_recipe, tmp_path, monkeypatch):
     train_epoch, rates = team_code.train_epoch, []
 
-    def spy(network, optimiser, *arguments):
-        loss = train_epoch(network, optimiser, *arguments)
+    def spy(training, fold, epoch, network, optimiser):
+        loss = train_epoch(training, fold, epoch, network, optimiser)
         rates.append(optimiser.param_groups[0]["lr"])
         return loss
 
