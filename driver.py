@@ -2,7 +2,7 @@
 """Run the trained ensemble on a folder of recordings:  python driver.py MODEL DATA OUTPUTS
 
 Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
-positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1.
+positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1 (2 where none could be read).
 """
 
 import csv
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ecg import progress
-from ecg.cli import ALL_WELL, SOME_FAILED, Arguments, run
+from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.errors import EntryError, RecordError
 from ecg.files import write_text
 from ecg.outputs import format_outputs
@@ -63,7 +63,7 @@ def report_failures(path: Path, failures: list[tuple[str, str]], recordings: int
     write_text(path, table.getvalue())
     for _, reason in failures:
         print(f"failed: {reason}", file=sys.stderr)
-    return SOME_FAILED
+    return SOME_FAILED if len(failures) < recordings else NOTHING_DONE
 
 
 if __name__ == "__main__":

@@ -104,6 +104,13 @@ def test_a_broken_recording_costs_the_others_nothing(outputs, model_folder, test
     assert len(labels) == 24 and not any(labels)
 
 
+def test_a_folder_of_which_nothing_can_be_read(model_folder, tmp_path):
+    (tmp_path / "E1.hea").write_text("no header\n")
+    result = run_script("driver.py", model_folder, tmp_path, tmp_path / "out")
+    assert result.returncode == 2 and "0 of 1 recordings done" in result.stdout
+    assert (tmp_path / "out/E1.csv").exists()
+
+
 def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test_data, tmp_path):
     """Only team_code.py and what is below it are ours; called from another folder."""
     entry = tmp_path / "entry"
