@@ -2,7 +2,8 @@
 """Run the trained ensemble on a folder of recordings:  python driver.py MODEL DATA OUTPUTS
 
 Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
-positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1 (2 where none could be read).
+positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1, or 2
+where none could be read.
 """
 
 import csv
