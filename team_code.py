@@ -239,16 +239,13 @@ def search_grid(weights: Weights, labels: np.ndarray, p: np.ndarray, cycles: int
     """
     common = np.arange(11) / 10
     metrics = [scoring.challenge_metric(weights, labels, decide(p, threshold)) for threshold in common]
-    thresholds = np.full(p.shape[1], common[int(np.argmax(metrics))])
+    descent = Descent(weights, labels, p, np.full(p.shape[1], common[int(np.argmax(metrics))]))
     steps = np.arange(101) / 100
     for _ in range(cycles):
         for k in range(p.shape[1]):
-            sorted_p, gains = gains_by_threshold(weights, labels, p, thresholds, k)
-            at_steps = gains[len(sorted_p) - np.searchsorted(sorted_p, steps, side="left")]
-            now = gains[len(sorted_p) - np.searchsorted(sorted_p, thresholds[k], side="left")]
-            if at_steps.max() > now + 1e-9:
-                thresholds[k] = steps[int(np.argmax(at_steps))]
-    return thresholds
+            below = np.searchsorted(descent.sorted_p[k], steps, side="left")
+            descent.improve(k, below, steps)
+    return descent.thresholds
 
 
 def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -257,37 +254,69 @@ def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndar
     Starts from the grid search's, so it is never below it on the same recordings, and cycles over the classes until
     nothing improves. A threshold is put halfway between the two probabilities it separates.
     """
-    thresholds = search_grid(weights, labels, p)
+    descent = Descent(weights, labels, p, search_grid(weights, labels, p))
+    candidates = [between(sorted_p) for sorted_p in descent.sorted_p]
     improved = True
     while improved:
-        improved = False
-        for k in range(p.shape[1]):
-            sorted_p, gains = gains_by_threshold(weights, labels, p, thresholds, k)
-            distinct = np.append(True, np.diff(sorted_p) > 0)  # equal probabilities are on one side together
-            candidates = np.append(np.flatnonzero(distinct), len(sorted_p))
-            best = candidates[int(np.argmax(gains[len(sorted_p) - candidates]))]
-            now = np.searchsorted(sorted_p, thresholds[k], side="left")
-            if gains[len(sorted_p) - best] > gains[len(sorted_p) - now] + 1e-9:
-                edges = np.concatenate([[0.0], sorted_p, [max(1.0, np.nextafter(sorted_p[-1], 2))]])
-                middle = (edges[best] + edges[best + 1]) / 2
-                # halfway may round down onto the lower one, which would then be positive too
-                thresholds[k] = middle if best == 0 or middle > edges[best] else edges[best + 1]
-                improved = True
-    return thresholds
+        improved = sum(descent.improve(k, *candidates[k]) for k in range(p.shape[1])) > 0
+    return descent.thresholds
 
 
-def gains_by_threshold(
-    weights: Weights, labels: np.ndarray, p: np.ndarray, thresholds: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of class ``k``: the probabilities its threshold can decide, ascending, and the reward's change when the most
-    probable 0, 1, ... of them are positive. Where k is a recording's most probable class it is on in any case."""
-    others = decide(p, thresholds)
-    free = p.argmax(axis=1) != k
-    off, on = others[free].copy(), others[free].copy()
-    off[:, k], on[:, k] = False, True
-    gain = scoring.rewards(weights.matrix, labels[free], on) - scoring.rewards(weights.matrix, labels[free], off)
-    order = np.argsort(p[free, k])
-    return p[free, k][order], np.append(0, np.cumsum(gain[order][::-1]))
+def between(sorted_p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All ways to cut the ascending ``sorted_p`` in two: how many are below, and a threshold that does it.
+
+    Equal probabilities are on one side together. Halfway between neighbours may round down onto the lower one, which
+    would then be positive too: there the threshold is the upper one.
+    """
+    distinct, first = np.unique(sorted_p, return_index=True)
+    lower = np.append(0.0, distinct)
+    upper = np.append(distinct, max(1.0, np.nextafter(lower[-1], 2)))
+    middle = (lower + upper) / 2
+    middle[1:] = np.where(middle[1:] > lower[1:], middle[1:], upper[1:])
+    return np.append(first, len(sorted_p)), middle
+
+
+class Descent:
+    """A coordinate descent over the thresholds, with what all recordings earn kept up to date."""
+
+    def __init__(self, weights: Weights, labels: np.ndarray, p: np.ndarray, thresholds: np.ndarray):
+        self.thresholds = thresholds
+        self._labels, self._p = labels, p
+        self._credit = labels @ weights.matrix  # what a positive class adds to a recording's sum, before the division
+        self._on = decide(p, thresholds)
+        self._earned = (self._credit * self._on).sum(axis=1)
+        self._union = (labels | self._on).sum(axis=1)
+        # of each class the recordings that its threshold decides, by probability; in the others it is on in any case
+        favourite = p.argmax(axis=1)
+        free = [np.flatnonzero(favourite != k) for k in range(p.shape[1])]
+        self._order = [rows[np.argsort(p[rows, k])] for k, rows in enumerate(free)]
+        self.sorted_p = [p[rows, k] for k, rows in enumerate(self._order)]
+
+    def improve(self, k: int, below: np.ndarray, thresholds: np.ndarray) -> bool:
+        """Moves class ``k`` to the best of ``thresholds`` if that is better than where it is; whether it was.
+
+        ``below``: for each threshold how many of ``sorted_p[k]`` are below it.
+        """
+        rows = self._order[k]
+        gains = np.append(0, np.cumsum(self._gain(k, rows)[::-1]))[::-1]  # gains[i]: with all but the lowest i positive
+        best = int(np.argmax(gains[below]))
+        now = np.searchsorted(self.sorted_p[k], self.thresholds[k], side="left")
+        if gains[below[best]] <= gains[now] + 1e-9:
+            return False
+        before, after = self._on[rows, k], self._p[rows, k] >= thresholds[best]
+        change = after.astype(int) - before
+        self._earned[rows] += self._credit[rows, k] * change
+        self._union[rows] += change * ~self._labels[rows, k]
+        self._on[rows, k] = after
+        self.thresholds[k] = thresholds[best]
+        return True
+
+    def _gain(self, k: int, rows: np.ndarray) -> np.ndarray:
+        """What switching class ``k`` from off to on adds to the reward of each of the recordings ``rows``."""
+        credit, label, on = self._credit[rows, k], self._labels[rows, k], self._on[rows, k]
+        earned = self._earned[rows] - credit * on
+        union = self._union[rows] - (on & ~label)
+        return (earned + credit) / (union + ~label) - earned / np.maximum(union, 1)
 
 
 SEARCHES = {"grid": search_grid, "exact": search_exact}

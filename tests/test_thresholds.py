@@ -83,6 +83,13 @@ def test_the_exact_search_survives_probabilities_that_are_neighbours():
     assert decide(p, thresholds)[:, 1].tolist() == [False, True]
 
 
+def test_a_class_that_is_every_recordings_favourite_has_nothing_to_decide():
+    labels, p = draw(3, 30)
+    p[:, 7] = 1.0
+    for search in (search_exact, search_grid):
+        assert np.isfinite(search(WEIGHTS, labels, p)).all()
+
+
 def test_classes_that_a_fold_lacks_and_probabilities_all_alike_are_no_obstacle():
     labels, p = draw(1, 20)
     labels[:, 3:] = False
