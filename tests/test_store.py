@@ -1,0 +1,65 @@
+"""The store: each recording once, as the network sees it; used again while nothing changed, built again when it did."""
+
+import os
+
+import numpy as np
+import pytest
+
+from ecg import store as store_module
+from ecg.records import find_records, read_record
+from ecg.scoring import load_weights
+from ecg.signals import demographics, network_input
+from ecg.store import open_store
+from tests.conftest import noise, write_recording
+
+WEIGHTS = load_weights()
+
+
+@pytest.fixture
+def data(tmp_path):
+    for i, rate in enumerate(("500", "257", "1000")):
+        write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i), rate=rate)
+    return tmp_path / "data"
+
+
+def opened(data, tmp_path, rate=257.0):
+    return open_store(find_records(data), tmp_path / "store", WEIGHTS, rate)
+
+
+def test_it_holds_what_the_network_sees(data, tmp_path):
+    store = opened(data, tmp_path)
+    assert len(store) == 3
+    for i, path in enumerate(find_records(data)):
+        record = read_record(path)
+        np.testing.assert_array_equal(store[i], network_input(record.counts, record.header.rate, 257))
+        assert store.entries[i].name == path.stem and store.entries[i].source == "A"
+    assert store.labels(WEIGHTS)[:, WEIGHTS.normal].all() and store.labels(WEIGHTS).sum() == 3
+    np.testing.assert_array_equal(store.demographics(), [demographics(60.0, "female")] * 3)
+
+
+@pytest.mark.parametrize("change", ["nothing", "a signal", "a header", "one more", "the rate", "the index is damaged"])
+def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, change):
+    opened(data, tmp_path)
+    built, rate = [], 257.0
+    build = store_module._build
+    monkeypatch.setattr(store_module, "_build", lambda *arguments: built.append(1) or build(*arguments))
+    if change == "a signal":
+        os.utime(data / "A1.mat", ns=(1, 1))
+    elif change == "a header":
+        (data / "A1.hea").write_text((data / "A1.hea").read_text() + "#Rx: Unknown\n")
+    elif change == "one more":
+        write_recording(data, "A3")
+    elif change == "the rate":
+        rate = 250.0
+    elif change == "the index is damaged":
+        (tmp_path / "store/index.json").write_text("{")
+    store = opened(data, tmp_path, rate)
+    assert len(built) == (change != "nothing")
+    assert len(store) == 3 + (change == "one more")
+
+
+def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path):
+    for i in range(2 * store_module.TASK + 3):
+        write_recording(tmp_path / "data", f"A{i:04d}", np.full((12, 60), i, np.int16), rate="257")
+    store = opened(tmp_path / "data", tmp_path)
+    assert [int(store[i][0, 0]) for i in range(len(store))] == list(range(2 * store_module.TASK + 3))
