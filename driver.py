@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.errors import EntryError, RecordError
+from ecg.errors import EntryError, as_record_error
 from ecg.files import write_text
 from ecg.outputs import format_outputs
 from ecg.records import find_records, parse_header, read_signal, read_text
@@ -40,7 +40,7 @@ def main() -> int:
         try:
             classes, labels, scores = run_file(model, path)
         except Exception as error:  # whatever is wrong with this recording, the others are still to be done
-            failures.append((path.stem, str(error) if isinstance(error, RecordError) else f"{path}: {error!r}"))
+            failures.append((path.stem, str(as_record_error(error, path))))
             classes = model.classes
             labels = scores = [0] * len(classes)
         write_text(outputs / f"{path.stem}.csv", format_outputs(path.stem, classes, labels, scores))

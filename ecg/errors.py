@@ -7,3 +7,8 @@ class EntryError(Exception):
 
 class RecordError(EntryError):
     """One recording or one file of it is unusable; the others are not concerned."""
+
+
+def as_record_error(error: Exception, header: object) -> RecordError:
+    """``error``, whatever it is, as that of the one recording whose header is at ``header``."""
+    return error if isinstance(error, RecordError) else RecordError(f"{header}: {error!r}")

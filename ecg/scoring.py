@@ -19,6 +19,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights.csv"
 NORMAL = "426783006"  # sinus rhythm
 # Codes that count as one class, named by the first (the official list of 2020).
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))
+FIRST = {code: group[0] for group in EQUIVALENT for code in group}
 ABBREVIATIONS = {
     "270492004": "IAVB", "164889003": "AF", "164890007": "AFL", "426627000": "Brady", "713427006": "CRBBB",
     "713426002": "IRBBB", "445118002": "LAnFB", "39732003": "LAD", "164909002": "LBBB", "251146004": "LQRSV",
@@ -63,16 +64,15 @@ def load_weights(path: Path = WEIGHTS) -> Weights:
         raise EntryError(f"{path}: not the reward matrix ({error})") from error
     if not matches:
         raise EntryError(f"{path}: not a square table with the same codes over its columns and before its rows")
-    first = {code: group[0] for group in EQUIVALENT for code in group}
     groups: dict[str, list[str]] = {}
     keep = []
     for index, codes in enumerate(names):
-        name = first.get(codes[0], codes[0])
+        name = FIRST.get(codes[0], codes[0])
         if name not in groups:
             keep.append(index)
         groups.setdefault(name, []).extend(codes)
     column = {code: index for index, codes in enumerate(groups.values()) for code in codes}
-    for code, name in first.items():
+    for code, name in FIRST.items():
         if name in column:
             column[code] = column[name]
     if NORMAL not in column:

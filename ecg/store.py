@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 
 from ecg import progress, signals
-from ecg.errors import EntryError, RecordError
+from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_json
 from ecg.records import LEADS, Record, read_record
 from ecg.scoring import Weights
@@ -133,5 +133,5 @@ def _decode(headers: Sequence[Path], rate: float) -> list[Record | RecordError]:
             counts = np.ascontiguousarray(signals.network_input(record.counts, record.header.rate, rate))
             decoded.append(Record(record.header, counts, record.mask))
         except Exception as error:  # whatever is wrong with this recording, the others are still to be read
-            decoded.append(error if isinstance(error, RecordError) else RecordError(f"{header}: {error!r}"))
+            decoded.append(as_record_error(error, header))
     return decoded

@@ -1,7 +1,5 @@
 """Simulated recordings: sound for anybody, the same bytes every time, readable by others, with every class."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from ecg.records import LEADS, find_records, read_record
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation import recording, simulate
 from ecg.simulation.cases import SOURCES, classes, draw_label_set
+from tests.conftest import run_script
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,16 +107,11 @@ def test_every_class_is_in_a_small_folder():
     assert Counter(source for source, _ in draws).most_common(1)[0][0] == "HR"
 
 
-def run_tool(*arguments: str, place: Path) -> subprocess.CompletedProcess:
-    tool = Path(__file__).resolve().parent.parent / "tools" / "simulate.py"
-    return subprocess.run([sys.executable, str(tool), *arguments], cwd=place, capture_output=True, text=True)
-
-
 def test_the_tool_runs_from_anywhere(folder, tmp_path):
-    done = run_tool("made/here", "--records", "3", "--seed", "3", place=tmp_path)
+    done = run_script("tools/simulate.py", "made/here", "--records", 3, "--seed", 3, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     made = contents(tmp_path / "made" / "here")
     assert {name: made[name] for name in made if name != "README.txt"}.items() <= contents(folder).items()
     assert b"--records 3 --seed 3" in made["README.txt"]
-    again = run_tool("made/here", place=tmp_path)
+    again = run_script("tools/simulate.py", "made/here", folder=tmp_path)
     assert again.returncode == 2 and again.stderr.startswith("error: ") and again.stderr.count("\n") == 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.scoring import ABBREVIATIONS, EQUIVALENT
+from ecg.scoring import ABBREVIATIONS, FIRST
 from ecg.simulation.beats import (
     PACED,
     Heart,
@@ -55,8 +55,7 @@ def recording(
 
 def abbreviations(labels: Iterable[str]) -> frozenset[str]:
     """The abbreviations of ``labels``, codes or abbreviations; codes that count as one class give one."""
-    first = {code: group[0] for group in EQUIVALENT for code in group}
-    found = frozenset(ABBREVIATIONS.get(first.get(label, label), label) for label in labels)
+    found = frozenset(ABBREVIATIONS.get(FIRST.get(label, label), label) for label in labels)
     if unknown := found.difference(classes()):
         raise EntryError(f"{sorted(unknown)[0]}: no class that can be simulated; those are {', '.join(classes())}")
     return found
