@@ -9,15 +9,18 @@ where none could be read.
 import csv
 import io
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.errors import EntryError, as_record_error
+from ecg.compute import pick_compute
+from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_text
 from ecg.outputs import format_outputs
-from ecg.records import find_records, parse_header, read_signal, read_text
-from team_code import Model, load_model, run_model
+from ecg.reading import View, read_batches
+from ecg.records import find_records
+from team_code import Model, load_model, run_recordings
 
 
 def main() -> int:
@@ -26,8 +29,9 @@ def main() -> int:
     arguments.add_either("data", "-d", "the folder of the recordings (read only)")
     arguments.add_either("outputs", "-o", "the folder for the outputs")
     arguments.add_argument("-f", "--allow_failures", action="store_true", help="taken, as in 2025: it is always so")
+    arguments.add_compute()
     given = arguments.parse()
-    model = load_model(given.model)
+    model = load_model(given.model, compute=pick_compute(given.device, given.float32))
     headers = find_records(given.data)
     outputs = Path(given.outputs)
     try:
@@ -36,21 +40,40 @@ def main() -> int:
         raise EntryError(f"{outputs}: cannot be made ({error.strerror})") from error
 
     failures = []
-    for path in progress.bar(headers, len(headers), "running", "recordings"):
-        try:
-            classes, labels, scores = run_file(model, path)
-        except Exception as error:  # whatever is wrong with this recording, the others are still to be done
-            failures.append((path.stem, str(as_record_error(error, path))))
-            classes = model.classes
-            labels = scores = [0] * len(classes)
-        write_text(outputs / f"{path.stem}.csv", format_outputs(path.stem, classes, labels, scores))
+    nothing = [0] * len(model.classes)
+    for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
+        if isinstance(result, RecordError):
+            failures.append((path.stem, str(result)))
+            result = nothing, nothing
+        write_text(outputs / f"{path.stem}.csv", format_outputs(path.stem, model.classes, *result))
     return report_failures(outputs / "failures.csv", failures, len(headers))
 
 
-def run_file(model: Model, path: Path) -> tuple[list, list, list]:
-    """run_model on the recording whose header is at ``path``; one shorter than its header says is run as it is."""
-    text = read_text(path)
-    return run_model(model, text, read_signal(path, parse_header(text, path.stem, str(path))))
+Result = tuple[list, list] | RecordError  # labels and scores, or why there are none
+
+
+def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Result]]:
+    """The results in the order of ``headers``, batch after batch; whatever fails costs the other recordings nothing."""
+    for batch in read_batches(headers, model.recipe):
+        readable = [(path, view) for path, view in batch if not isinstance(view, RecordError)]
+        try:
+            results = dict(zip((path for path, _ in readable), run_views(model, [view for _, view in readable])))
+        except Exception:  # one of them must be to blame
+            results = {path: run_alone(model, path, view) for path, view in readable}
+        for path, view in batch:
+            yield path, results.get(path, view)
+
+
+def run_views(model: Model, views: Sequence[View]) -> Iterator[Result]:
+    labels, scores = run_recordings(model, views) if views else ((), ())
+    return ((row.tolist(), score.tolist()) for row, score in zip(labels, scores))
+
+
+def run_alone(model: Model, path: Path, view: View) -> Result:
+    try:
+        return next(run_views(model, [view]))
+    except Exception as error:
+        return as_record_error(error, path)
 
 
 def report_failures(path: Path, failures: list[tuple[str, str]], recordings: int) -> int:

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from ecg import checkpoint, progress, scoring, signals
 from ecg.checkpoint import Member, Progress
+from ecg.compute import Compute, pick_compute
 from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.folds import assign_folds
@@ -27,6 +28,7 @@ from ecg.recipe import RECIPES, Recipe
 from ecg.records import as_record, find_records, parse_header
 from ecg.scoring import Weights, load_weights
 from ecg.store import Store, open_store
+from ecg.windows import Recordings, covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
 
@@ -36,11 +38,11 @@ class Training:
     """What all folds of a training share; the arrays have a row a recording of the ``store``."""
 
     recipe: Recipe
-    device: torch.device
+    compute: Compute
     weights: Weights
     store: Store
+    recordings: Recordings  # on the device where it holds them
     labels: np.ndarray  # bool (recordings, classes)
-    demographics: np.ndarray  # float32 (recordings, 5)
     fold_of: np.ndarray  # (recordings,)
     workplace: Path  # for what is needed to go on after an interruption
 
@@ -56,7 +58,7 @@ def training_code(
     data_directory: str | os.PathLike,
     model_directory: str | os.PathLike,
     recipe: Recipe = RECIPES["best"],
-    device: str | None = None,
+    compute: Compute | None = None,
 ) -> None:
     """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.
 
@@ -64,7 +66,7 @@ def training_code(
     of threads, ends with the same weights. Writes to ``model_directory`` alone; a model that is there stays whole until
     the new one replaces it. Raises EntryError where there is nothing to train on.
     """
-    training = prepare(Path(data_directory), Path(model_directory), recipe, pick_device(device))
+    training = prepare(Path(data_directory), Path(model_directory), recipe, compute or pick_compute())
     weights, labels = training.weights, training.labels
     out_of_fold = np.zeros(labels.shape)
     networks, folds = [], []
@@ -83,18 +85,21 @@ def training_code(
     shutil.rmtree(training.workplace)
 
 
-def prepare(data: Path, model: Path, recipe: Recipe, device: torch.device) -> Training:
+def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Training:
     """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds."""
     workplace = model / ".training"
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
     headers, weights = find_records(data), load_weights()
     workplace.mkdir(parents=True, exist_ok=True)
-    store = open_store(headers, workplace / "store", weights, recipe.rate)
+    store = open_store(headers, workplace / "store", weights, recipe)
+    recordings = Recordings.over(store.signals, store.lengths(), store.demographics())
     labels = store.labels(weights)
+    if compute.holds(recordings.counts.nbytes):
+        recordings = recordings.to(compute.device)
     fold_of = assign_folds(labels, [entry.source for entry in store.entries], recipe.folds, recipe.seed)
-    progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {device}")
-    return Training(recipe, device, weights, store, labels, store.demographics(), fold_of, workplace)
+    progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
+    return Training(recipe, compute, weights, store, recordings, labels, fold_of, workplace)
 
 
 def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
@@ -105,13 +110,14 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
     recipe, weights = training.recipe, training.weights
     seed = np.random.SeedSequence([recipe.seed, fold])
     torch.manual_seed(int(seed.generate_state(1)[0]))
-    network = checkpoint.build_network(recipe, len(weights.classes)).to(training.device)
+    network = checkpoint.build_network(recipe, len(weights.classes)).to(training.compute.device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
+    scaler = training.compute.gradient_scaler()
     state_file = training.workplace / f"fold-{fold + 1}.safetensors"
     identity = f"{recipe} {training.store.fingerprint} fold {fold}"
-    state = checkpoint.load_progress(state_file, identity, network, optimiser)
+    state = checkpoint.load_progress(state_file, identity, network, optimiser, scaler)
     if state is None:
         state = Progress(0, -np.inf, {}, [])
     elif state.epoch < recipe.epochs:
@@ -120,7 +126,7 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
     labels = training.labels[training.held_out(fold)]
     for epoch in range(state.epoch, recipe.epochs):
         started = time.monotonic()
-        loss = train_epoch(training, fold, epoch, network, optimiser)
+        loss = train_epoch(training, fold, epoch, network, optimiser, scaler)
         if not math.isfinite(loss):
             raise EntryError(f"fold {fold + 1}, epoch {epoch + 1}: the loss is not a number; is the data in counts?")
         rate = len(training.learning(fold)) / (time.monotonic() - started)
@@ -131,7 +137,7 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
         if metric > state.best_metric:
             state.best_metric = metric
             state.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        checkpoint.save_progress(state_file, identity, network, optimiser, state)
+        checkpoint.save_progress(state_file, identity, network, optimiser, scaler, state)
         progress.say(
             f"fold {fold + 1}/{recipe.folds}  epoch {epoch + 1:2d}/{recipe.epochs}  loss {loss:.4f}"
             f"  Challenge metric {metric:6.3f} (best {state.best_metric:.3f})  {rate:.0f} recordings/s"
@@ -141,38 +147,57 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
 
 
 def train_epoch(
-    training: Training, fold: int, epoch: int, network: SEResNet, optimiser: torch.optim.Optimizer
+    training: Training,
+    fold: int,
+    epoch: int,
+    network: SEResNet,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
 ) -> float:
     """One pass over the recordings that the fold learns from, in random order; the mean loss.
 
     All its draws (order, crops, dropout) come from the seed, the fold and the epoch, so an epoch can be repeated.
     """
-    recipe, device = training.recipe, training.device
+    recipe, recordings, compute = training.recipe, training.recordings, training.compute
     random = np.random.default_rng([recipe.seed, fold, epoch])
     torch.manual_seed(int(random.integers(2**63)))
-    for group in optimiser.param_groups:
-        drops = sum(epoch >= max(1, round(part * recipe.epochs)) for part in recipe.learning_rate_drops)
-        group["lr"] = recipe.learning_rate * 0.1**drops
     network.train()
-    order, total = random.permutation(training.learning(fold)), 0.0
-    starts = range(0, len(order), recipe.batch)
-    for start in progress.bar(starts, len(starts), f"fold {fold + 1} epoch {epoch + 1}", "batches"):
-        batch = order[start : start + recipe.batch]
-        windows = np.stack([signals.training_window(training.store[i], recipe.window, random) for i in batch])
-        logits = network(to_tensor(windows, device), to_tensor(training.demographics[batch], device))
-        loss = functional.binary_cross_entropy_with_logits(logits, to_tensor(training.labels[batch], device))
+    learning = training.learning(fold)
+    batches = training_windows(learning, recordings.lengths, recipe, random)
+    total = torch.zeros((), device=compute.device)  # stays there: to ask for it would let the device wait
+    for step, windows in enumerate(
+        progress.bar(batches, len(batches), f"fold {fold + 1} epoch {epoch + 1}", "batches")
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, epoch, step / len(batches))
+        labels = torch.from_numpy(training.labels[windows.recording]).to(compute.device).float()
+        with compute.autocast():
+            logits = network(*recordings.cut(windows, compute.device))
+        loss = functional.binary_cross_entropy_with_logits(logits, labels)
         optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += float(loss.detach()) * len(batch)
-    return total / len(order)
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        total += loss.detach() * len(labels)
+    return float(total) / len(learning)
+
+
+def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:
+    """The learning rate after ``epoch`` whole epochs and ``part`` (0 to 1) of the next."""
+    if recipe.schedule == "steps":
+        drops = sum(epoch >= max(1, round(drop * recipe.epochs)) for drop in recipe.learning_rate_drops)
+        return recipe.learning_rate * 0.1**drops
+    # one cycle, after Smith and Topin, arXiv 1708.07120: a cosine up from 1/25, then a cosine down to 0
+    done, warm = (epoch + part) / recipe.epochs, recipe.warm_up
+    if done < warm:
+        return recipe.learning_rate * (1 + 24 * (1 - math.cos(math.pi * done / warm)) / 2) / 25
+    return recipe.learning_rate * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
 
 
 def held_out_probabilities(training: Training, fold: int, network: SEResNet) -> np.ndarray:
     """(recordings of the fold, classes): what ``network`` thinks of the recordings that are held out from it."""
     here = training.held_out(fold)
-    recordings = [training.store[i] for i in here]
-    return probabilities(network, recordings, training.demographics[here], training.recipe, training.device)
+    return probabilities([network], training.recordings, here, training.recipe, training.compute)[0]
 
 
 # ----------------------------------------------------------------------------------- probabilities and decisions
@@ -180,28 +205,21 @@ def held_out_probabilities(training: Training, fold: int, network: SEResNet) -> 
 
 @torch.inference_mode()
 def probabilities(
-    network: SEResNet,
-    recordings: Sequence[np.ndarray],
-    demographics: np.ndarray,
-    recipe: Recipe,
-    device: torch.device,
+    networks: Sequence[SEResNet], recordings: Recordings, chosen: np.ndarray, recipe: Recipe, compute: Compute
 ) -> np.ndarray:
-    """(recordings, classes): of each recording (12, samples) the mean over its windows."""
-    network.eval()
-    result = []
-    for start in range(0, len(recordings), recipe.batch):
-        cut = [
-            signals.windows(samples, recipe.window, recipe.overlap) for samples in recordings[start:][: recipe.batch]
-        ]
-        owner = np.repeat(np.arange(len(cut)), [len(windows) for windows in cut])
-        windows, people = np.concatenate(cut), demographics[start + owner]
-        logits = [
-            network(to_tensor(windows[i : i + recipe.batch], device), to_tensor(people[i : i + recipe.batch], device))
-            for i in range(0, len(windows), recipe.batch)
-        ]
-        p = torch.sigmoid(torch.cat(logits)).double().cpu().numpy()
-        result.append(np.stack([p[owner == i].mean(axis=0) for i in range(len(cut))]))
-    return np.concatenate(result)
+    """(networks, chosen, classes): of each of the ``chosen`` recordings (indices) the mean over its windows."""
+    for network in networks:
+        network.eval()
+    total = np.zeros((len(networks), len(chosen), networks[0].head.out_features))
+    parts = np.zeros(len(chosen))
+    for windows in covering_windows(recordings.lengths[chosen], recipe):
+        batch = recordings.cut(replace(windows, recording=chosen[windows.recording]), compute.device)
+        with compute.autocast():
+            logits = torch.stack([network(*batch) for network in networks])
+        p = torch.sigmoid(logits).double().cpu().numpy()
+        np.add.at(total, (slice(None), windows.recording), p)
+        np.add.at(parts, windows.recording, 1)
+    return total / parts[:, np.newaxis]
 
 
 def decide(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
@@ -394,19 +412,21 @@ class Model:
     recipe: Recipe
     classes: tuple[str, ...]
     members: list[Member]
-    device: torch.device
+    compute: Compute
 
 
-def load_model(model_directory: str | os.PathLike, leads: Sequence[str] | None = None) -> Model:
+def load_model(
+    model_directory: str | os.PathLike, leads: Sequence[str] | None = None, compute: Compute | None = None
+) -> Model:
     """The ensemble that training_code left in ``model_directory``.
 
     ``leads`` is the official 2021 argument; one ensemble serves every set of leads, so it changes nothing.
     """
     recipe, classes, members = checkpoint.load_model(Path(model_directory))
-    device = pick_device()
+    compute = compute or pick_compute()
     for member in members:
-        member.network.to(device)
-    return Model(recipe, classes, members, device)
+        member.network.to(compute.device)
+    return Model(recipe, classes, members, compute)
 
 
 def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) -> tuple[list, list, list]:
@@ -416,25 +436,14 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
     in the header's order of leads. RecordError where the two do not belong together.
     """
     record = as_record(parse_header(header), recording)
-    samples = signals.network_input(record.counts, record.header.rate, model.recipe.rate)
-    people = signals.demographics(record.header.age, record.header.sex)[np.newaxis]
-    p = np.stack(
-        [probabilities(member.network, [samples], people, model.recipe, model.device) for member in model.members]
-    )
+    labels, scores = run_recordings(model, [signals.network_view(record, model.recipe)])
+    return list(model.classes), labels[0].tolist(), scores[0].tolist()
+
+
+def run_recordings(model: Model, views: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (0 or 1) and probabilities (recordings, classes) of several recordings; of each its ``network_view``."""
+    recordings = Recordings.of(*zip(*views))
+    networks = [member.network for member in model.members]
+    p = probabilities(networks, recordings, np.arange(len(views)), model.recipe, model.compute)
     labels, scores = vote(p, np.array([member.thresholds for member in model.members]))
-    return list(model.classes), labels[0].astype(int).tolist(), scores[0].tolist()
-
-
-def pick_device(name: str | None = None) -> torch.device:
-    """The device called ``name``, or the GPU where there is one, or the processor."""
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise EntryError(f"--device {name}: not to be had here; try --device cpu") from error
-    return device
-
-
-def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """float32 on ``device``; small types travel as they are."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device).float()
+    return labels.astype(int), scores

@@ -2,6 +2,7 @@
 """Train the ensemble on a folder of recordings:  python train_model.py DATA MODEL"""
 
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.compute import pick_compute
 from ecg.recipe import RECIPES, recipe
 from team_code import training_code
 
@@ -14,13 +15,13 @@ def main() -> int:
     arguments.add_argument("--folds", type=int, help="networks to train, one a fold")
     arguments.add_argument("--epochs", type=int, help="passes over the recordings")
     arguments.add_argument("--seed", type=int, help="of every random draw")
-    arguments.add_argument("--device", help="cpu, cuda, cuda:1 ... (a GPU where there is one)")
+    arguments.add_compute()
     given = arguments.parse()
     training_code(
         given.data,
         given.model,
         recipe(given.recipe, folds=given.folds, epochs=given.epochs, seed=given.seed),
-        given.device,
+        pick_compute(given.device, given.float32),
     )
     return ALL_WELL
 

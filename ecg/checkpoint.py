@@ -129,7 +129,12 @@ class Progress:
 
 
 def save_progress(
-    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    path: Path,
+    identity: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    progress: Progress,
 ) -> None:
     """All that the next epoch needs. ``identity`` names the recipe, the data and the fold it belongs to."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -141,12 +146,15 @@ def save_progress(
         "epoch": progress.epoch,
         "best_metric": progress.best_metric,
         "history": progress.history,
+        "scaler": scaler.state_dict(),
     }
     save_tensors(path, tensors, facts)
 
 
-def load_progress(path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
-    """Puts ``network`` and ``optimiser`` where the file at ``path`` left them; None where it is another training's."""
+def load_progress(
+    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> Progress | None:
+    """Puts the three where the file at ``path`` left them; None where it is not there or another training's."""
     if not path.exists():
         return None
     tensors, facts = load_tensors(path)
@@ -162,4 +170,5 @@ def load_progress(path: Path, identity: str, network: nn.Module, optimiser: torc
         number, key = name.split(".")
         state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    scaler.load_state_dict(facts["scaler"])
     return Progress(facts["epoch"], facts["best_metric"], groups["best"], facts["history"])

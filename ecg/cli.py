@@ -24,6 +24,10 @@ class Arguments(argparse.ArgumentParser):
         self.add_argument(name, nargs="?", metavar=name.upper(), help=help)
         self.add_argument(flag, dest=f"{name}_by_flag", metavar=name.upper(), help=f"the same, by flag: {flag}")
 
+    def add_compute(self) -> None:
+        self.add_argument("--device", help="cpu, cuda, cuda:1 ... (a GPU where there is one)")
+        self.add_argument("--float32", action="store_true", help="compute in float32, not in the fastest numbers")
+
     def parse(self) -> argparse.Namespace:
         given = self.parse_args()
         in_order = [getattr(given, name) for name, _, _ in self._either]

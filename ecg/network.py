@@ -84,6 +84,13 @@ class SEResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5)."""
-        features = self.blocks(self.stem(windows)).mean(dim=2)
-        return self.head(torch.cat([features, self.demographics(demographics)], dim=1))
+        """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5).
+
+        Under autocast the residual blocks alone compute in short numbers. The stem sees raw counts, of which bfloat16
+        would keep 8 bits and float16 overflow; behind its batch normalisation all is of the order of 1.
+        """
+        with torch.autocast(windows.device.type, enabled=False):
+            features = self.stem(windows)
+        features = self.blocks(features).mean(dim=2, dtype=torch.float32)
+        with torch.autocast(windows.device.type, enabled=False):
+            return self.head(torch.cat([features, self.demographics(demographics)], dim=1))

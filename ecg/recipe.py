@@ -13,7 +13,9 @@ class Recipe:
 
     # what the network sees
     rate: float = 257.0  # Hz
-    window: int = 4096  # samples, just under 16 s
+    resampling: str = "interpolate"  # "interpolate", as published: no filter against aliasing; or "average"
+    window: int = 4096  # samples, just under 16 s; of a longer recording several
+    shortest_window: int = 4096  # samples; a shorter recording is padded to so many
     overlap: int = 256  # samples two windows of a long recording share
 
     # the network
@@ -28,7 +30,9 @@ class Recipe:
     epochs: int = 50
     batch: int = 64
     learning_rate: float = 0.003
+    schedule: str = "steps"  # of the learning rate: "steps", as published, or "one-cycle": up to it and down to 0
     learning_rate_drops: tuple[float, ...] = (0.4, 0.8)  # x 0.1 after these parts of the epochs: 20 and 40 of 50
+    warm_up: float = 0.3  # of "one-cycle": the part of the training in which the learning rate rises
     weight_decay: float = 1e-5
     seed: int = 2020
 
@@ -46,7 +50,16 @@ RECIPES = {
         Recipe(),
         Recipe(name="best"),  # nothing has been measured to be better yet: docs/results.md
         # A quarter of the width and 10 s windows: for the demo, for tests, for a laptop. Not for a leaderboard.
-        Recipe(name="small", width=16, window=2570, folds=3, epochs=20, batch=16, threshold_search="exact"),
+        Recipe(
+            name="small",
+            width=16,
+            window=2592,
+            shortest_window=1024,
+            folds=3,
+            epochs=20,
+            batch=16,
+            threshold_search="exact",
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Counts -> what the network sees: gaps closed, resampled, cut into windows. The one preprocessing of the project.
+"""Counts -> what the network sees: gaps closed, resampled. The one preprocessing of the project.
 
 The network's unit is the ADC count as it stands in the signal file, with no offset and no scale (published code;
 in the Challenge's corrected data 1 count = 1 uV). A header's gain is not applied: over byte-identical samples
@@ -8,16 +8,17 @@ it fell from 0.60 or more to below 0.31 when the hidden headers differed.
 
 import numpy as np
 
-from ecg.records import INVALID
+from ecg.recipe import Recipe
+from ecg.records import INVALID, Record
 
 
-def network_input(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
-    """``counts`` (leads, samples) at ``rate`` Hz -> int16 (leads, resampled) at ``network_rate`` Hz.
+def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarray:
+    """``counts`` (leads, samples) at ``rate`` Hz -> int16 (leads, resampled) at the recipe's rate, by its resampling.
 
-    Linear interpolation without an anti-alias filter, as published. Samples marked INVALID are bridged first, so that
-    no gap becomes a spike of -32768.
+    Samples marked INVALID are bridged first, so that no gap becomes a spike of -32768.
     """
-    return resample(close_gaps(counts), rate, network_rate)
+    resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
+    return resample(close_gaps(counts), rate, recipe.rate)
 
 
 def close_gaps(counts: np.ndarray) -> np.ndarray:
@@ -38,7 +39,7 @@ def resampled_length(samples: int, rate: float, network_rate: float) -> int:
     return max(1, round(samples * network_rate / rate))
 
 
-def resample(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
+def interpolate(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
     """Linear interpolation along time, rounded to whole counts (an error of at most 0.5 uV)."""
     if rate == network_rate:
         return counts
@@ -51,28 +52,27 @@ def resample(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray
     return np.rint(start + (counts[:, after] - start) * weight).astype(np.int16)
 
 
-def windows(samples: np.ndarray, length: int, overlap: int) -> np.ndarray:
-    """``samples`` (leads, n) -> (windows, leads, length), for validation and test.
+def average(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
+    """Each sample the mean of the signal over its own stretch of time, rounded to whole counts.
 
-    A shorter recording is one window, padded with zeros on the right. A longer one is cut into
-    ceil((n - length) / (length - overlap)) + 1 overlapping windows, the last one right-aligned (published).
+    The simplest filter against aliasing, for a network slower than the recording; a slower recording is interpolated.
     """
-    n = samples.shape[1]
-    if n <= length:
-        return np.pad(samples, ((0, 0), (0, length - n)))[np.newaxis]
-    count = -(-(n - length) // (length - overlap)) + 1
-    starts = np.minimum(np.arange(count) * (length - overlap), n - length)
-    return np.stack([samples[:, start : start + length] for start in starts])
+    if rate <= network_rate:
+        return interpolate(counts, rate, network_rate)
+    samples = counts.shape[1]
+    edges = np.arange(resampled_length(samples, rate, network_rate) + 1) * (rate / network_rate)
+    edges = np.minimum(edges, samples)
+    before = np.minimum(edges.astype(np.int64), samples - 1)
+    integral = np.zeros((len(counts), samples + 1))
+    np.cumsum(counts, axis=1, out=integral[:, 1:])
+    at_edges = integral[:, before] + counts[:, before] * (edges - before)
+    return np.rint(np.diff(at_edges, axis=1) / np.maximum(np.diff(edges), 1e-9)).astype(np.int16)
 
 
-def training_window(samples: np.ndarray, length: int, random: np.random.Generator) -> np.ndarray:
-    """``samples`` (leads, n) -> (leads, length): a random crop, or random zero padding on both sides (published)."""
-    spare = length - samples.shape[1]
-    if spare >= 0:
-        left = int(random.integers(spare + 1))
-        return np.pad(samples, ((0, 0), (left, spare - left)))
-    start = int(random.integers(-spare + 1))
-    return samples[:, start : start + length]
+def network_view(record: Record, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """All that the network sees of a recording: int16 (12, samples), and age and sex, float32 (5,)."""
+    counts = network_signal(record.counts, record.header.rate, recipe)
+    return counts, demographics(record.header.age, record.header.sex)
 
 
 def demographics(age: float | None, sex: str | None) -> np.ndarray:

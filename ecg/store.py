@@ -19,11 +19,12 @@ import numpy as np
 from ecg import progress, signals
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_json
+from ecg.recipe import Recipe
 from ecg.records import LEADS, Record, read_record
 from ecg.scoring import Weights
 
 TASK = 64  # recordings a worker decodes before it hands them over
-PREPROCESSING = 1  # raised whenever signals.network_input gives other numbers: older stores are then built again
+PREPROCESSING = 1  # raised whenever signals.network_signal gives other numbers: older stores are then built again
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ class Entry:
 
 
 class Store:
-    """The recordings of a training. ``store[i]`` is int16 (12, samples), a view of the mapped file."""
+    """The recordings of a training. ``store[i]`` is int16 (12, samples), a view of ``signals``, the mapped file."""
 
     def __init__(self, folder: Path, entries: Sequence[Entry], fingerprint: str):
         self.entries = list(entries)
         self.fingerprint = fingerprint
-        self._signals = np.memmap(folder / "signals.i16", np.int16, mode="r")
+        # mode "c": nothing is written, but PyTorch warns of memory that cannot be
+        self.signals = np.memmap(folder / "signals.i16", np.int16, mode="c")
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -53,7 +55,11 @@ class Store:
     def __getitem__(self, index: int) -> np.ndarray:
         entry = self.entries[index]
         start = entry.start * len(LEADS)
-        return self._signals[start : start + entry.length * len(LEADS)].reshape(len(LEADS), entry.length)
+        return self.signals[start : start + entry.length * len(LEADS)].reshape(len(LEADS), entry.length)
+
+    def lengths(self) -> np.ndarray:
+        """int64 (recordings,), in samples."""
+        return np.array([entry.length for entry in self.entries])
 
     def demographics(self) -> np.ndarray:
         """float32 (recordings, 5)."""
@@ -64,14 +70,14 @@ class Store:
         return np.stack([weights.encode(entry.diagnoses) for entry in self.entries])
 
 
-def open_store(headers: Sequence[Path], folder: Path, weights: Weights, rate: float) -> Store:
-    """The store of the recordings ``headers`` that carry a scored label, at ``rate`` Hz, in ``folder``.
+def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe) -> Store:
+    """The store of the recordings ``headers`` that carry a scored label, as the recipe wants them, in ``folder``.
 
     Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
     named and left out, and so are, as published, those without a scored label. EntryError where none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(headers, weights, rate)
+    fingerprint = _fingerprint(headers, weights, recipe)
     index = folder / "index.json"
     try:
         found = json.loads(index.read_text())
@@ -79,15 +85,15 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, rate: fl
         found = {}
     if found.get("fingerprint") != fingerprint:
         index.unlink(missing_ok=True)
-        found = {"fingerprint": fingerprint, "entries": _build(headers, folder / "signals.i16", weights, rate)}
+        found = {"fingerprint": fingerprint, "entries": _build(headers, folder / "signals.i16", weights, recipe)}
         write_json(index, found)
     entries = [Entry(**{**entry, "diagnoses": tuple(entry["diagnoses"])}) for entry in found["entries"]]
     return Store(folder, entries, fingerprint)
 
 
-def _fingerprint(headers: Sequence[Path], weights: Weights, rate: float) -> str:
-    """Changes with any file of the recordings, the rate, the classes and the preprocessing."""
-    digest = hashlib.sha256(repr((PREPROCESSING, rate, weights.classes)).encode())
+def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
+    """Changes with any file of the recordings, the classes and the preprocessing."""
+    digest = hashlib.sha256(repr((PREPROCESSING, recipe.rate, recipe.resampling, weights.classes)).encode())
     for header in headers:
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:
@@ -98,10 +104,10 @@ def _fingerprint(headers: Sequence[Path], weights: Weights, rate: float) -> str:
     return digest.hexdigest()
 
 
-def _build(headers: Sequence[Path], path: Path, weights: Weights, rate: float) -> list[dict]:
+def _build(headers: Sequence[Path], path: Path, weights: Weights, recipe: Recipe) -> list[dict]:
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     workers = joblib.Parallel(n_jobs=-1 if len(tasks) > 1 else 1, return_as="generator")
-    decoded = workers(joblib.delayed(_decode)(task, rate) for task in tasks)
+    decoded = workers(joblib.delayed(_decode)(task, recipe) for task in tasks)
     entries, start, unscored, unreadable = [], 0, 0, 0
     with open(path, "wb") as file:
         for record in progress.bar((r for task in decoded for r in task), len(headers), "reading", "recordings"):
@@ -124,13 +130,13 @@ def _build(headers: Sequence[Path], path: Path, weights: Weights, rate: float) -
     return entries
 
 
-def _decode(headers: Sequence[Path], rate: float) -> list[Record | RecordError]:
+def _decode(headers: Sequence[Path], recipe: Recipe) -> list[Record | RecordError]:
     """The recordings, their counts already as the network sees them; a RecordError in the place of a broken one."""
     decoded = []
     for header in headers:
         try:
             record = read_record(header)
-            counts = np.ascontiguousarray(signals.network_input(record.counts, record.header.rate, rate))
+            counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
             decoded.append(Record(record.header, counts, record.mask))
         except Exception as error:  # whatever is wrong with this recording, the others are still to be read
             decoded.append(as_record_error(error, header))

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from ecg.compute import pick_compute
 from ecg.recipe import RECIPES
 from team_code import training_code
 
 ROOT = Path(__file__).resolve().parent.parent
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+CPU = pick_compute("cpu", float32=True)
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the scripts the tests start; the networks are too small for more
 torch.set_num_threads(1)
@@ -88,14 +91,16 @@ def training_data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_recipe():
-    return replace(RECIPES["small"], width=4, reduction=2, window=512, overlap=64, folds=2, epochs=2, batch=4)
+    network = {"width": 4, "reduction": 2}
+    windows = {"window": 512, "shortest_window": 256, "overlap": 64}
+    return replace(RECIPES["small"], **network, **windows, folds=2, epochs=2, batch=4)
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory, training_data, tiny_recipe) -> Path:
     """What training_code makes of ``training_data``."""
     folder = tmp_path_factory.mktemp("trained") / "model"
-    training_code(training_data, folder, tiny_recipe, "cpu")
+    training_code(training_data, folder, tiny_recipe, CPU)
     return folder
 
 

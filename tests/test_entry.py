@@ -15,9 +15,9 @@ import train_12ECG_classifier
 from ecg import records, scoring, signals
 from ecg.errors import EntryError, RecordError
 from ecg.recipe import recipe
-from ecg.store import Store
+from ecg.windows import Recordings
 from team_code import load_model, run_model, training_code
-from tests.conftest import LEADS, header_text, noise, write_recording
+from tests.conftest import CPU, LEADS, header_text, noise, write_recording
 
 
 def run(model, counts, **header):
@@ -26,7 +26,7 @@ def run(model, counts, **header):
 
 @pytest.fixture(scope="module")
 def model(model_folder):
-    return load_model(model_folder)
+    return load_model(model_folder, compute=CPU)
 
 
 def weights_of(folder) -> dict[str, torch.Tensor]:
@@ -108,9 +108,9 @@ def test_training_and_running_see_the_same(training_data, model_folder, tiny_rec
 
 
 def test_a_training_can_be_repeated(training_data, model_folder, tiny_recipe, tmp_path):
-    training_code(training_data, tmp_path / "again", tiny_recipe, "cpu")
+    training_code(training_data, tmp_path / "again", tiny_recipe, CPU)
     assert_same_weights(model_folder, tmp_path / "again")
-    training_code(training_data, tmp_path / "other", replace(tiny_recipe, seed=1), "cpu")
+    training_code(training_data, tmp_path / "other", replace(tiny_recipe, seed=1), CPU)
     with pytest.raises(AssertionError):
         assert_same_weights(model_folder, tmp_path / "other")
 
@@ -122,9 +122,9 @@ def test_an_interrupted_training_goes_on(
     """Killed in any epoch of any fold and started again, it ends with the weights of an undisturbed run."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt_after(epochs_before, patch)
-        training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     capsys.readouterr()
-    training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+    training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     assert capsys.readouterr().out.count("loss") == 4 - epochs_before
     assert_same_weights(model_folder, tmp_path / "model")
     assert (tmp_path / "model/model.json").read_text() == (model_folder / "model.json").read_text()
@@ -133,9 +133,9 @@ def test_an_interrupted_training_goes_on(
 def test_what_another_recipe_left_is_not_gone_on_with(training_data, model_folder, tiny_recipe, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt_after(1, patch)
-        training_code(training_data, tmp_path / "model", replace(tiny_recipe, seed=5), "cpu")
+        training_code(training_data, tmp_path / "model", replace(tiny_recipe, seed=5), CPU)
     assert (tmp_path / "model/.training/fold-1.safetensors").exists()
-    training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+    training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     assert_same_weights(model_folder, tmp_path / "model")
 
 
@@ -143,31 +143,31 @@ def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, ti
     before = weights_of(model_copy)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt_after(3, patch)
-        training_code(training_data, model_copy, replace(tiny_recipe, seed=5), "cpu")
+        training_code(training_data, model_copy, replace(tiny_recipe, seed=5), CPU)
     after = weights_of(model_copy)
     assert all(torch.equal(before[name], after[name]) for name in before)
     load_model(model_copy)
-    training_code(training_data, model_copy, replace(tiny_recipe, folds=3, epochs=1), "cpu")
-    training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), "cpu")
+    training_code(training_data, model_copy, replace(tiny_recipe, folds=3, epochs=1), CPU)
+    training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), CPU)
     assert len(load_model(model_copy).members) == len(list(model_copy.glob("fold-*"))) == 2
 
 
 def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
-    train_epoch, getitem, read, seen = team_code.train_epoch, Store.__getitem__, set(), []
+    train_epoch, cut, read, seen = team_code.train_epoch, Recordings.cut, [], []
 
-    def reading(store, index):
-        read.add(store.entries[index].name)
-        return getitem(store, index)
+    def reading(recordings, windows, device):
+        read.extend(windows.recording)
+        return cut(recordings, windows, device)
 
-    def spy(*arguments):
+    def spy(training, *arguments):
         read.clear()
-        loss = train_epoch(*arguments)
-        seen.append(set(read))
+        loss = train_epoch(training, *arguments)
+        seen.append({training.store.entries[i].name for i in read})
         return loss
 
-    monkeypatch.setattr(Store, "__getitem__", reading)
+    monkeypatch.setattr(Recordings, "cut", reading)
     monkeypatch.setattr(team_code, "train_epoch", spy)
-    training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), "cpu")
+    training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), CPU)
     rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
     for fold, learned in enumerate(seen, start=1):
         assert learned == {name for name, number in rows if int(number) != fold} and len(learned) >= 12
@@ -177,8 +177,8 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     """With a metric that only falls, three epochs end with the weights of the first."""
     weights, train_epoch, metrics = [], team_code.train_epoch, iter(range(100, 0, -1))
 
-    def spy(training, fold, epoch, network, optimiser):
-        loss = train_epoch(training, fold, epoch, network, optimiser)
+    def spy(training, fold, epoch, network, *arguments):
+        loss = train_epoch(training, fold, epoch, network, *arguments)
         weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         return loss
 
@@ -186,26 +186,38 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     monkeypatch.setattr(team_code.scoring, "challenge_metric", lambda *_: next(metrics))
     monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
     monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
-    training_code(training_data, tmp_path / "model", replace(tiny_recipe, epochs=3), "cpu")
+    training_code(training_data, tmp_path / "model", replace(tiny_recipe, epochs=3), CPU)
     kept = load_file(tmp_path / "model/fold-1.safetensors")
     assert all(torch.equal(kept[name], weights[0][name]) for name in kept)
     assert not all(torch.equal(kept[name], weights[2][name]) for name in kept)
 
 
-def test_the_learning_rate_drops_after_two_and_four_fifths(training_data, tiny_recipe, tmp_path, monkeypatch):
-    train_epoch, rates = team_code.train_epoch, []
+def test_the_learning_rate_drops_after_two_and_four_fifths():
+    published = recipe("published")
+    rates = [team_code.learning_rate(published, epoch, 0.5) for epoch in range(50)]
+    np.testing.assert_allclose(rates, [0.003] * 20 + [0.0003] * 20 + [0.00003] * 10)
+    short = [team_code.learning_rate(recipe("published", epochs=5), epoch, 0.0) for epoch in range(5)]
+    np.testing.assert_allclose(short, [0.003, 0.003, 0.0003, 0.0003, 0.00003])
+    assert team_code.learning_rate(recipe("published", epochs=1), 0, 0.9) == 0.003
 
-    def spy(training, fold, epoch, network, optimiser):
-        loss = train_epoch(training, fold, epoch, network, optimiser)
-        rates.append(optimiser.param_groups[0]["lr"])
-        return loss
 
-    monkeypatch.setattr(team_code, "train_epoch", spy)
-    training_code(training_data, tmp_path / "five", replace(tiny_recipe, epochs=5), "cpu")
-    np.testing.assert_allclose(rates[:5], [0.003, 0.003, 0.0003, 0.0003, 0.00003])
-    rates.clear()
-    training_code(training_data, tmp_path / "one", replace(tiny_recipe, epochs=1), "cpu")
-    np.testing.assert_allclose(rates, 0.003)
+def test_one_cycle_rises_to_the_learning_rate_and_falls_to_nothing():
+    cycle = replace(recipe("published"), schedule="one-cycle", epochs=10, warm_up=0.3)
+    rates = np.array([team_code.learning_rate(cycle, epoch, part) for epoch in range(10) for part in (0.0, 0.5)])
+    assert rates[0] == pytest.approx(0.003 / 25) and rates.argmax() == 6 and rates[6] == pytest.approx(0.003)
+    assert (np.diff(rates[:7]) > 0).all() and (np.diff(rates[6:]) < 0).all()
+    assert team_code.learning_rate(cycle, 9, 1.0) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, tmp_path, monkeypatch):
+    rates, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self, *a: rates.append(self.param_groups[0]["lr"]) or step(self, *a)
+    )
+    cycle = replace(tiny_recipe, schedule="one-cycle", epochs=2, batch=5)
+    training_code(training_data, tmp_path / "model", cycle, CPU)
+    expected = [team_code.learning_rate(cycle, epoch, part) for epoch in (0, 1) for part in (0.0, 0.5)]
+    np.testing.assert_allclose(rates, expected * 2)  # two folds of two epochs of two batches
 
 
 def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data, model_folder):
@@ -227,14 +239,14 @@ def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data,
 def test_a_loss_that_is_no_number_ends_the_training_at_once(training_data, tiny_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(team_code, "train_epoch", lambda *_: float("nan"))
     with pytest.raises(EntryError, match="fold 1, epoch 1: the loss is not a number"):
-        training_code(training_data, tmp_path / "model", tiny_recipe, "cpu")
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 
 def test_the_data_is_never_where_the_training_cleans_up(training_data, tiny_recipe, tmp_path):
     data = tmp_path / "model/.training"
     shutil.copytree(training_data, data)
     with pytest.raises(EntryError, match="give another model folder"):
-        training_code(data, tmp_path / "model", tiny_recipe, "cpu")
+        training_code(data, tmp_path / "model", tiny_recipe, CPU)
     assert len(list(data.rglob("*.mat"))) == 20
 
 
@@ -243,7 +255,7 @@ def test_an_unreadable_recording_is_named_and_left_out(training_data, tiny_recip
     shutil.copytree(training_data, data)
     (data / "g1/HR00003.mat").write_bytes(b"")
     write_recording(data, "E1", comments=("#Dx: 12345",))
-    training_code(data, tmp_path / "model", replace(tiny_recipe, epochs=1), "cpu")
+    training_code(data, tmp_path / "model", replace(tiny_recipe, epochs=1), CPU)
     said = capsys.readouterr().out
     assert "left out: " in said and "HR00003.mat" in said
     assert "19 recordings to learn from, 1 without a scored label, 1 unreadable" in said
@@ -254,9 +266,9 @@ def test_folders_that_cannot_be_trained_on(tmp_path, tiny_recipe):
         write_recording(tmp_path / "few", f"A{i}")
         write_recording(tmp_path / "unlabelled", f"A{i}", comments=())
     with pytest.raises(EntryError, match="too few for 5 folds"):
-        training_code(tmp_path / "few", tmp_path / "m1", replace(tiny_recipe, folds=5), "cpu")
+        training_code(tmp_path / "few", tmp_path / "m1", replace(tiny_recipe, folds=5), CPU)
     with pytest.raises(EntryError, match="no recording with a scored label"):
-        training_code(tmp_path / "unlabelled", tmp_path / "m2", tiny_recipe, "cpu")
+        training_code(tmp_path / "unlabelled", tmp_path / "m2", tiny_recipe, CPU)
 
 
 def test_the_headers_gain_changes_nothing(model):
@@ -317,15 +329,13 @@ def test_two_recordings_alike_under_two_names_have_the_same_result(model):
 
 def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
     counts = noise(4000)
-    samples = signals.network_input(counts, 500, tiny_recipe.rate)
-    cut = signals.windows(samples, tiny_recipe.window, tiny_recipe.overlap)
-    assert len(cut) > 3
-    people = signals.demographics(60.0, "female")
-    p = [
-        team_code.probabilities(member.network, list(cut), np.tile(people, (len(cut), 1)), tiny_recipe, model.device)
-        for member in model.members
-    ]
-    np.testing.assert_allclose(run(model, counts)[2], np.mean(p, axis=(0, 1)), rtol=1e-5)
+    samples = signals.network_signal(counts, 500, tiny_recipe)
+    starts = [0, 448, 896, 1344, samples.shape[1] - 512]
+    windows = torch.tensor(np.stack([samples[:, start : start + 512] for start in starts])).float()
+    people = torch.tensor(np.tile(signals.demographics(60.0, "female"), (len(starts), 1)))
+    with torch.inference_mode():
+        p = [torch.sigmoid(member.network(windows, people)) for member in model.members]
+    np.testing.assert_allclose(run(model, counts)[2], torch.stack(p).mean(dim=(0, 1)), rtol=1e-5)
 
 
 def test_a_recording_that_contradicts_its_header_is_a_record_error(model):

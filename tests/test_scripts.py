@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import helper_code
+from ecg.compute import pick_compute
 from ecg.leaderboard import standings
 from ecg.outputs import parse_outputs
-from tests.conftest import ROOT, header_text, noise, run_script, write_recording
+from tests.conftest import CPU, ROOT, header_text, noise, run_script, write_recording
 
 # What the official scripts of 2021 do with an entry, in our words: a helper that knows no more than it must, load_model
 # once a set of leads, run_model in a try, the outputs saved by the helper.
@@ -71,6 +72,13 @@ def outputs(model_folder, test_data, tmp_path_factory):
     return folder
 
 
+def assert_alike(a, b):
+    """Two output files with the same labels and the same scores, as far as batches of another size let them be."""
+    a, b = (parse_outputs(path.read_text()) for path in (a, b))
+    assert a[:2] == b[:2]
+    np.testing.assert_allclose(a[2], b[2], atol=1e-6 if pick_compute("cpu") == CPU else 0.005)
+
+
 def test_the_driver_writes_the_official_four_lines(outputs):
     assert sorted(path.name for path in outputs.iterdir()) == [f"E0750{i}.csv" for i in range(4)]
     lines = (outputs / "E07500.csv").read_text().split("\n")
@@ -99,7 +107,7 @@ def test_a_broken_recording_costs_the_others_nothing(outputs, model_folder, test
     assert "3 of 6 recordings done" in result.stdout
     assert "E07502" in (tmp_path / "out/failures.csv").read_text()
     for name in ("E07500", "E07501", "E07503"):
-        assert (tmp_path / f"out/{name}.csv").read_text() == (outputs / f"{name}.csv").read_text()
+        assert_alike(tmp_path / f"out/{name}.csv", outputs / f"{name}.csv")
     _, labels, _ = parse_outputs((tmp_path / "out/E07502.csv").read_text())
     assert len(labels) == 24 and not any(labels)
 
@@ -122,7 +130,7 @@ def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test
     command = [sys.executable, entry / "test_model.py", model_folder, test_data, "out"]
     subprocess.run(command, cwd=tmp_path, check=True)
     for path in outputs.iterdir():
-        assert (tmp_path / "out" / path.name).read_text() == path.read_text()
+        assert_alike(tmp_path / "out" / path.name, path)
 
 
 def test_training_and_scoring_by_their_commands(training_data, tmp_path):

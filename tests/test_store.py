@@ -1,14 +1,16 @@
 """The store: each recording once, as the network sees it; used again while nothing changed, built again when it did."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ecg import store as store_module
+from ecg.recipe import RECIPES
 from ecg.records import find_records, read_record
 from ecg.scoring import load_weights
-from ecg.signals import demographics, network_input
+from ecg.signals import demographics, network_signal
 from ecg.store import open_store
 from tests.conftest import noise, write_recording
 
@@ -22,8 +24,8 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-def opened(data, tmp_path, rate=257.0):
-    return open_store(find_records(data), tmp_path / "store", WEIGHTS, rate)
+def opened(data, tmp_path, recipe=RECIPES["published"]):
+    return open_store(find_records(data), tmp_path / "store", WEIGHTS, recipe)
 
 
 def test_it_holds_what_the_network_sees(data, tmp_path):
@@ -31,16 +33,18 @@ def test_it_holds_what_the_network_sees(data, tmp_path):
     assert len(store) == 3
     for i, path in enumerate(find_records(data)):
         record = read_record(path)
-        np.testing.assert_array_equal(store[i], network_input(record.counts, record.header.rate, 257))
+        np.testing.assert_array_equal(store[i], network_signal(record.counts, record.header.rate, RECIPES["published"]))
         assert store.entries[i].name == path.stem and store.entries[i].source == "A"
     assert store.labels(WEIGHTS)[:, WEIGHTS.normal].all() and store.labels(WEIGHTS).sum() == 3
     np.testing.assert_array_equal(store.demographics(), [demographics(60.0, "female")] * 3)
 
 
-@pytest.mark.parametrize("change", ["nothing", "a signal", "a header", "one more", "the rate", "the index is damaged"])
+@pytest.mark.parametrize(
+    "change", ["nothing", "a signal", "a header", "one more", "the rate", "the resampling", "the index is damaged"]
+)
 def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, change):
     opened(data, tmp_path)
-    built, rate = [], 257.0
+    built, recipe = [], RECIPES["published"]
     build = store_module._build
     monkeypatch.setattr(store_module, "_build", lambda *arguments: built.append(1) or build(*arguments))
     if change == "a signal":
@@ -50,10 +54,12 @@ def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, c
     elif change == "one more":
         write_recording(data, "A3")
     elif change == "the rate":
-        rate = 250.0
+        recipe = replace(recipe, rate=250.0)
+    elif change == "the resampling":
+        recipe = replace(recipe, resampling="average")
     elif change == "the index is damaged":
         (tmp_path / "store/index.json").write_text("{")
-    store = opened(data, tmp_path, rate)
+    store = opened(data, tmp_path, recipe)
     assert len(built) == (change != "nothing")
     assert len(store) == 3 + (change == "one more")
 

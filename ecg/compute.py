@@ -1,0 +1,52 @@
+"""Where the networks compute, and in which numbers."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from ecg.errors import EntryError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, and the type of the numbers that its convolutions multiply; all else stays in float32."""
+
+    device: torch.device
+    number: torch.dtype
+
+    def autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.device.type, self.number, enabled=self.number != torch.float32)
+
+    def gradient_scaler(self) -> torch.amp.GradScaler:
+        """Keeps small gradients out of float16's zero; passes those of other numbers through."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.number == torch.float16)
+
+    def holds(self, size: int) -> bool:
+        """Whether ``size`` bytes of recordings can lie on the device and leave the networks at least as much."""
+        return self.device.type == "cuda" and 2 * size < torch.cuda.mem_get_info(self.device)[0]
+
+    def __str__(self) -> str:
+        return f"{self.device} in {str(self.number).removeprefix('torch.')}"
+
+
+def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
+    """The device called ``device``, or the GPU where there is one, or the processor.
+
+    In the fastest numbers it has units for: bfloat16, on older GPUs float16, on older processors float32; with
+    ``float32`` in those anywhere. EntryError where the device is not to be had.
+    """
+    try:
+        picked = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=picked)
+    except (RuntimeError, AssertionError) as error:
+        raise EntryError(f"--device {device}: not to be had here; try --device cpu") from error
+    torch.backends.cudnn.allow_tf32 = not float32  # float32 in name only: 10 bits of mantissa
+    return Compute(picked, torch.float32 if float32 else _fastest_number(picked))
+
+
+def _fastest_number(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    units = torch.cpu.get_capabilities()
+    return torch.bfloat16 if units.get("avx512_bf16") or units.get("amx_bf16") else torch.float32

@@ -1,0 +1,61 @@
+"""A folder's recordings, read in the background while the networks work on those before them."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ecg.errors import RecordError, as_record_error
+from ecg.recipe import Recipe
+from ecg.records import as_record, read_header, read_signal
+from ecg.signals import network_view
+
+READERS = 2  # threads; decoding and resampling leave Python's lock free most of the time
+AHEAD = 32 << 20  # bytes of signal files that may wait: memory does not grow with the folder or with its recordings
+BATCH_SAMPLES = 1 << 20  # of all recordings of a batch together; a longer recording is a batch of its own
+
+View = tuple[np.ndarray, np.ndarray]  # what ecg.signals.network_view gives
+
+
+def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, View | RecordError]]]:
+    """The recordings in the order of ``headers``, at most ``recipe.batch`` at a time; an error where one is broken."""
+    batch, samples = [], 0
+    for path, view in _read_ahead(headers, recipe):
+        batch.append((path, view))
+        samples += 0 if isinstance(view, RecordError) else view[0].shape[1]
+        if len(batch) == recipe.batch or samples >= BATCH_SAMPLES:
+            yield batch
+            batch, samples = [], 0
+    if batch:
+        yield batch
+
+
+def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, View | RecordError]]:
+    with ThreadPoolExecutor(READERS) as readers:
+        waiting, size = deque(), 0
+        for path in headers:
+            waiting.append((path, _signal_size(path), readers.submit(_read, path, recipe)))
+            size += waiting[-1][1]
+            while size > AHEAD:
+                path, signal_size, view = waiting.popleft()
+                size -= signal_size
+                yield path, view.result()
+        for path, _, view in waiting:
+            yield path, view.result()
+
+
+def _signal_size(header: Path) -> int:
+    """Bytes; for a file that is not there or has another name a guess, so that no number of them can wait."""
+    files = [header.with_suffix(suffix) for suffix in (".mat", ".dat")]
+    return max([file.stat().st_size for file in files if file.is_file()], default=AHEAD // 256)
+
+
+def _read(path: Path, recipe: Recipe) -> View | RecordError:
+    """As the network sees it; a recording shorter or longer than its header says is taken as it is."""
+    try:
+        header = read_header(path)
+        return network_view(as_record(header, read_signal(path, header), str(path)), recipe)
+    except Exception as error:  # whatever is wrong with this recording, the others are still to be done
+        return as_record_error(error, path)
