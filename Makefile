@@ -1,9 +1,10 @@
 # make demo          simulate recordings, train, run, score (DATA=folder: on your own recordings)
 # make test          check the code and pass the tests
+# make bench         time every stage beside the plain way of doing the same (minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: .venv/run.stamp
 	$(BIN)/python tools/demo.py demo $(if $(DATA),--data "$(DATA)")
@@ -12,6 +13,9 @@ test: .venv/develop.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+
+bench: .venv/run.stamp
+	$(BIN)/python benchmarks/bench.py
 
 .venv/run.stamp: requirements.txt
 	$(PYTHON) -m venv .venv

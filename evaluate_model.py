@@ -6,6 +6,8 @@ the paper's sensitivity and specificity beside them, and where the score would s
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.leaderboard import standings
-from ecg.outputs import load_outputs
-from ecg.records import find_records, read_header
+from ecg.outputs import load_results
+from ecg.records import find_records
 from ecg.scoring import ABBREVIATIONS, Scores, load_weights, mean, score
+
+TASK = 2000  # recordings a worker reads before it hands them over; for fewer none is started
 
 
 def main() -> int:
@@ -43,11 +47,14 @@ def main() -> int:
 def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str, ...]]:
     """Every figure of the outputs against the labels, and the names of the malformed output files."""
     weights = load_weights(Path(__file__).with_name("weights.csv"))
-    paths = find_records(label_directory)
-    headers = [read_header(path) for path in progress.bar(paths, len(paths), "reading labels", "recordings")]
-    labels = np.stack([weights.encode(header.diagnoses) for header in headers])
-    outputs = load_outputs(output_directory, [header.name for header in headers], weights)
-    return score(weights, labels, outputs.labels, outputs.scores), outputs.malformed
+    headers = find_records(label_directory)
+    tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
+    load = partial(load_results, folder=output_directory, weights=weights)
+    with ProcessPoolExecutor() as workers:  # none is started before it is given something to do
+        read = workers.map(load, tasks) if len(tasks) > 1 else map(load, tasks)
+        parts = list(progress.bar(read, len(tasks), "reading", f"times {TASK} recordings"))
+    *arrays, malformed = zip(*parts)
+    return score(weights, *map(np.concatenate, arrays)), sum(malformed, ())
 
 
 def official_figures(scores: Scores) -> str:

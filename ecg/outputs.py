@@ -1,15 +1,14 @@
 """An entry's outputs: one csv of four lines a recording - its name, the class codes, the 0/1 labels, the scores."""
 
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ecg.errors import EntryError
-from ecg.records import read_text
+from ecg.errors import EntryError, RecordError
+from ecg.records import read_diagnoses, read_text
 from ecg.scoring import Weights
 
 TRUE = frozenset(("1", "True", "true", "T", "t"))
@@ -21,58 +20,80 @@ def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Seque
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
-def parse_outputs(text: str) -> tuple[list[str], list[bool], list[float]] | None:
+def parse_outputs(text: str) -> tuple[tuple[str, ...], list[bool], list[float]] | None:
     """Class codes, labels and scores of an output file; None where it is malformed.
 
     As the official scorer reads it: lines that are blank or begin with ``#`` do not count, the others (at least three)
     must have the same number of cells; a label is true where it is one of TRUE, a score that is no number is 0.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    rows = [[cell.strip() for cell in line.split(",")] for line in lines]
-    if len(rows) < 3 or len({len(row) for row in rows}) > 1:
+    lines = [line for line in map(str.strip, text.splitlines()) if line and line[0] != "#"]
+    if len(lines) < 3 or len({line.count(",") for line in lines}) > 1:
         return None
-    return rows[0], [label in TRUE for label in rows[1]], [_score(score) for score in rows[2]]
+    labels, scores = _cells(lines[1]), _cells(lines[2])
+    return _codes(lines[0]), [label in TRUE for label in labels], _scores(scores)
 
 
-def _score(text: str) -> float:
+def _cells(line: str) -> list[str]:
+    cells = line.split(",")
+    return [cell.strip() for cell in cells] if len(line.split(maxsplit=1)) > 1 else cells
+
+
+@lru_cache(maxsize=64)
+def _codes(line: str) -> tuple[str, ...]:
+    """Kept, as a folder's files have the same codes."""
+    return tuple(_cells(line))
+
+
+def _scores(cells: list[str]) -> list[float]:
     try:
-        return float(text)
+        return list(map(float, cells))
+    except ValueError:  # one of them is no number
+        return [_score(cell) for cell in cells]
+
+
+def _score(cell: str) -> float:
+    try:
+        return float(cell)
     except ValueError:
         return 0.0
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """A folder's outputs: ``labels`` and ``scores`` (recordings, classes), and the names of the malformed files."""
+def load_results(
+    headers: Sequence[Path], folder: str | os.PathLike, weights: Weights
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Of the recordings at ``headers`` the true labels, the outputs' labels and scores; and the malformed files' names.
 
-    labels: np.ndarray
-    scores: np.ndarray
-    malformed: tuple[str, ...]
-
-
-def load_outputs(folder: str | os.PathLike, names: Sequence[str], weights: Weights) -> Outputs:
-    """The outputs of the recordings ``names``, from their files in ``folder``.
-
-    Codes that are one class: the label is any of theirs, the score the mean of theirs that are numbers. A class that
-    a file does not name is negative with the score 0, and so is every class of a malformed file, as in the official
-    scorer. EntryError where a recording has no file.
+    The arrays are (recordings, classes). Codes that are one class: the output is any of theirs, the score the mean of
+    theirs that are numbers. A class that an output file in ``folder`` does not name is negative with the score 0, and
+    so is every class of a malformed file, as in the official scorer. EntryError where a recording has no output file.
     """
-    labels = np.zeros((len(names), len(weights.classes)), bool)
-    sums, counts = np.zeros(labels.shape), np.zeros(labels.shape)
+    truth = np.array([weights.encode(read_diagnoses(path)) for path in headers])
     malformed = []
-    for row, name in enumerate(names):
-        path = Path(folder, f"{name}.csv")
-        if not path.is_file():
-            raise EntryError(f"{path}: no output for the recording {name}; run the driver on all recordings first")
-        cells = parse_outputs(read_text(path))
+    files: dict[tuple[str, ...], tuple[list, list, list]] = {}  # together those with the same codes in the same order
+    for row, header in enumerate(headers):
+        name = header.stem
+        try:
+            cells = parse_outputs(read_text(os.path.join(folder, f"{name}.csv")))
+        except RecordError as error:
+            raise EntryError(f"{error}: no output for {name}; run the driver on all recordings first") from error
         if cells is None:
             malformed.append(name)
             continue
-        for code, label, score in zip(*cells):
+        codes, label, score = cells
+        rows, labels, scores = files.setdefault(codes, ([], [], []))
+        rows.append(row)
+        labels += label
+        scores += score
+
+    outputs = np.zeros(truth.shape, bool)
+    sums, counts = np.zeros(truth.shape), np.zeros(truth.shape)
+    for codes, (rows, *values) in files.items():
+        labels, scores = (np.array(column).reshape(len(rows), len(codes)) for column in values)
+        known = ~np.isnan(scores)
+        for cell, code in enumerate(codes):
             column = weights.column.get(code)
             if column is not None:
-                labels[row, column] |= label
-                if not math.isnan(score):
-                    sums[row, column] += score
-                    counts[row, column] += 1
-    return Outputs(labels, sums / np.maximum(counts, 1), tuple(malformed))
+                outputs[rows, column] |= labels[:, cell]
+                sums[rows, column] += np.where(known[:, cell], scores[:, cell], 0)
+                counts[rows, column] += known[:, cell]
+    return truth, outputs, sums / np.maximum(counts, 1), tuple(malformed)

@@ -1,6 +1,7 @@
 """The official figures, to 1e-12, and what the reward matrix must be."""
 
 import json
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import evaluate_model as evaluate_module
 from ecg import scoring
 from ecg.errors import EntryError
-from ecg.outputs import load_outputs
-from ecg.records import find_records, read_header
+from ecg.records import find_records
 from evaluate_model import evaluate_model
 
 WEIGHTS = scoring.load_weights()
@@ -124,6 +125,15 @@ def test_areas_agree_with_scikit_learn():
 
 
 def test_a_missing_output_names_the_file(golden, tmp_path):
-    names = [read_header(path).name for path in find_records(golden / "labels")]
-    with pytest.raises(EntryError, match=rf"{names[0]}.csv: no output"):
-        load_outputs(tmp_path, names, WEIGHTS)
+    first = find_records(golden / "labels")[0].stem
+    with pytest.raises(EntryError, match=rf"{first}.csv: .* no output for {first}; run the driver"):
+        evaluate_model(golden / "labels", tmp_path)
+
+
+def test_many_recordings_are_read_in_parallel_with_the_same_figures(golden, monkeypatch):
+    alone = evaluate_model(golden / "labels", golden / "outputs")
+    monkeypatch.setattr(evaluate_module, "TASK", 60)
+    parallel = evaluate_model(golden / "labels", golden / "outputs")
+    assert parallel[1] == alone[1] and len(alone[1]) > 0
+    for figures, expected in zip(astuple(parallel[0]), astuple(alone[0])):
+        np.testing.assert_array_equal(figures, expected)

@@ -1,0 +1,377 @@
+#!/usr/bin/env python
+"""Every stage beside the plain way of doing the same work, in one run:  python benchmarks/bench.py
+
+The plain ways are in plain.py. Each pair is timed in turn, several times; the ratio is that of the medians, with the
+lowest and the highest of the pairs. What is measured is speed alone: the networks are untrained, the recordings noise.
+"""
+
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import driver  # noqa: E402
+import team_code  # noqa: E402
+from benchmarks import plain  # noqa: E402
+from ecg import checkpoint  # noqa: E402
+from ecg.compute import Compute, pick_compute  # noqa: E402
+from ecg.network import SEResNet  # noqa: E402
+from ecg.outputs import format_outputs  # noqa: E402
+from ecg.recipe import RECIPES, Recipe  # noqa: E402
+from ecg.records import find_records, read_header, read_signal, read_text  # noqa: E402
+from ecg.scoring import WEIGHTS, load_weights  # noqa: E402
+from ecg.simulation.cases import Case, draw_case  # noqa: E402
+from ecg.simulation.folder import header_text, mat_content  # noqa: E402
+from ecg.store import open_store  # noqa: E402
+from ecg.windows import training_windows  # noqa: E402
+
+CLASSES = load_weights()
+CHALLENGE = 37_749  # recordings with a scored class in the Challenge's training data
+PUBLISHED, BEST = RECIPES["published"], RECIPES["best"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; ``plain`` and ``ours`` in units a second or in seconds, as ``unit`` says."""
+
+    stage: str
+    unit: str
+    plain: float
+    ours: float
+    ratio: str
+    aim: str = ""
+
+
+def main() -> None:
+    started = time.monotonic()
+    compute = pick_compute()
+    print(f"{processor_name()}, {torch.get_num_threads()} threads; {compute}")
+    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}", flush=True)
+    rows, notes = [], []
+    with tempfile.TemporaryDirectory() as name:
+        for stage in (store, training, running, folder, thresholds, evaluation):
+            print(f"{stage.__name__} ...", flush=True)
+            place = Path(name, stage.__name__)
+            place.mkdir()
+            new_rows, new_notes = stage(place, compute)
+            rows, notes = rows + new_rows, notes + new_notes
+            shutil.rmtree(place)
+    print(f"\n{'stage':44s} {'unit':14s} {'plain':>9s} {'ours':>9s}  {'ratio (lowest to highest)':27s} aim")
+    for row in rows:
+        print(f"{row.stage:44s} {row.unit:14s} {row.plain:9.3g} {row.ours:9.3g}  {row.ratio:27s} {row.aim}")
+    print("\n".join(["", *notes, f"{(time.monotonic() - started) / 60:.1f} minutes"]))
+
+
+# -------------------------------------------------------------------------------------------------------- the stages
+
+
+def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """Decoding and resampling a folder; and reading one epoch's windows afterwards."""
+    headers = write_recordings(place / "data", 2000)
+    some = headers[:300]
+    workers = place / "store"
+
+    def build(chosen: list[Path]) -> None:
+        shutil.rmtree(workers, ignore_errors=True)
+        open_store(chosen, workers, CLASSES, PUBLISHED)
+
+    build(headers)  # the workers' start is paid once a training
+    decoding = against(lambda: [plain.read(path) for path in some], lambda: build(headers), 3, len(some), len(headers))
+    growth = [timed(lambda n=n: build(headers[:n])) / n * 1e3 for n in (500, 1000, 2000)]
+    memory = peak_memory(
+        "from pathlib import Path; import sys; from ecg.store import open_store; from ecg.scoring import load_weights;"
+        "from ecg.recipe import RECIPES; from ecg.records import find_records;"
+        f"open_store(find_records({str(place / 'data')!r}), Path({str(place / 'store2')!r}), load_weights(),"
+        " RECIPES['published'])"
+    )
+    opened = open_store(headers, workers, CLASSES, PUBLISHED)
+    recordings = team_code.Recordings.over(opened.signals, opened.lengths(), opened.demographics())
+
+    def epoch() -> None:
+        for windows in training_windows(np.arange(len(opened)), recordings.lengths, BEST, np.random.default_rng(0)):
+            recordings.cut(windows, torch.device("cpu"))
+
+    reading = against(lambda: [plain.read(path) for path in some], epoch, 3, len(some), len(opened))
+    return [
+        Row("store: a folder decoded, once", "recordings/s", *decoding, ">= 1500 recordings/s"),
+        Row("store: an epoch's windows, every epoch", "recordings/s", *reading, "memory speed"),
+    ], [
+        "store: ms a recording with 500, 1000, 2000 of them: " + ", ".join(f"{ms:.2f}" for ms in growth),
+        f"store: peak memory {memory:.0f} MB",
+    ]
+
+
+def training(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """An epoch of 128 recordings of 10 s, in two batches; the full network."""
+    headers = write_recordings(place / "data", 160)
+    rows, notes = [], []
+    for recipe in (PUBLISHED, BEST):
+        matmul = matmul_rate(compute)
+        recipe = replace(recipe, folds=5, batch=64)
+        ready = team_code.prepare(place / "data", place / recipe.name, recipe, compute)
+        learning = ready.learning(0)
+        network = checkpoint.build_network(recipe, len(CLASSES.classes)).to(compute.device)
+        optimiser = torch.optim.Adam(network.parameters(), fused=True)
+        scaler = compute.gradient_scaler()
+        plain_network = SEResNet()
+
+        def ours(ready=ready, network=network, optimiser=optimiser, scaler=scaler) -> None:
+            team_code.train_epoch(ready, 0, 0, network, optimiser, scaler)
+
+        def plainly(network=plain_network, ready=ready, learning=learning) -> None:
+            plain.train(network, [headers[i] for i in learning], ready.labels[learning])
+
+        pair = against(plainly, ours, 3, len(learning), len(learning))
+        rows.append(Row(f"training, {recipe.name}", "recordings/s", *pair, ">= 3.5" if recipe.name == "best" else ""))
+        operations, matmul = training_operations(ready, network), max(matmul, matmul_rate(compute))
+        reached = pair[1] * operations
+        notes.append(
+            f"training, {recipe.name}: {operations / 1e9:.1f} GFLOP a recording, {reached / 1e9:.0f} GFLOP/s,"
+            f" {100 * reached / matmul:.0f} % of this machine's matrix products ({matmul / 1e9:.0f} GFLOP/s)"
+        )
+    return rows, notes
+
+
+def running(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """run_model, one call a recording, five networks."""
+    headers = write_recordings(place / "data", 10)
+    given = [(read_text(path), read_signal(path, read_header(path))) for path in headers]
+    rows, notes = [], []
+    for recipe in (PUBLISHED, BEST):
+        model = write_model(place / recipe.name, recipe, compute)
+        networks = plain_networks(model)
+        levels = np.array([member.thresholds for member in model.members])
+
+        def plainly(networks=networks, levels=levels) -> list:
+            return [plain.run(networks, levels, *plain.read(path)) for path in headers]
+
+        def ours(model=model) -> list:
+            return [team_code.run_model(model, *recording) for recording in given]
+
+        pair = against(plainly, ours, 3, len(headers), len(headers))
+        rows.append(Row(f"run_model, {recipe.name}", "recordings/s", *pair, ">= 2.5" if recipe.name == "best" else ""))
+        if recipe.name == "published":
+            results = list(zip(plainly(), ours()))
+            labels = sum((a[0] != np.array(b[1], bool)).any() for a, b in results)
+            p = max(abs(a[1] - b[2]).max() for a, b in results)
+            notes.append(f"run_model, published: labels differ in {labels} recordings, probabilities by up to {p:.1e}")
+    return rows, notes
+
+
+def folder(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """driver.py on a folder, five networks."""
+    headers = write_recordings(place / "data", 96)
+    few = headers[:24]
+    rows, notes = [], []
+    for recipe in (PUBLISHED, BEST):
+        model = write_model(place / recipe.name, recipe, compute)
+        networks = plain_networks(model)
+        levels = np.array([member.thresholds for member in model.members])
+        (place / "plain").mkdir(exist_ok=True)
+
+        def plainly(networks=networks, levels=levels) -> None:
+            plain.run_folder(networks, levels, few, CLASSES.classes, place / "plain")
+
+        def ours(model=model) -> None:
+            for path, result in driver.run_folder(model, headers):
+                (place / "plain" / f"{path.stem}.csv").write_text(format_outputs(path.stem, model.classes, *result))
+
+        pair = against(plainly, ours, 3, len(few), len(headers))
+        rows.append(Row(f"driver.py, {recipe.name}", "recordings/s", *pair, ">= 5" if recipe.name == "best" else ""))
+
+    outputs = place / "outputs"
+    process = subprocess.Popen([sys.executable, ROOT / "driver.py", place / "best", place / "data", outputs])
+    started = time.monotonic()
+    while process.poll() is None and not (outputs.exists() and any(outputs.glob("*.csv"))):
+        time.sleep(0.01)
+    notes.append(f"driver.py, best: {time.monotonic() - started:.1f} s from its start to its first output (aim: < 5 s)")
+    process.wait()
+    write_recordings(place / "long", 2, seconds=1800)
+    write_recordings(place / "one", 1)
+    for name, what in (("one", "1 recording of 10 s"), ("data", "96 recordings of 10 s"), ("long", "2 of 30 minutes")):
+        memory = peak_memory(script=["driver.py", place / "best", place / name, place / f"{name}-outputs"])
+        notes.append(f"driver.py, best: peak memory {memory:.0f} MB with {what}")
+    return rows, notes
+
+
+def thresholds(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """The published search and the exact one on 37,749 x 24; the plain way's time is that of one metric, many times."""
+    labels, p = label_sets(CHALLENGE), np.random.default_rng(0).random((CHALLENGE, len(CLASSES.classes)))
+    metrics = 11 + 101 * len(CLASSES.classes)
+    rows = []
+    for name, search, aim in (("grid", team_code.search_grid, "< 10 s"), ("exact", team_code.search_exact, "< 1 s")):
+        plain_seconds, ours, ratio = against(
+            lambda: plain.challenge_metric(CLASSES.matrix, labels, plain.decide(p, 0.8), CLASSES.normal),
+            lambda search=search: search(CLASSES, labels, p),
+            3,
+            times=metrics,
+        )
+        rows.append(Row(f"thresholds, {name}, {CHALLENGE} x 24", "s", plain_seconds, ours, ratio, aim))
+    return rows, [f"thresholds: the plain way is one metric, measured, times {metrics}"]
+
+
+def evaluation(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
+    """evaluate_model.py as a process of its own, on 37,749 headers and outputs."""
+    random = np.random.default_rng(0)
+    (place / "outputs").mkdir()
+    labels = label_sets(CHALLENGE)
+    headers = write_headers(place / "labels", labels)
+    for path, row in zip(headers, labels):
+        p = np.clip(0.6 * row + 0.4 * random.random(len(row)), 0, 1)
+        (place / "outputs" / f"{path.stem}.csv").write_text(
+            format_outputs(path.stem, CLASSES.classes, (p >= 0.38).astype(int), p.tolist())
+        )
+    results = {}
+
+    def plainly() -> None:
+        results["plain"] = plain.evaluate(place / "labels", place / "outputs", WEIGHTS)
+
+    def ours() -> None:
+        command = [sys.executable, ROOT / "evaluate_model.py", place / "labels", place / "outputs"]
+        results["ours"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    pair = against(plainly, ours, 2)
+    expected = ",".join(f"{figure:.3f}" for figure in results["plain"].values())
+    same = expected == results["ours"].splitlines()[1]
+    return [Row(f"evaluate_model.py, {CHALLENGE} recordings", "s", *pair, ">= 12")], [
+        f"evaluate_model.py: {'the same figures' if same else 'OTHER FIGURES'}: {expected}"
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- what they need
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def against(
+    plainly: Callable, ours: Callable, pairs: int, plain_units: int = 0, our_units: int = 0, times: int = 1
+) -> tuple[float, float, str]:
+    """Both in turn, ``pairs`` times: medians (seconds, or units a second), and how many times as fast ours is.
+
+    ``times``: the plain way does so small a part of the work.
+    """
+    seconds = [(timed(plainly) * times, timed(ours)) for _ in range(pairs)]
+    scale = our_units / plain_units if plain_units else 1
+    ratios = [a / b * scale for a, b in seconds]
+    a, b = (statistics.median(column) for column in zip(*seconds))
+    ratio = f"{a / b * scale:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+    return (plain_units / a, our_units / b, ratio) if plain_units else (a, b, ratio)
+
+
+def write_recordings(place: Path, records: int, seconds: float = 10) -> list[Path]:
+    """Recordings of noise, 500 Hz, 12 leads, with labels of one source."""
+    place.mkdir()
+    random = np.random.default_rng(0)
+    for i in range(records):
+        labels = draw_case(i, random).labels
+        counts = random.integers(-500, 500, (12, round(500 * seconds))).astype(np.int16)
+        (place / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
+        case = Case("HR", labels, 60, "female", 500, seconds)
+        (place / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
+    return find_records(place)
+
+
+def label_sets(records: int) -> np.ndarray:
+    """Boolean (records, classes), as frequent as in the Challenge's training data."""
+    random = np.random.default_rng(0)
+    codes = {abbreviation: code for code, abbreviation in team_code.scoring.ABBREVIATIONS.items()}
+    some = [CLASSES.encode(codes[label] for label in draw_case(i, random).labels) for i in range(2000)]
+    return np.array(some)[random.integers(0, len(some), records)]
+
+
+def write_headers(place: Path, labels: np.ndarray) -> list[Path]:
+    place.mkdir()
+    counts = np.zeros((12, 5000), np.int16)
+    for i, row in enumerate(labels):
+        case = Case("E", tuple(CLASSES.classes[k] for k in np.flatnonzero(row)), 60, "male", 500, 10)
+        text = header_text(f"E{i:05d}", replace(case, labels=()), counts)
+        (place / f"E{i:05d}.hea").write_text(text.replace("#Dx: ", "#Dx: " + ",".join(case.labels)))
+    return find_records(place)
+
+
+def write_model(place: Path, recipe: Recipe, compute: Compute) -> team_code.Model:
+    """Five untrained networks, whose batch normalisations have seen a batch of noise."""
+    torch.manual_seed(0)
+    networks = []
+    for _ in range(5):
+        network = checkpoint.build_network(recipe, len(CLASSES.classes)).train()
+        network(300 * torch.randn(8, 12, 1024), torch.rand(8, 5))
+        networks.append(network.eval())
+    place.mkdir()
+    folds = [{"thresholds": [0.2] * len(CLASSES.classes)}] * 5
+    checkpoint.save_model(place, recipe, CLASSES.classes, networks, folds, {})
+    return team_code.load_model(place, compute=compute)
+
+
+def plain_networks(model: team_code.Model) -> list[SEResNet]:
+    """The model's networks where they are of the published size; else untrained ones that are."""
+    if model.recipe.width == PUBLISHED.width:
+        return [member.network.to("cpu") for member in model.members]
+    return [SEResNet().eval() for _ in model.members]
+
+
+def training_operations(ready: team_code.Training, network: SEResNet) -> float:
+    """Floating-point operations, forward and backward, of a recording."""
+    learning = ready.learning(0)
+    windows = training_windows(learning, ready.recordings.lengths, ready.recipe, np.random.default_rng(0))[0]
+    batch = ready.recordings.cut(windows, ready.compute.device)
+    with FlopCounterMode(display=False) as counter:
+        functional.binary_cross_entropy_with_logits(network(*batch), torch.zeros(len(batch[0]), 24)).backward()
+    return counter.get_total_flops() / len(batch[0])
+
+
+def matmul_rate(compute: Compute, size: int = 2048) -> float:
+    """Operations a second of a large matrix product, in the numbers that the training multiplies."""
+    a = torch.randn(size, size, device=compute.device, dtype=compute.number)
+
+    def work() -> None:
+        for _ in range(5):
+            torch.mm(a, a)
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    work()
+    return 5 * 2 * size**3 / min(timed(work) for _ in range(5))
+
+
+def peak_memory(code: str = "", script: list | None = None) -> float:
+    """The peak resident memory in MB of a Python process of its own; of the largest, where it starts others."""
+    command = [sys.executable, *(script or ["-c", code])]
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measure, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) / 1024
+
+
+def processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown processor"
+
+
+if __name__ == "__main__":
+    main()
