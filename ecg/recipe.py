@@ -4,6 +4,12 @@ from dataclasses import asdict, dataclass, replace
 
 from ecg.errors import EntryError
 
+KINDS = {
+    "resampling": ("interpolate", "average"),
+    "schedule": ("steps", "one-cycle"),
+    "threshold_search": ("grid", "exact"),
+}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -39,6 +45,11 @@ class Recipe:
     # its decisions
     epoch_threshold: float = 0.2  # one threshold for all classes while the best epoch is chosen
     threshold_search: str = "grid"  # "grid", as published, or "exact"
+
+    def __post_init__(self):
+        for name, known in KINDS.items():
+            if getattr(self, name) not in known:
+                raise EntryError(f"recipe {self.name}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
 
     def as_dict(self) -> dict:
         return asdict(self)

@@ -352,6 +352,10 @@ def test_a_recording_that_contradicts_its_header_is_a_record_error(model):
         (lambda folder: (folder / "fold-1.safetensors").write_bytes(b"x" * 100), "fold-1.safetensors"),
         (lambda folder: edit(folder, lambda content: content.update(format=99)), "newer version"),
         (lambda folder: edit(folder, lambda content: content["recipe"].update(width=8)), "do not fit"),
+        (
+            lambda folder: edit(folder, lambda content: content["recipe"].update(resampling="x")),
+            "resampling 'x' is none",
+        ),
         (lambda folder: edit(folder, lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
     ],
 )
