@@ -7,6 +7,7 @@ features just before the last layer.
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 DEMOGRAPHICS = 5  # age / 100, age known, female, male, sex known
 
@@ -27,6 +28,24 @@ class SqueezeExcite(nn.Module):
         return features * self.weigh(features.mean(dim=2)).unsqueeze(2)
 
 
+class Dropout(nn.Module):
+    """nn.Dropout, several times as fast on a processor, where that draws a 64-bit random number for each feature.
+
+    Here one serves four features, so ``p`` is rounded to 1/65536.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if not (self.training and features.is_cpu):
+            return functional.dropout(features, self.p, self.training)
+        draws = torch.empty(-(-features.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        kept = draws[: features.numel()].view(features.shape) >= round(self.p * 65536) - 32768
+        return features * kept.to(features.dtype).mul_(1 / (1 - self.p))
+
+
 class ResidualBlock(nn.Module):
     """conv - BN - ReLU - dropout - conv - BN - SE, added to its own input, then ReLU."""
 
@@ -36,7 +55,7 @@ class ResidualBlock(nn.Module):
             nn.Conv1d(inputs, channels, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm1d(channels),
             nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Conv1d(channels, channels, kernel, padding=kernel // 2, bias=False),
             nn.BatchNorm1d(channels),
             SqueezeExcite(channels, reduction),

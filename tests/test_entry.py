@@ -13,6 +13,7 @@ import run_12ECG_classifier
 import team_code
 import train_12ECG_classifier
 from ecg import records, scoring, signals
+from ecg.compute import Compute
 from ecg.errors import EntryError, RecordError
 from ecg.recipe import recipe
 from ecg.windows import Recordings
@@ -128,6 +129,23 @@ def test_an_interrupted_training_goes_on(
     assert capsys.readouterr().out.count("loss") == 4 - epochs_before
     assert_same_weights(model_folder, tmp_path / "model")
     assert (tmp_path / "model/model.json").read_text() == (model_folder / "model.json").read_text()
+
+
+@pytest.mark.parametrize("number", [torch.bfloat16, torch.float16])
+def test_a_training_in_short_numbers_learns_and_goes_on_as_in_float32(
+    training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, number
+):
+    short = Compute(CPU.device, number)
+    training_code(training_data, tmp_path / "whole", tiny_recipe, short)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_after(1, patch)
+        training_code(training_data, tmp_path / "interrupted", tiny_recipe, short)
+    training_code(training_data, tmp_path / "interrupted", tiny_recipe, short)
+    assert_same_weights(tmp_path / "whole", tmp_path / "interrupted")
+    models = [json.loads((folder / "model.json").read_text()) for folder in (tmp_path / "whole", model_folder)]
+    losses, expected = ([epoch["loss"] for fold in model["folds"] for epoch in fold["history"]] for model in models)
+    np.testing.assert_allclose(losses, expected, rtol=0.02)
+    assert losses != expected
 
 
 def test_what_another_recipe_left_is_not_gone_on_with(training_data, model_folder, tiny_recipe, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ecg.network import SEResNet, SqueezeExcite
+from ecg.network import Dropout, SEResNet, SqueezeExcite
 
 
 def test_it_has_the_papers_number_of_parameters():
@@ -27,3 +27,19 @@ def test_a_squeeze_excite_unit_scales_whole_channels():
     unit, features = SqueezeExcite(32, 16), torch.rand(2, 32, 10) + 0.1
     scale = unit(features) / features
     assert torch.allclose(scale, scale[:, :, :1].expand_as(scale)) and scale.min() > 0 and scale.max() < 1
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.75])
+def test_dropout_is_torchs(p):
+    torch.manual_seed(0)
+    dropout, features = Dropout(p), torch.ones(7, 33, 1001)
+    kept = dropout(features)
+    assert set(kept.unique().tolist()) <= {0.0, float(torch.tensor(1 / (1 - p)))}
+    assert float((kept == 0).float().mean()) == pytest.approx(p, abs=0.005)
+    assert float(kept.mean()) == pytest.approx(1, abs=0.01)
+    neighbours = (kept.flatten()[1:] == 0).float() * (kept.flatten()[:-1] == 0).float()
+    assert float(neighbours.mean()) == pytest.approx(p**2, abs=0.005)  # drawn apart, though from one number
+    torch.manual_seed(0)
+    assert torch.equal(dropout(features), kept)
+    assert not torch.equal(dropout(features), kept) or p == 0
+    assert torch.equal(dropout.eval()(features), features)
