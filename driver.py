@@ -56,9 +56,12 @@ def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Re
     """The results in the order of ``headers``, batch after batch; whatever fails costs the other recordings nothing."""
     for batch in read_batches(headers, model.recipe):
         readable = [(path, view) for path, view in batch if not isinstance(view, RecordError)]
+        results = None
         try:
             results = dict(zip((path for path, _ in readable), run_views(model, [view for _, view in readable])))
-        except Exception:  # one of them must be to blame
+        except Exception as error:
+            progress.say(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
+        if results is None:  # only here, when the failed batch's memory is free again
             results = {path: run_alone(model, path, view) for path, view in readable}
         for path, view in batch:
             yield path, results.get(path, view)

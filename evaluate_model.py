@@ -52,7 +52,7 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str
     load = partial(load_results, folder=output_directory, weights=weights)
     with ProcessPoolExecutor() as workers:  # none is started before it is given something to do
         read = workers.map(load, tasks) if len(tasks) > 1 else map(load, tasks)
-        parts = list(progress.bar(read, len(tasks), "reading", f"times {TASK} recordings"))
+        parts = list(progress.bar(read, len(tasks), "reading", "batches"))
     *arrays, malformed = zip(*parts)
     return score(weights, *map(np.concatenate, arrays)), sum(malformed, ())
 

@@ -170,7 +170,7 @@ def train_epoch(
     ):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, epoch, step / len(batches))
-        labels = torch.from_numpy(training.labels[windows.recording]).to(compute.device).float()
+        labels = torch.from_numpy(training.labels[windows.recording]).to(compute.device, non_blocking=True).float()
         with compute.autocast():
             logits = network(*recordings.cut(windows, compute.device))
         loss = functional.binary_cross_entropy_with_logits(logits, labels)

@@ -32,6 +32,10 @@ def read(header: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(counts), np.array([*people, sex == "Female", sex == "Male", sex in ("Female", "Male")])
 
 
+def device_of(network: SEResNet) -> torch.device:
+    return next(network.parameters()).device
+
+
 def tensors(counts: np.ndarray, people: np.ndarray, left: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     padded = np.zeros((12, WINDOW), np.float32)
     padded[:, left : left + counts.shape[1]] = counts
@@ -48,9 +52,10 @@ def train(network: SEResNet, headers: list[Path], labels: np.ndarray, batch: int
     for start in range(0, len(headers), batch):
         recordings = [read(header) for header in headers[start : start + batch]]
         lefts = [np.random.randint(WINDOW - counts.shape[1] + 1) for counts, _ in recordings]
-        windows, people = zip(*(tensors(*recording, left) for recording, left in zip(recordings, lefts)))
-        truth = torch.from_numpy(labels[start : start + batch]).float()
-        loss = functional.binary_cross_entropy_with_logits(network(torch.stack(windows), torch.stack(people)), truth)
+        inputs = zip(*(tensors(*recording, left) for recording, left in zip(recordings, lefts)))
+        inputs = [torch.stack(part).to(device_of(network)) for part in inputs]
+        truth = torch.from_numpy(labels[start : start + batch]).float().to(device_of(network))
+        loss = functional.binary_cross_entropy_with_logits(network(*inputs), truth)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -59,8 +64,8 @@ def train(network: SEResNet, headers: list[Path], labels: np.ndarray, batch: int
 def run(networks: list[SEResNet], thresholds: np.ndarray, counts: np.ndarray, people: np.ndarray) -> tuple:
     """Labels and scores (classes,) of one recording of at most one window: each network in turn, then the vote."""
     with torch.no_grad():
-        windows, people = (tensor.unsqueeze(0) for tensor in tensors(counts, people))
-        p = np.array([torch.sigmoid(network(windows, people))[0].numpy() for network in networks], np.float64)
+        inputs = [tensor.unsqueeze(0).to(device_of(networks[0])) for tensor in tensors(counts, people)]
+        p = np.array([torch.sigmoid(network(*inputs))[0].cpu().numpy() for network in networks], np.float64)
     votes = np.zeros(p.shape[1])
     for member, threshold in zip(p, thresholds):
         positive = member >= threshold

@@ -170,5 +170,6 @@ def load_progress(
         number, key = name.split(".")
         state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    scaler.load_state_dict(facts["scaler"])
+    if facts["scaler"]:  # empty where the numbers needed none
+        scaler.load_state_dict(facts["scaler"])
     return Progress(facts["epoch"], facts["best_metric"], groups["best"], facts["history"])

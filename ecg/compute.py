@@ -10,7 +10,7 @@ from ecg.errors import EntryError
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, and the type of the numbers that its convolutions multiply; all else stays in float32."""
+    """A device, and the numbers that the residual blocks compute in; weights, stem and head stay in float32."""
 
     device: torch.device
     number: torch.dtype
@@ -47,6 +47,7 @@ def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
 
 def _fastest_number(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        with torch.cuda.device(device):
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     units = torch.cpu.get_capabilities()
     return torch.bfloat16 if units.get("avx512_bf16") or units.get("amx_bf16") else torch.float32

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from ecg.records import as_record, read_header, read_signal
 from ecg.signals import network_view
 
 READERS = 2  # threads; decoding and resampling leave Python's lock free most of the time
-AHEAD = 32 << 20  # bytes of signal files that may wait: memory does not grow with the folder or with its recordings
-BATCH_SAMPLES = 1 << 20  # of all recordings of a batch together; a longer recording is a batch of its own
+AHEAD = 32 << 20  # bytes of signal files that may have been read ahead, so that long recordings do not fill the memory
+BATCH_SAMPLES = 1 << 20  # a batch whose recordings have so many together is full
 
 View = tuple[np.ndarray, np.ndarray]  # what ecg.signals.network_view gives
 
@@ -33,23 +34,28 @@ def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple
 
 
 def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, View | RecordError]]:
+    """At most two batches ahead, and no more than AHEAD bytes of files."""
     with ThreadPoolExecutor(READERS) as readers:
         waiting, size = deque(), 0
         for path in headers:
             waiting.append((path, _signal_size(path), readers.submit(_read, path, recipe)))
             size += waiting[-1][1]
-            while size > AHEAD:
+            while size > AHEAD or len(waiting) > 2 * recipe.batch:
                 path, signal_size, view = waiting.popleft()
                 size -= signal_size
                 yield path, view.result()
-        for path, _, view in waiting:
+        while waiting:
+            path, _, view = waiting.popleft()
             yield path, view.result()
 
 
 def _signal_size(header: Path) -> int:
-    """Bytes; for a file that is not there or has another name a guess, so that no number of them can wait."""
-    files = [header.with_suffix(suffix) for suffix in (".mat", ".dat")]
-    return max([file.stat().st_size for file in files if file.is_file()], default=AHEAD // 256)
+    """Bytes; 0 where the signal file is not to be seen: why, will be said where it is read."""
+    size = 0
+    for suffix in (".mat", ".dat"):
+        with suppress(OSError):
+            size = max(size, header.with_suffix(suffix).stat().st_size)
+    return size
 
 
 def _read(path: Path, recipe: Recipe) -> View | RecordError:

@@ -50,6 +50,8 @@ class Recipe:
         for name, known in KINDS.items():
             if getattr(self, name) not in known:
                 raise EntryError(f"recipe {self.name}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        if not (self.rate > 0 and self.shortest_window > 0 and 0 <= self.overlap < self.window and self.batch > 0):
+            raise EntryError(f"recipe {self.name}: rate, windows and batch must be above 0, overlap below window")
 
     def as_dict(self) -> dict:
         return asdict(self)

@@ -160,9 +160,12 @@ def _signal_line(line: str) -> SignalLine:
 
 
 def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
-    """The diagnoses of the header at ``path`` and nothing else: all that scoring needs, in a third of the time."""
-    text = read_text(path)
-    return _codes(_facts(text[max(text.find("#"), 0) :].splitlines()).get("dx", ""))
+    """``read_header(path).diagnoses`` in half the time: to score a folder, nobody needs the rest."""
+    lines = read_text(path).splitlines()
+    record_line = lines[0].split() if lines else []
+    if len(record_line) < 4 or record_line[0][0] == "#" or not record_line[1].isdigit():  # odd, if a header at all
+        return parse_header(lines, place=str(path)).diagnoses
+    return _codes(_facts(lines).get("dx", ""))
 
 
 def _facts(lines: Iterable[str]) -> dict[str, str]:

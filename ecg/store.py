@@ -20,7 +20,7 @@ from ecg import progress, signals
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_json
 from ecg.recipe import Recipe
-from ecg.records import LEADS, Record, read_record
+from ecg.records import Record, read_record
 from ecg.scoring import Weights
 
 TASK = 64  # recordings a worker decodes before it hands them over
@@ -29,19 +29,18 @@ PREPROCESSING = 1  # raised whenever signals.network_signal gives other numbers:
 
 @dataclass(frozen=True)
 class Entry:
-    """One recording of a store: what its header says, and where its signal lies (in samples of 12 leads)."""
+    """One recording of a store: what its header says, and its length in samples."""
 
     name: str
     source: str
     age: float | None
     sex: str | None
     diagnoses: tuple[str, ...]
-    start: int
     length: int
 
 
 class Store:
-    """The recordings of a training. ``store[i]`` is int16 (12, samples), a view of ``signals``, the mapped file."""
+    """The recordings of a training; ``signals``, the mapped file, is int16, each of them (12, length) in turn."""
 
     def __init__(self, folder: Path, entries: Sequence[Entry], fingerprint: str):
         self.entries = list(entries)
@@ -51,11 +50,6 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.entries)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        entry = self.entries[index]
-        start = entry.start * len(LEADS)
-        return self.signals[start : start + entry.length * len(LEADS)].reshape(len(LEADS), entry.length)
 
     def lengths(self) -> np.ndarray:
         """int64 (recordings,), in samples."""
@@ -108,7 +102,7 @@ def _build(headers: Sequence[Path], path: Path, weights: Weights, recipe: Recipe
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     workers = joblib.Parallel(n_jobs=-1 if len(tasks) > 1 else 1, return_as="generator")
     decoded = workers(joblib.delayed(_decode)(task, recipe) for task in tasks)
-    entries, start, unscored, unreadable = [], 0, 0, 0
+    entries, unscored, unreadable = [], 0, 0
     with open(path, "wb") as file:
         for record in progress.bar((r for task in decoded for r in task), len(headers), "reading", "recordings"):
             if isinstance(record, RecordError):
@@ -118,10 +112,9 @@ def _build(headers: Sequence[Path], path: Path, weights: Weights, recipe: Recipe
                 unscored += 1
             else:
                 header, length = record.header, record.counts.shape[1]
-                entry = Entry(header.name, header.source, header.age, header.sex, header.diagnoses, start, length)
+                entry = Entry(header.name, header.source, header.age, header.sex, header.diagnoses, length)
                 entries.append(asdict(entry))
                 record.counts.tofile(file)
-                start += length
         file.flush()
         os.fsync(file.fileno())
     progress.say(f"{len(entries)} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")

@@ -56,21 +56,15 @@ class Recordings:
     def cut(self, windows: Windows, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """The network's input on ``device``: float32 (windows, 12, samples) and (windows, 5); zero outside them."""
         here = self.counts.device
-        lengths, starts, offset, recording = (
-            torch.from_numpy(numbers).to(here)
-            for numbers in (
-                self.lengths[windows.recording],
-                self._starts[windows.recording],
-                windows.offset,
-                windows.recording,
-            )
-        )
+        of_windows = self.lengths[windows.recording], self._starts[windows.recording], windows.offset, windows.recording
+        # one transfer, and none that waits for the device
+        lengths, starts, offset, recording = torch.from_numpy(np.stack(of_windows)).to(here, non_blocking=True)
         lengths, starts = lengths[:, None, None], starts[:, None, None]
         at = offset[:, None, None] + torch.arange(windows.samples, device=here)
         lead = torch.arange(len(LEADS), device=here)[:, None]
         index = starts + lead * lengths + at.clamp(min=0).minimum(lengths - 1)
         signals = self.counts[index] * ((at >= 0) & (at < lengths))
-        return signals.to(device).float(), self.demographics[recording].to(device)
+        return tuple(part.to(device, non_blocking=True).float() for part in (signals, self.demographics[recording]))
 
 
 def window_length(lengths: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -106,7 +100,7 @@ def training_windows(
 ) -> list[Windows]:
     """An epoch's batches, in random order: of each of the ``recordings`` (indices into ``lengths``) one window.
 
-    Recordings of about the same length share a batch, and its windows are as long as the shortest of them asks for. A
+    Recordings of about the same length share a batch, and its windows are as long as the median of them asks for. A
     longer one is cropped at random, a shorter one padded with zeros that are split at random (published).
     """
     order = random.permutation(recordings)
@@ -119,7 +113,7 @@ def training_windows(
     windows = []
     for number in random.permutation(len(batches)):
         batch = batches[number]
-        samples = int(size[batch].min())
+        samples = int(size[batch[len(batch) // 2]])
         spare = lengths[batch] - samples  # where negative, so many zeros are to be split
         offset = np.sign(spare) * random.integers(0, np.abs(spare), endpoint=True)
         windows.append(Windows(batch, offset, samples))

@@ -100,7 +100,7 @@ def test_training_and_running_see_the_same(training_data, model_folder, tiny_rec
     """The driver's probabilities of a held-out recording are those that its fold's thresholds were searched on."""
     rows = [line.split(",") for line in (model_folder / "out_of_fold.csv").read_text().splitlines()[1:]]
     assert len(rows) == 20
-    model = load_model(model_folder)
+    model = load_model(model_folder, compute=CPU)
     for name, fold, *expected in rows:
         path = next(training_data.rglob(f"{name}.hea"))
         alone = replace(model, members=[model.members[int(fold) - 1]])
@@ -346,9 +346,9 @@ def test_two_recordings_alike_under_two_names_have_the_same_result(model):
 
 
 def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
-    counts = noise(4000)
+    counts = noise(12_000)
     samples = signals.network_signal(counts, 500, tiny_recipe)
-    starts = [0, 448, 896, 1344, samples.shape[1] - 512]
+    starts = [0, 448, 896, 1344, 1792, samples.shape[1] - 512]
     windows = torch.tensor(np.stack([samples[:, start : start + 512] for start in starts])).float()
     people = torch.tensor(np.tile(signals.demographics(60.0, "female"), (len(starts), 1)))
     with torch.inference_mode():
@@ -374,6 +374,8 @@ def test_a_recording_that_contradicts_its_header_is_a_record_error(model):
             lambda folder: edit(folder, lambda content: content["recipe"].update(resampling="x")),
             "resampling 'x' is none",
         ),
+        (lambda folder: edit(folder, lambda content: content["recipe"].update(overlap=512)), "overlap below window"),
+        (lambda folder: edit(folder, lambda content: content["recipe"].update(window="512")), "not a model"),
         (lambda folder: edit(folder, lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
     ],
 )

@@ -1,5 +1,8 @@
 """Headers and signals as they come: each oddity seen in real files has a right result or a clear error."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.io
@@ -8,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.errors import EntryError, RecordError
-from ecg.records import INVALID, LEADS, as_record, find_records, parse_header, read_header, read_record
+from ecg.records import (
+    INVALID,
+    LEADS,
+    as_record,
+    find_records,
+    parse_header,
+    read_diagnoses,
+    read_header,
+    read_record,
+)
 from tests.conftest import header_text, noise, write_mat, write_recording
 
 
@@ -224,3 +236,26 @@ def test_latin_1_and_a_byte_order_mark(tmp_path):
     for encoded in (text.encode("latin-1"), b"\xef\xbb\xbf" + text.encode()):
         path.write_bytes(encoded)
         assert read_header(path).leads == LEADS
+
+
+@given(
+    st.from_regex(
+        r"A1 2 500 9( [^\n]*)?\s(A1.mat 16 [^\n]*\s){0,2}([ \t]*#.{0,20}|# ?D[xX]: ?[0-9, ]*|.*\s)*", fullmatch=True
+    )
+)
+def test_the_diagnoses_alone_are_those_of_the_whole_header(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "A1.hea")
+        path.write_bytes(text.encode())
+        try:
+            expected = read_header(path).diagnoses
+        except RecordError:
+            return
+        assert read_diagnoses(path) == expected
+
+
+@pytest.mark.parametrize("text", ["", "404 Not Found\n", "A1\n#Dx: 426783006\n", "A1 x 500 5000\n#Dx: 426783006\n"])
+def test_what_is_no_header_has_no_diagnoses(tmp_path, text):
+    (tmp_path / "A1.hea").write_text(text)
+    with pytest.raises(RecordError, match="A1.hea"):
+        read_diagnoses(tmp_path / "A1.hea")
