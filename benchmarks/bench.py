@@ -29,20 +29,18 @@ sys.path.insert(0, str(ROOT))
 import driver  # noqa: E402
 import team_code  # noqa: E402
 from benchmarks import plain  # noqa: E402
+from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from ecg import checkpoint  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.files import write_text  # noqa: E402
 from ecg.network import SEResNet  # noqa: E402
 from ecg.outputs import format_outputs  # noqa: E402
 from ecg.recipe import RECIPES, Recipe  # noqa: E402
-from ecg.records import find_records, read_header, read_signal, read_text  # noqa: E402
-from ecg.scoring import WEIGHTS, load_weights  # noqa: E402
-from ecg.simulation.cases import Case, draw_case  # noqa: E402
-from ecg.simulation.folder import header_text, mat_content  # noqa: E402
+from ecg.records import read_header, read_signal, read_text  # noqa: E402
+from ecg.scoring import WEIGHTS  # noqa: E402
 from ecg.store import open_store  # noqa: E402
 from ecg.windows import training_windows  # noqa: E402
 
-CLASSES = load_weights()
 CHALLENGE = 37_749  # recordings with a scored class in the Challenge's training data
 PUBLISHED, BEST = RECIPES["published"], RECIPES["best"]
 
@@ -283,51 +281,6 @@ def against(
     a, b = (statistics.median(column) for column in zip(*seconds))
     ratio = f"{a / b * scale:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
     return (plain_units / a, our_units / b, ratio) if plain_units else (a, b, ratio)
-
-
-def write_recordings(place: Path, records: int, seconds: float = 10) -> list[Path]:
-    """Recordings of noise, 500 Hz, 12 leads, with labels of one source."""
-    place.mkdir()
-    random = np.random.default_rng(0)
-    for i in range(records):
-        labels = draw_case(i, random).labels
-        counts = random.integers(-500, 500, (12, round(500 * seconds))).astype(np.int16)
-        (place / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
-        case = Case("HR", labels, 60, "female", 500, seconds)
-        (place / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
-    return find_records(place)
-
-
-def label_sets(records: int) -> np.ndarray:
-    """Boolean (records, classes), as frequent as in the Challenge's training data."""
-    random = np.random.default_rng(0)
-    codes = {abbreviation: code for code, abbreviation in team_code.scoring.ABBREVIATIONS.items()}
-    some = [CLASSES.encode(codes[label] for label in draw_case(i, random).labels) for i in range(2000)]
-    return np.array(some)[random.integers(0, len(some), records)]
-
-
-def write_headers(place: Path, labels: np.ndarray) -> list[Path]:
-    place.mkdir()
-    counts = np.zeros((12, 5000), np.int16)
-    for i, row in enumerate(labels):
-        case = Case("E", tuple(CLASSES.classes[k] for k in np.flatnonzero(row)), 60, "male", 500, 10)
-        text = header_text(f"E{i:05d}", replace(case, labels=()), counts)
-        (place / f"E{i:05d}.hea").write_text(text.replace("#Dx: ", "#Dx: " + ",".join(case.labels)))
-    return find_records(place)
-
-
-def write_model(place: Path, recipe: Recipe, compute: Compute) -> team_code.Model:
-    """Five untrained networks, whose batch normalisations have seen a batch of noise."""
-    torch.manual_seed(0)
-    networks = []
-    for _ in range(5):
-        network = checkpoint.build_network(recipe, len(CLASSES.classes)).train()
-        network(300 * torch.randn(8, 12, 1024), torch.rand(8, 5))
-        networks.append(network.eval())
-    place.mkdir()
-    folds = [{"thresholds": [0.2] * len(CLASSES.classes)}] * 5
-    checkpoint.save_model(place, recipe, CLASSES.classes, networks, folds, {})
-    return team_code.load_model(place, compute=compute)
 
 
 def training_operations(ready: team_code.Training, network: SEResNet) -> float:
