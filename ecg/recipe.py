@@ -67,7 +67,7 @@ BEST = Recipe(
     window=1600,
     shortest_window=512,
     overlap=100,
-    epochs=10,
+    epochs=20,
     batch=32,
     schedule="one-cycle",
 )
