@@ -73,7 +73,7 @@ BEST = Recipe(
 )
 
 # A quarter of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
-SMALL = replace(BEST, name="small", width=16, folds=3, epochs=20, batch=16, threshold_search="exact")
+SMALL = replace(BEST, name="small", width=16, folds=3, batch=16, threshold_search="exact")
 
 RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 
