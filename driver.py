@@ -9,7 +9,9 @@ where none could be read.
 import csv
 import io
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ecg import progress
@@ -21,6 +23,8 @@ from ecg.outputs import format_outputs
 from ecg.reading import View, read_batches
 from ecg.records import find_records
 from team_code import Model, load_model, run_recordings
+
+UNWRITTEN = 1000  # outputs that may wait for the disk
 
 
 def main() -> int:
@@ -39,14 +43,26 @@ def main() -> int:
     except OSError as error:
         raise EntryError(f"{outputs}: cannot be made ({error.strerror})") from error
 
-    failures = []
-    nothing = [0] * len(model.classes)
-    for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
-        if isinstance(result, RecordError):
-            failures.append((path.stem, str(result)))
-            result = nothing, nothing
-        write_text(outputs / f"{path.stem}.csv", format_outputs(path.stem, model.classes, *result))
+    failures = write_outputs(model, headers, outputs)
     return report_failures(outputs / "failures.csv", failures, len(headers))
+
+
+def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
+    """Runs ``model`` on all recordings and writes their outputs to ``folder``; the names and reasons of the failed."""
+    failures, nothing = [], [0] * len(model.classes)
+    writing = deque()
+    with ThreadPoolExecutor(1) as writer:  # to wait for the disk while the networks compute
+        for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
+            if isinstance(result, RecordError):
+                failures.append((path.stem, str(result)))
+                result = nothing, nothing
+            text = format_outputs(path.stem, model.classes, *result)
+            writing.append(writer.submit(write_text, folder / f"{path.stem}.csv", text))
+            while writing and (writing[0].done() or len(writing) > UNWRITTEN):
+                writing.popleft().result()
+        for written in writing:
+            written.result()
+    return failures
 
 
 Result = tuple[list, list] | RecordError  # labels and scores, or why there are none

@@ -32,7 +32,6 @@ from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from ecg import checkpoint  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
-from ecg.files import write_text  # noqa: E402
 from ecg.network import SEResNet  # noqa: E402
 from ecg.outputs import format_outputs  # noqa: E402
 from ecg.recipe import RECIPES, Recipe  # noqa: E402
@@ -187,14 +186,14 @@ def folder(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         model = write_model(place / recipe.name, recipe, compute)
         networks = [member.network for member in model.members]
         levels = np.array([member.thresholds for member in model.members])
-        (place / "plain").mkdir(exist_ok=True)
+        for name in ("plain", "ours"):
+            (place / name).mkdir(exist_ok=True)
 
         def plainly(networks=networks, levels=levels) -> None:
             plain.run_folder(networks, levels, few, CLASSES.classes, place / "plain")
 
         def ours(model=model) -> None:
-            for path, result in driver.run_folder(model, headers):
-                write_text(place / "plain" / f"{path.stem}.csv", format_outputs(path.stem, model.classes, *result))
+            driver.write_outputs(model, headers, place / "ours")
 
         pair = against(plainly, ours, 3, len(few), len(headers))
         rows.append(Row(f"driver.py, {recipe.name}", "recordings/s", *pair, ">= 5" if recipe.name == "best" else ""))

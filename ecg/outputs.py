@@ -15,8 +15,8 @@ TRUE = frozenset(("1", "True", "true", "T", "t"))
 
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:
-    """The text of an output file."""
-    rows = ([f"#{name}"], classes, labels, scores)
+    """The text of an output file; scores with six digits, the last that do not depend on a batch's size."""
+    rows = ([f"#{name}"], classes, labels, [f"{score:.6g}" for score in scores])
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
