@@ -188,9 +188,10 @@ def evaluate(label_folder: Path, output_folder: Path, weights_file: Path) -> dic
         codes = [twins.get(code.strip(), code.strip()) for code in lines[0]]
         for j, code in enumerate(classes):
             cells = [cell for cell, named in enumerate(codes) if named == code]
-            for cell in cells:  # of codes that are one class any label, the mean of the scores
-                outputs[i, j] |= lines[1][cell].strip() in ("1", "True", "true", "T", "t")
-                scores[i, j] += float(lines[2][cell]) / len(cells) if is_number(lines[2][cell]) else 0
+            if cells:  # of codes that are one class any label, the mean of the scores; for every cell, as officially
+                outputs[i, j] = np.any([lines[1][cell].strip() in ("1", "True", "true", "T", "t") for cell in cells])
+                of_class = [float(lines[2][cell]) if is_number(lines[2][cell]) else 0 for cell in cells]
+                scores[i, j] = np.nanmean(of_class) if np.any(np.isfinite(of_class)) else 0
     by_class = [areas(labels[:, k], scores[:, k]) for k in range(len(classes)) if labels[:, k].any()]
     auroc, auprc = np.mean(by_class, axis=0)
     accuracy = np.mean([all(labels[i] == outputs[i]) for i in range(len(names))])

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def _score(cell: str) -> float:
 
 
 def load_results(
-    headers: Sequence[Path], folder: str | os.PathLike, weights: Weights
+    headers: Sequence[str], folder: str | os.PathLike, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Of the recordings at ``headers`` the true labels, the outputs' labels and scores; and the malformed files' names.
 
@@ -71,7 +70,7 @@ def load_results(
     malformed = []
     files: dict[tuple[str, ...], tuple[list, list, list]] = {}  # together those with the same codes in the same order
     for row, header in enumerate(headers):
-        name = header.stem
+        name = os.path.splitext(os.path.basename(header))[0]
         try:
             cells = parse_outputs(read_text(os.path.join(folder, f"{name}.csv")))
         except RecordError as error:

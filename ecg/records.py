@@ -82,14 +82,14 @@ def find_records(folder: str | os.PathLike) -> list[Path]:
     found: dict[str, Path] = {}
     for place, subfolders, files in os.walk(folder):
         subfolders.sort()
+        inside = Path(place)
         for file in files:
             name, suffix = os.path.splitext(file)
             if suffix != ".hea" or file.startswith("."):
                 continue
-            path = Path(place, file)
             if name in found:
-                raise EntryError(f"{path}: {found[name]} has the same name; rename or remove one of them")
-            found[name] = path
+                raise EntryError(f"{inside / file}: {found[name]} has the same name; rename or remove one of them")
+            found[name] = inside / file
     if not found:
         raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
     return [found[name] for name in sorted(found)]
@@ -98,14 +98,22 @@ def find_records(folder: str | os.PathLike) -> list[Path]:
 def read_text(path: str | os.PathLike) -> str:
     """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError where it can't be read."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            content = file.read()
+        content = _read_bytes(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def _read_bytes(path: str | os.PathLike) -> bytes:
+    """A file's content, without the file object: for a text of a kilobyte that takes as long as the reading."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
+    finally:
+        os.close(descriptor)
 
 
 def read_header(path: str | os.PathLike) -> Header:

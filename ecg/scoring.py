@@ -155,7 +155,7 @@ def confusion(labels: np.ndarray, outputs: np.ndarray, by_labels: bool = False) 
 
 def curve(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """True and false positives (thresholds,) of one class at its distinct scores, from none positive to all."""
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     positives = np.cumsum(labels[order])[last]
     return np.append(0, positives), np.append(0, last + 1 - positives)
