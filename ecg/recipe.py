@@ -67,13 +67,13 @@ BEST = Recipe(
     window=1600,
     shortest_window=512,
     overlap=100,
-    epochs=20,
+    epochs=30,
     batch=32,
     schedule="one-cycle",
 )
 
 # A quarter of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
-SMALL = replace(BEST, name="small", width=16, folds=3, batch=16, threshold_search="exact")
+SMALL = replace(BEST, name="small", width=16, folds=3, epochs=20, batch=16, threshold_search="exact")
 
 RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 
