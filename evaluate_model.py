@@ -50,9 +50,11 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str
     headers = [str(path) for path in find_records(label_directory)]  # text is handed to a worker faster than a Path
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     load = partial(load_results, folder=output_directory, weights=weights)
-    with ProcessPoolExecutor() as workers:  # none is started before it is given something to do
-        read = workers.map(load, tasks) if len(tasks) > 1 else map(load, tasks)
-        parts = list(progress.bar(read, len(tasks), "reading", "batches"))
+    if len(tasks) > 1:
+        with ProcessPoolExecutor() as workers:
+            parts = list(progress.bar(workers.map(load, tasks), len(tasks), "reading", "batches"))
+    else:
+        parts = [load(tasks[0])]
     *arrays, malformed = zip(*parts)
     return score(weights, *map(np.concatenate, arrays)), sum(malformed, ())
 

@@ -52,6 +52,10 @@ class Recipe:
                 raise EntryError(f"recipe {self.name}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
         if not (self.rate > 0 and self.shortest_window > 0 and 0 <= self.overlap < self.window and self.batch > 0):
             raise EntryError(f"recipe {self.name}: rate, windows and batch must be above 0, overlap below window")
+        if self.folds < 2 or self.epochs < 1:
+            raise EntryError("a training needs at least 2 folds (one to learn from, one to choose on) and 1 epoch")
+        if not 0 <= self.seed < 2**32:
+            raise EntryError(f"--seed {self.seed}: must be from 0 to {2**32 - 1}")
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -82,9 +86,4 @@ def recipe(name: str = "best", **changes) -> Recipe:
     """The recipe called ``name``, with ``changes`` to its numbers (those that are None are left as they are)."""
     if name not in RECIPES:
         raise EntryError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
-    changed = replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
-    if changed.folds < 2 or changed.epochs < 1:
-        raise EntryError("a training needs at least 2 folds (one to learn from, one to choose on) and 1 epoch")
-    if not 0 <= changed.seed < 2**32:
-        raise EntryError(f"--seed {changed.seed}: must be from 0 to {2**32 - 1}")
-    return changed
+    return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})

@@ -237,7 +237,7 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
     any other form goes through scipy. RecordError where the file is missing, truncated, or holds no such matrix.
     """
     try:
-        content = Path(path).read_bytes()
+        content = _read_bytes(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\0"), "<i4").tolist()
