@@ -93,13 +93,12 @@ def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Traini
     headers, weights = find_records(data), load_weights()
     workplace.mkdir(parents=True, exist_ok=True)
     store = open_store(headers, workplace / "store", weights, recipe)
-    recordings = Recordings.over(store.signals, store.lengths(), store.demographics())
-    labels = store.labels(weights)
+    recordings = Recordings.over(store.signals, store.lengths, store.demographics)
     if compute.holds(recordings.counts.nbytes):
         recordings = recordings.to(compute.device)
-    fold_of = assign_folds(labels, [entry.source for entry in store.entries], recipe.folds, recipe.seed)
+    fold_of = assign_folds(store.labels, store.sources, recipe.folds, recipe.seed)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
-    return Training(recipe, compute, weights, store, recordings, labels, fold_of, workplace)
+    return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
 
 
 def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
@@ -397,8 +396,8 @@ def cross_validation_table(figures: dict) -> str:
 def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
     lines = [",".join(["record", "fold", *training.weights.classes])]
-    for entry, fold, row in zip(training.store.entries, training.fold_of, p):
-        lines.append(",".join([entry.name, str(fold + 1), *(f"{value:.6g}" for value in row)]))
+    for name, fold, row in zip(training.store.names(), training.fold_of, p):
+        lines.append(",".join([name, str(fold + 1), *(f"{value:.6g}" for value in row)]))
     write_text(path, "\n".join(lines) + "\n")
 
 

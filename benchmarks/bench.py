@@ -9,12 +9,10 @@ recordings noise.
 
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +28,7 @@ import driver  # noqa: E402
 import team_code  # noqa: E402
 from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
+from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
 from ecg import checkpoint  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.network import SEResNet  # noqa: E402
@@ -76,9 +75,6 @@ def main() -> None:
     print("\n".join(["", *notes, f"{(time.monotonic() - started) / 60:.1f} minutes"]))
 
 
-# -------------------------------------------------------------------------------------------------------- the stages
-
-
 def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     """Decoding and resampling a folder; and reading one epoch's windows afterwards."""
     headers = write_recordings(place / "data", 2000)
@@ -106,7 +102,7 @@ def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         " RECIPES['best'])"
     )
     opened = open_store(headers, workers, CLASSES, BEST)
-    recordings = team_code.Recordings.over(opened.signals, opened.lengths(), opened.demographics())
+    recordings = team_code.Recordings.over(opened.signals, opened.lengths, opened.demographics)
 
     def epoch() -> None:
         for windows in training_windows(np.arange(len(opened)), recordings.lengths, BEST, np.random.default_rng(0)):
@@ -258,30 +254,6 @@ def evaluation(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     ]
 
 
-# --------------------------------------------------------------------------------------------------- what they need
-
-
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def against(
-    plainly: Callable, ours: Callable, pairs: int, plain_units: int = 0, our_units: int = 0, times: int = 1
-) -> tuple[float, float, str]:
-    """Both in turn, ``pairs`` times: medians (seconds, or units a second), and how many times as fast ours is.
-
-    ``times``: the plain way does so small a part of the work.
-    """
-    seconds = [(timed(plainly) * times, timed(ours)) for _ in range(pairs)]
-    scale = our_units / plain_units if plain_units else 1
-    ratios = [a / b * scale for a, b in seconds]
-    a, b = (statistics.median(column) for column in zip(*seconds))
-    ratio = f"{a / b * scale:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
-    return (plain_units / a, our_units / b, ratio) if plain_units else (a, b, ratio)
-
-
 def training_operations(ready: team_code.Training, network: SEResNet) -> float:
     """Floating-point operations, forward and backward, of a recording."""
     learning = ready.learning(0)
@@ -291,41 +263,6 @@ def training_operations(ready: team_code.Training, network: SEResNet) -> float:
         logits = network(*batch)
         functional.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits)).backward()
     return counter.get_total_flops() / len(batch[0])
-
-
-def matmul_rate(compute: Compute, size: int = 2048) -> float:
-    """Operations a second of a large matrix product, in the numbers that the training multiplies."""
-    a = torch.randn(size, size, device=compute.device, dtype=compute.number)
-
-    def work() -> None:
-        for _ in range(5):
-            torch.mm(a, a)
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    work()
-    return 5 * 2 * size**3 / min(timed(work) for _ in range(5))
-
-
-def peak_memory(code: str = "", script: list | None = None) -> float:
-    """The peak resident memory in MB of a Python process of its own; of the largest, where it starts others."""
-    command = [sys.executable, *(script or ["-c", code])]
-    measure = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", measure, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return int(done.stdout) / 1024
-
-
-def processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return "unknown processor"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class Member:
 
 
 def build_network(recipe: Recipe, classes: int) -> SEResNet:
-    return SEResNet(classes, 12, recipe.width, recipe.stem_kernel, recipe.kernel, recipe.dropout, recipe.reduction)
+    numbers = ("width", "widening", "stem_kernel", "kernel", "dropout", "reduction")
+    return SEResNet(classes, **{number: getattr(recipe, number) for number in numbers})
 
 
 def weights_file(folder: Path, fold: int) -> Path:

@@ -3,14 +3,13 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
-from ecg.records import as_record, read_header, read_signal
+from ecg.records import as_record, read_header, read_signal, signal_size
 from ecg.signals import network_view
 
 READERS = 2  # threads; decoding and resampling leave Python's lock free most of the time
@@ -38,24 +37,15 @@ def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path,
     with ThreadPoolExecutor(READERS) as readers:
         waiting, size = deque(), 0
         for path in headers:
-            waiting.append((path, _signal_size(path), readers.submit(_read, path, recipe)))
+            waiting.append((path, signal_size(path), readers.submit(_read, path, recipe)))
             size += waiting[-1][1]
             while size > AHEAD or len(waiting) > 2 * recipe.batch:
-                path, signal_size, view = waiting.popleft()
-                size -= signal_size
+                path, bytes_read, view = waiting.popleft()
+                size -= bytes_read
                 yield path, view.result()
         while waiting:
             path, _, view = waiting.popleft()
             yield path, view.result()
-
-
-def _signal_size(header: Path) -> int:
-    """Bytes; 0 where the signal file is not to be seen: why, will be said where it is read."""
-    size = 0
-    for suffix in (".mat", ".dat"):
-        with suppress(OSError):
-            size = max(size, header.with_suffix(suffix).stat().st_size)
-    return size
 
 
 def _read(path: Path, recipe: Recipe) -> View | RecordError:

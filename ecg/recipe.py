@@ -25,7 +25,8 @@ class Recipe:
     overlap: int = 256  # samples two windows of a long recording share
 
     # the network
-    width: int = 64  # channels of the first group; 128, 256 and 512 follow
+    width: int = 64  # channels of the first of the four groups
+    widening: int = 8  # channels double from group to group until they are so many times the width: 64, 128, 256, 512
     stem_kernel: int = 15
     kernel: int = 7
     dropout: float = 0.2

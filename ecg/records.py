@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,15 @@ def find_records(folder: str | os.PathLike) -> list[Path]:
     if not found:
         raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
     return [found[name] for name in sorted(found)]
+
+
+def signal_size(header: Path) -> int:
+    """Bytes of a recording's signal file; 0 where it is not to be seen: why, will be said where it is read."""
+    size = 0
+    for suffix in (".mat", ".dat"):
+        with suppress(OSError):
+            size = max(size, header.with_suffix(suffix).stat().st_size)
+    return size
 
 
 def read_text(path: str | os.PathLike) -> str:

@@ -1,17 +1,20 @@
 """A folder of recordings, decoded once: every recording as the network sees it, in one memory-mapped int16 file.
 
-The file ``signals.i16`` holds the recordings one after another, each (12, samples) at the network's rate; the table
-``index.json`` says where each begins and what its header says. The store belongs to one training: it is made in the
-model folder (the data folder may be read-only), used again if that training is started again, and removed with its
-end, because it holds patients' data and a model folder is given away.
+``signals.i16`` holds the recordings one after another, each (12, samples) at the network's rate; ``rows.bin`` has a
+row a recording, ``names.jsonl`` its name, and ``index.json``, written last, says what they were made of. While it is
+built, a worker has one recording in memory, so a folder may be of any size. The store belongs to one training: it is
+made in the model folder (the data folder may be read-only), used again if that training is started again, and removed
+with its end, because it holds patients' data and a model folder is given away.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import joblib
 import numpy as np
@@ -20,48 +23,45 @@ from ecg import progress, signals
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_json
 from ecg.recipe import Recipe
-from ecg.records import Record, read_record
+from ecg.records import Header, read_record, signal_size
 from ecg.scoring import Weights
 
-TASK = 64  # recordings a worker decodes before it hands them over
-PREPROCESSING = 1  # raised whenever signals.network_signal gives other numbers: older stores are then built again
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One recording of a store: what its header says, and its length in samples."""
-
-    name: str
-    source: str
-    age: float | None
-    sex: str | None
-    diagnoses: tuple[str, ...]
-    length: int
+FORMAT = 2  # raised whenever the files, or the numbers that preprocessing gives, change: older stores are built again
+FEW = 64  # recordings that are decoded before other processes would have started
+TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over
 
 
 class Store:
-    """The recordings of a training; ``signals``, the mapped file, is int16, each of them (12, length) in turn."""
+    """The recordings of a training; each array has one entry a recording."""
 
-    def __init__(self, folder: Path, entries: Sequence[Entry], fingerprint: str):
-        self.entries = list(entries)
+    signals: np.ndarray  # int16, mapped: the recordings one after another, each (12, length)
+    lengths: np.ndarray  # int64, in samples
+    demographics: np.ndarray  # float32 (recordings, 5)
+    labels: np.ndarray  # boolean (recordings, classes)
+    sources: np.ndarray  # str
+
+    def __init__(self, folder: Path, sources: Sequence[str], classes: int, fingerprint: str):
+        rows = np.fromfile(folder / "rows.bin", row_type(classes))
+        self.lengths, self.demographics, self.labels = (
+            np.ascontiguousarray(rows[column]) for column in ("length", "demographics", "labels")
+        )
+        self.sources = np.array(sources, object)[rows["source"]]
         self.fingerprint = fingerprint
+        self._names = folder / "names.jsonl"
         # mode "c": nothing is written, but PyTorch warns of memory that cannot be
         self.signals = np.memmap(folder / "signals.i16", np.int16, mode="c")
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.lengths)
 
-    def lengths(self) -> np.ndarray:
-        """int64 (recordings,), in samples."""
-        return np.array([entry.length for entry in self.entries])
+    def names(self) -> Iterator[str]:
+        with open(self._names, encoding="utf-8") as file:
+            yield from map(json.loads, file)
 
-    def demographics(self) -> np.ndarray:
-        """float32 (recordings, 5)."""
-        return np.stack([signals.demographics(entry.age, entry.sex) for entry in self.entries])
 
-    def labels(self, weights: Weights) -> np.ndarray:
-        """Boolean (recordings, classes)."""
-        return np.stack([weights.encode(entry.diagnoses) for entry in self.entries])
+def row_type(classes: int) -> np.dtype:
+    columns = [("length", "<i8"), ("source", "<i4"), ("demographics", "<f4", 5), ("labels", "?", classes)]
+    return np.dtype(columns)
 
 
 def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe) -> Store:
@@ -78,16 +78,16 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     except (OSError, ValueError):
         found = {}
     if found.get("fingerprint") != fingerprint:
-        index.unlink(missing_ok=True)
-        found = {"fingerprint": fingerprint, "entries": _build(headers, folder / "signals.i16", weights, recipe)}
+        shutil.rmtree(folder)
+        folder.mkdir()
+        found = {"fingerprint": fingerprint, "sources": _build(headers, folder, weights, recipe)}
         write_json(index, found)
-    entries = [Entry(**{**entry, "diagnoses": tuple(entry["diagnoses"])}) for entry in found["entries"]]
-    return Store(folder, entries, fingerprint)
+    return Store(folder, found["sources"], len(weights.classes), fingerprint)
 
 
 def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
     """Changes with any file of the recordings, the classes and the preprocessing."""
-    digest = hashlib.sha256(repr((PREPROCESSING, recipe.rate, recipe.resampling, weights.classes)).encode())
+    digest = hashlib.sha256(repr((FORMAT, recipe.rate, recipe.resampling, weights.classes)).encode())
     for header in headers:
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:
@@ -98,39 +98,90 @@ def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> s
     return digest.hexdigest()
 
 
-def _build(headers: Sequence[Path], path: Path, weights: Weights, recipe: Recipe) -> list[dict]:
-    tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
-    workers = joblib.Parallel(n_jobs=-1 if len(tasks) > 1 else 1, return_as="generator")
-    decoded = workers(joblib.delayed(_decode)(task, recipe) for task in tasks)
-    entries, unscored, unreadable = [], 0, 0
-    with open(path, "wb") as file:
-        for record in progress.bar((r for task in decoded for r in task), len(headers), "reading", "recordings"):
-            if isinstance(record, RecordError):
+class Decoded(NamedTuple):
+    """What a worker knows of a recording whose signal it has written."""
+
+    header: Header
+    labels: np.ndarray
+    length: int
+
+
+def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe) -> list[str]:
+    """Writes the store's files but the index; the sources of its recordings."""
+    sources: dict[str, int] = {}
+    unscored, unreadable = 0, 0
+    row = np.zeros((), row_type(len(weights.classes)))
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open(folder / name, "wb")) for name in ("signals.i16", "rows.bin", "names.jsonl")]
+        signal_file, row_file, name_file = opened
+        decoded = _decode_all(headers, signal_file, folder, weights, recipe)
+        for found in progress.bar(decoded, len(headers), "reading", "recordings"):
+            if isinstance(found, RecordError):
                 unreadable += 1
-                progress.say(f"left out: {record}")
-            elif not weights.encode(record.header.diagnoses).any():
+                progress.say(f"left out: {found}")
+            elif found is None:
                 unscored += 1
             else:
-                header, length = record.header, record.counts.shape[1]
-                entry = Entry(header.name, header.source, header.age, header.sex, header.diagnoses, length)
-                entries.append(asdict(entry))
-                record.counts.tofile(file)
-        file.flush()
-        os.fsync(file.fileno())
-    progress.say(f"{len(entries)} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
-    if not entries:
+                header, row["labels"], row["length"] = found
+                row["source"] = sources.setdefault(header.source, len(sources))
+                row["demographics"] = signals.demographics(header.age, header.sex)
+                row.tofile(row_file)
+                name_file.write(json.dumps(header.name).encode() + b"\n")
+        for file in opened:
+            file.flush()
+            os.fsync(file.fileno())
+    scored = len(headers) - unscored - unreadable
+    progress.say(f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
+    if not scored:
         raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
-    return entries
+    return list(sources)
 
 
-def _decode(headers: Sequence[Path], recipe: Recipe) -> list[Record | RecordError]:
-    """The recordings, their counts already as the network sees them; a RecordError in the place of a broken one."""
-    decoded = []
+def _decode_all(
+    headers: Sequence[Path], signal_file: BinaryIO, folder: Path, weights: Weights, recipe: Recipe
+) -> Iterator[Decoded | RecordError | None]:
+    """The recordings in their order, as ``_decode`` has them, in several processes; their signals to ``signal_file``.
+
+    A worker's signals come in a file of its own in ``folder``: twice as fast as through a pipe, and not in memory.
+    """
+    tasks = list(_grouped(headers, TASK))
+    parts = [folder / f"part-{number}.i16" for number in range(len(tasks))]
+    workers = joblib.Parallel(-1 if len(headers) > FEW else 1, return_as="generator")
+    decoded = workers(joblib.delayed(_decode_task)(*task, weights, recipe) for task in zip(tasks, parts))
+    for part, of_task in zip(parts, decoded):
+        with open(part, "rb") as file:
+            shutil.copyfileobj(file, signal_file, 1 << 20)
+        part.unlink()
+        yield from of_task
+
+
+def _grouped(headers: Sequence[Path], limit: int) -> Iterator[list[Path]]:
+    """``headers`` in turn, in groups whose signal files have at most ``limit`` bytes together, or are one."""
+    group, size = [], 0
     for header in headers:
-        try:
-            record = read_record(header)
-            counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
-            decoded.append(Record(record.header, counts, record.mask))
-        except Exception as error:  # whatever is wrong with this recording, the others are still to be read
-            decoded.append(as_record_error(error, header))
-    return decoded
+        more = signal_size(header)
+        if group and size + more > limit:
+            yield group
+            group, size = [], 0
+        group.append(header)
+        size += more
+    yield group
+
+
+def _decode_task(headers: Sequence[Path], part: Path, weights: Weights, recipe: Recipe) -> list:
+    with open(part, "wb") as file:
+        return [_decode(header, file, weights, recipe) for header in headers]
+
+
+def _decode(path: Path, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | None:
+    """Writes the recording's signal to ``file``, unless it cannot be read, or has no scored label (None)."""
+    try:
+        record = read_record(path)
+        labels = weights.encode(record.header.diagnoses)
+        if not labels.any():
+            return None
+        counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
+    except Exception as error:  # whatever is wrong with this recording, the others are still to be read
+        return as_record_error(error, path)
+    counts.tofile(file)
+    return Decoded(record.header, labels, counts.shape[1])

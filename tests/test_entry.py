@@ -180,7 +180,8 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
     def spy(training, *arguments):
         read.clear()
         loss = train_epoch(training, *arguments)
-        seen.append({training.store.entries[i].name for i in read})
+        names = list(training.store.names())
+        seen.append({names[i] for i in read})
         return loss
 
     monkeypatch.setattr(Recordings, "cut", reading)

@@ -1,6 +1,7 @@
 """A folder is read ahead of the networks: in order, in bounded batches, and whatever fails fails alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import driver
 from ecg import reading
 from ecg.errors import RecordError
 from ecg.recipe import RECIPES
-from ecg.records import find_records
+from ecg.records import find_records, signal_size
 from team_code import load_model, run_recordings
 from tests.conftest import CPU, noise, write_recording
 
@@ -59,8 +60,8 @@ def test_a_signal_file_that_cannot_be_looked_at_is_left_to_be_read(tmp_path, mon
         raise OSError(5, "Input/output error")
 
     header = write_recording(tmp_path, "A0001")
-    monkeypatch.setattr(reading.Path, "stat", failing)
-    assert reading._signal_size(header) == 0
+    monkeypatch.setattr(Path, "stat", failing)
+    assert signal_size(header) == 0
 
 
 def test_a_recording_that_breaks_the_networks_fails_alone(data, model_folder, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from ecg import store as store_module
 from ecg.recipe import RECIPES
-from ecg.records import find_records, read_record
+from ecg.records import find_records, read_record, signal_size
 from ecg.scoring import load_weights
 from ecg.signals import demographics, network_signal
 from ecg.store import open_store
@@ -30,8 +30,8 @@ def opened(data, tmp_path, recipe=RECIPES["published"]):
 
 def signal(store, index):
     """int16 (12, samples): the recording ``index`` of the mapped file."""
-    ends = 12 * np.cumsum(store.lengths())
-    return store.signals[: ends[index]][-12 * store.lengths()[index] :].reshape(12, -1)
+    ends = 12 * np.cumsum(store.lengths)
+    return store.signals[: ends[index]][-12 * store.lengths[index] :].reshape(12, -1)
 
 
 def test_it_holds_what_the_network_sees(data, tmp_path):
@@ -42,9 +42,10 @@ def test_it_holds_what_the_network_sees(data, tmp_path):
         np.testing.assert_array_equal(
             signal(store, i), network_signal(record.counts, record.header.rate, RECIPES["published"])
         )
-        assert store.entries[i].name == path.stem and store.entries[i].source == "A"
-    assert store.labels(WEIGHTS)[:, WEIGHTS.normal].all() and store.labels(WEIGHTS).sum() == 3
-    np.testing.assert_array_equal(store.demographics(), [demographics(60.0, "female")] * 3)
+        assert store.sources[i] == "A"
+    assert list(store.names()) == [path.stem for path in find_records(data)]
+    assert store.labels[:, WEIGHTS.normal].all() and store.labels.sum() == 3
+    np.testing.assert_array_equal(store.demographics, [demographics(60.0, "female")] * 3)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +73,24 @@ def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, c
     assert len(store) == 3 + (change == "one more")
 
 
-def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path):
-    for i in range(2 * store_module.TASK + 3):
-        write_recording(tmp_path / "data", f"A{i:04d}", np.full((12, 60), i, np.int16), rate="257")
+def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "FEW", 10)
+    monkeypatch.setattr(store_module, "TASK", 5000)  # bytes: three recordings
+    for i in range(50):
+        write_recording(tmp_path / "data", f"A{i:04d}", np.full((12, 60 + i % 3), i, np.int16), rate="257")
+    (tmp_path / "data/A0007.mat").write_bytes(b"")
     store = opened(tmp_path / "data", tmp_path)
-    assert [int(signal(store, i)[0, 0]) for i in range(len(store))] == list(range(2 * store_module.TASK + 3))
+    expected = [i for i in range(50) if i != 7]
+    assert [int(signal(store, i)[0, 0]) for i in range(len(store))] == expected
+    assert list(store.names()) == [f"A{i:04d}" for i in expected]
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
+        "index.json", "names.jsonl", "rows.bin", "signals.i16"
+    ]  # fmt: skip
+
+
+def test_a_recording_larger_than_a_group_is_one_by_itself(data):
+    first, second, third = headers = find_records(data)
+    both = signal_size(first) + signal_size(second)
+    assert list(store_module._grouped(headers, 1)) == [[first], [second], [third]]
+    assert list(store_module._grouped(headers, both)) == [[first, second], [third]]
+    assert list(store_module._grouped(headers, 10 * both)) == [headers]

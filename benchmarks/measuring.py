@@ -1,0 +1,70 @@
+"""How long, how often, how much memory, and on what machine."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ecg.compute import Compute
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def against(
+    plainly: Callable, ours: Callable, pairs: int, plain_units: int = 0, our_units: int = 0, times: int = 1
+) -> tuple[float, float, str]:
+    """Both in turn, ``pairs`` times: medians (seconds, or units a second), and how many times as fast ours is.
+
+    ``times``: the plain way does so small a part of the work.
+    """
+    seconds = [(timed(plainly) * times, timed(ours)) for _ in range(pairs)]
+    scale = our_units / plain_units if plain_units else 1
+    ratios = [a / b * scale for a, b in seconds]
+    a, b = (statistics.median(column) for column in zip(*seconds))
+    ratio = f"{a / b * scale:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+    return (plain_units / a, our_units / b, ratio) if plain_units else (a, b, ratio)
+
+
+def matmul_rate(compute: Compute, size: int = 2048) -> float:
+    """Operations a second of a large matrix product, in the numbers that the training multiplies."""
+    a = torch.randn(size, size, device=compute.device, dtype=compute.number)
+
+    def work() -> None:
+        for _ in range(5):
+            torch.mm(a, a)
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    work()
+    return 5 * 2 * size**3 / min(timed(work) for _ in range(5))
+
+
+def peak_memory(code: str = "", script: list | None = None) -> float:
+    """The peak resident memory in MB of a Python process of its own; of the largest, where it starts others."""
+    command = [sys.executable, *(script or ["-c", code])]
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measure, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) / 1024
+
+
+def processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown processor"
