@@ -3,7 +3,7 @@
 
 Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
 positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1, or 2
-where none could be read.
+where none could be read. --resume goes on after an interruption, and tries again what failed.
 """
 
 import csv
@@ -17,14 +17,14 @@ from pathlib import Path
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.compute import pick_compute
-from ecg.errors import EntryError, RecordError, as_record_error
-from ecg.files import write_text
-from ecg.outputs import format_outputs
+from ecg.errors import RecordError, as_record_error
+from ecg.files import write_text, writing
+from ecg.outputs import format_outputs, parse_outputs
 from ecg.reading import View, read_batches
-from ecg.records import find_records
+from ecg.records import find_records, read_text
 from team_code import Model, load_model, run_recordings
 
-UNWRITTEN = 1000  # outputs that may wait for the disk
+MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
 
 
 def main() -> int:
@@ -33,34 +33,48 @@ def main() -> int:
     arguments.add_either("data", "-d", "the folder of the recordings (read only)")
     arguments.add_either("outputs", "-o", "the folder for the outputs")
     arguments.add_argument("-f", "--allow_failures", action="store_true", help="taken, as in 2025: it is always so")
+    arguments.add_argument("--resume", action="store_true", help="leave out what an earlier run has done in OUTPUTS")
     arguments.add_compute()
     given = arguments.parse()
     model = load_model(given.model, compute=pick_compute(given.device, given.float32))
-    headers = find_records(given.data)
+    refused: list[RecordError] = []
+    headers = find_records(given.data, refuse=refused.append)
     outputs = Path(given.outputs)
-    try:
+    with writing(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EntryError(f"{outputs}: cannot be made ({error.strerror})") from error
+    done = {path for path in headers if given.resume and is_done(outputs / f"{path.stem}.csv", model.classes)}
+    try:
+        failures = write_outputs(model, [path for path in headers if path not in done], outputs)
+    except KeyboardInterrupt as interruption:
+        interruption.args = (f"interrupted; the same command with --resume goes on with what is not in {outputs} yet",)
+        raise
+    failures += [("", str(error)) for error in refused]
+    return report_failures(outputs / "failures.csv", failures, len(headers) + len(refused))
 
-    failures = write_outputs(model, headers, outputs)
-    return report_failures(outputs / "failures.csv", failures, len(headers))
+
+def is_done(path: Path, classes: Sequence[str]) -> bool:
+    """Whether ``path`` is an output of an earlier run: one with a positive label, as each has that did not fail."""
+    try:
+        found = parse_outputs(read_text(path))
+    except RecordError:
+        return False
+    return found is not None and found[0] == tuple(classes) and any(found[1])
 
 
 def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
     """Runs ``model`` on all recordings and writes their outputs to ``folder``; the names and reasons of the failed."""
     failures, nothing = [], [0] * len(model.classes)
-    writing = deque()
+    unwritten = deque()
     with ThreadPoolExecutor(1) as writer:  # to wait for the disk while the networks compute
         for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
             if isinstance(result, RecordError):
                 failures.append((path.stem, str(result)))
                 result = nothing, nothing
             text = format_outputs(path.stem, model.classes, *result)
-            writing.append(writer.submit(write_text, folder / f"{path.stem}.csv", text))
-            while writing and (writing[0].done() or len(writing) > UNWRITTEN):
-                writing.popleft().result()
-        for written in writing:
+            unwritten.append(writer.submit(write_text, folder / f"{path.stem}.csv", text))
+            while unwritten and (unwritten[0].done() or len(unwritten) > MOST_UNWRITTEN):
+                unwritten.popleft().result()
+        for written in unwritten:
             written.result()
     return failures
 

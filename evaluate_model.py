@@ -14,7 +14,6 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.leaderboard import standings
 from ecg.outputs import load_results
@@ -38,16 +37,17 @@ def main() -> int:
     print(class_table(scores), end="\n\n")
     print(standing_table(scores.challenge_metric))
     if given.scores:
-        save(given.scores, official_figures(scores))
+        write_text(Path(given.scores), official_figures(scores) + "\n")
     if given.class_scores:
-        save(given.class_scores, official_class_figures(scores))
+        write_text(Path(given.class_scores), official_class_figures(scores) + "\n")
     return ALL_WELL
 
 
 def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str, ...]]:
     """Every figure of the outputs against the labels, and the names of the malformed output files."""
     weights = load_weights(Path(__file__).with_name("weights.csv"))
-    headers = [str(path) for path in find_records(label_directory)]  # text is handed to a worker faster than a Path
+    # text is handed to a worker faster than a Path
+    headers = [str(path) for path in find_records(label_directory, headers_only=True)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     load = partial(load_results, folder=output_directory, weights=weights)
     if len(tasks) > 1:
@@ -103,13 +103,6 @@ def standing_table(metric: float) -> str:
     ]
     lines.append("Those sets are hidden: the score of another folder, easier or harder than theirs, is no rank.")
     return "\n".join(lines)
-
-
-def save(path: str, table: str) -> None:
-    try:
-        write_text(Path(path), table + "\n")
-    except OSError as error:
-        raise EntryError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def sort_leads(leads) -> tuple[str, ...]:
 
 def find_challenge_files(data_directory) -> tuple[list[str], list[str]]:
     """The header files that have a recording file beside them, and those recording files."""
-    headers = [path for path in find_records(data_directory) if path.with_suffix(".mat").is_file()]
+    headers = [path for path in find_records(data_directory, True) if path.with_suffix(".mat").is_file()]
     return [str(path) for path in headers], [str(path.with_suffix(".mat")) for path in headers]
 
 

@@ -23,6 +23,7 @@ from ecg.compute import Compute, pick_compute
 from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.folds import assign_folds
+from ecg.interruption import held_back
 from ecg.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.records import as_record, find_records, parse_header
@@ -62,37 +63,42 @@ def training_code(
 ) -> None:
     """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.
 
-    Started again after an interruption, it goes on after the last whole epoch and, on a processor with the same number
-    of threads, ends with the same weights. Writes to ``model_directory`` alone; a model that is there stays whole until
-    the new one replaces it. Raises EntryError where there is nothing to train on.
+    Started again after an interruption, it goes on where that came, or after the last whole epoch where it could not be
+    foreseen, and on a processor with the same number of threads ends with the same weights. Writes to
+    ``model_directory`` alone; a model that is there stays whole until the new one replaces it. Raises EntryError where
+    there is nothing to train on, another training runs there, or an unfinished one of something else lies there.
     """
-    training = prepare(Path(data_directory), Path(model_directory), recipe, compute or pick_compute())
-    weights, labels = training.weights, training.labels
-    out_of_fold = np.zeros(labels.shape)
-    networks, folds = [], []
-    for fold in range(recipe.folds):
-        network, history = train_fold(training, fold)
-        here = training.held_out(fold)
-        out_of_fold[here] = held_out_probabilities(training, fold, network)
-        thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
-        networks.append(network)
-        folds.append({"thresholds": thresholds.tolist(), "history": history})
+    model = Path(model_directory)
+    with checkpoint.only_training(model):
+        training = prepare(Path(data_directory), model, recipe, compute or pick_compute())
+        weights, labels = training.weights, training.labels
+        out_of_fold = np.zeros(labels.shape)
+        networks, folds = [], []
+        for fold in range(recipe.folds):
+            network, history = train_fold(training, fold)
+            here = training.held_out(fold)
+            out_of_fold[here] = held_out_probabilities(training, fold, network)
+            thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
+            networks.append(network)
+            folds.append({"thresholds": thresholds.tolist(), "history": history})
 
-    figures = cross_validation(weights, labels, out_of_fold, training.fold_of)
-    progress.say(cross_validation_table(figures))
-    save_out_of_fold(Path(model_directory, "out_of_fold.csv"), training, out_of_fold)
-    checkpoint.save_model(Path(model_directory), recipe, weights.classes, networks, folds, figures)
-    shutil.rmtree(training.workplace)
+        figures = cross_validation(weights, labels, out_of_fold, training.fold_of)
+        progress.say(cross_validation_table(figures))
+        save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
+        checkpoint.save_model(model, recipe, weights.classes, networks, folds, figures)
+        shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
+        shutil.rmtree(training.workplace)
 
 
 def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Training:
     """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds."""
-    workplace = model / ".training"
+    workplace = checkpoint.workplace(model)
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
-    headers, weights = find_records(data), load_weights()
-    workplace.mkdir(parents=True, exist_ok=True)
+    headers = find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
+    weights = load_weights()
     store = open_store(headers, workplace / "store", weights, recipe)
+    checkpoint.claim(workplace, recipe, store.fingerprint)
     recordings = Recordings.over(store.signals, store.lengths, store.demographics)
     if compute.holds(recordings.counts.nbytes):
         recordings = recordings.to(compute.device)
@@ -114,33 +120,34 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     scaler = training.compute.gradient_scaler()
-    state_file = training.workplace / f"fold-{fold + 1}.safetensors"
-    identity = f"{recipe} {training.store.fingerprint} fold {fold}"
-    state = checkpoint.load_progress(state_file, identity, network, optimiser, scaler)
-    if state is None:
-        state = Progress(0, -np.inf, {}, [])
-    elif state.epoch < recipe.epochs:
-        progress.say(f"fold {fold + 1}: going on after epoch {state.epoch}")
-
+    file = training.workplace / f"fold-{fold + 1}.safetensors"
+    state = checkpoint.load_progress(file, network, optimiser, scaler)
+    if (state.epoch or state.step) and state.epoch < recipe.epochs:
+        progress.say(f"fold {fold + 1}: going on after {state}")
     labels = training.labels[training.held_out(fold)]
-    for epoch in range(state.epoch, recipe.epochs):
-        started = time.monotonic()
-        loss = train_epoch(training, fold, epoch, network, optimiser, scaler)
-        if not math.isfinite(loss):
-            raise EntryError(f"fold {fold + 1}, epoch {epoch + 1}: the loss is not a number; is the data in counts?")
-        rate = len(training.learning(fold)) / (time.monotonic() - started)
-        p = held_out_probabilities(training, fold, network)
-        metric = scoring.challenge_metric(weights, labels, decide(p, recipe.epoch_threshold))
-        state.epoch = epoch + 1
-        state.history.append({"epoch": epoch + 1, "loss": loss, "challenge_metric": metric})
-        if metric > state.best_metric:
-            state.best_metric = metric
-            state.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        checkpoint.save_progress(state_file, identity, network, optimiser, scaler, state)
-        progress.say(
-            f"fold {fold + 1}/{recipe.folds}  epoch {epoch + 1:2d}/{recipe.epochs}  loss {loss:.4f}"
-            f"  Challenge metric {metric:6.3f} (best {state.best_metric:.3f})  {rate:.0f} recordings/s"
-        )
+    try:
+        while state.epoch < recipe.epochs:
+            rate = train_epoch(training, fold, network, optimiser, scaler, state)
+            loss = state.loss / len(training.learning(fold))
+            if not math.isfinite(loss):
+                raise EntryError(
+                    f"fold {fold + 1}, epoch {state.epoch + 1}: the loss is not a number; is the data in counts?"
+                )
+            p = held_out_probabilities(training, fold, network)
+            metric = scoring.challenge_metric(weights, labels, decide(p, recipe.epoch_threshold))
+            with held_back():
+                state.end_epoch(network, {"loss": loss, "challenge_metric": metric})
+                checkpoint.save_progress(file, network, optimiser, scaler, state)
+            progress.say(
+                f"fold {fold + 1}/{recipe.folds}  epoch {state.epoch:2d}/{recipe.epochs}  loss {loss:.4f}"
+                f"  Challenge metric {metric:6.3f} (best {state.best_metric:.3f})  {rate:.0f} recordings/s"
+            )
+    except KeyboardInterrupt as interruption:
+        with held_back():
+            checkpoint.save_progress(file, network, optimiser, scaler, state)
+        where = f"fold {fold + 1}, after {state}"
+        interruption.args = (f"interrupted in {where}; all is kept in {file.parent}: the same command goes on",)
+        raise
     network.load_state_dict(state.best)
     return network, state.history
 
@@ -148,37 +155,45 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
 def train_epoch(
     training: Training,
     fold: int,
-    epoch: int,
     network: SEResNet,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    state: Progress,
 ) -> float:
-    """One pass over the recordings that the fold learns from, in random order; the mean loss.
+    """One pass over the recordings that the fold learns from, or what is left of it, in random order; recordings/s.
 
     All its draws (order, crops, dropout) come from the seed, the fold and the epoch, so an epoch can be repeated.
     """
     recipe, recordings, compute = training.recipe, training.recordings, training.compute
-    random = np.random.default_rng([recipe.seed, fold, epoch])
+    random = np.random.default_rng([recipe.seed, fold, state.epoch])
     torch.manual_seed(int(random.integers(2**63)))
+    batches = training_windows(training.learning(fold), recordings.lengths, recipe, random)
+    left = batches[state.step :]
+    if state.step:
+        compute.set_random_state(state.random)
     network.train()
-    learning = training.learning(fold)
-    batches = training_windows(learning, recordings.lengths, recipe, random)
-    total = torch.zeros((), device=compute.device)  # stays there: to ask for it would let the device wait
-    for step, windows in enumerate(
-        progress.bar(batches, len(batches), f"fold {fold + 1} epoch {epoch + 1}", "batches")
-    ):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, epoch, step / len(batches))
-        labels = torch.from_numpy(training.labels[windows.recording]).to(compute.device, non_blocking=True).float()
-        with compute.autocast():
-            logits = network(*recordings.cut(windows, compute.device))
-        loss = functional.binary_cross_entropy_with_logits(logits, labels)
-        optimiser.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimiser)
-        scaler.update()
-        total += loss.detach() * len(labels)
-    return float(total) / len(learning)
+    total = torch.tensor(state.loss, device=compute.device)  # stays there: to ask for it would let the device wait
+    started = time.monotonic()
+    try:
+        for windows in progress.bar(left, len(left), f"fold {fold + 1} epoch {state.epoch + 1}", "batches"):
+            with held_back():
+                rate = learning_rate(recipe, state.epoch, state.step / len(batches))
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                labels = torch.from_numpy(training.labels[windows.recording])
+                labels = labels.to(compute.device, non_blocking=True).float()
+                with compute.autocast():
+                    logits = network(*recordings.cut(windows, compute.device))
+                loss = functional.binary_cross_entropy_with_logits(logits, labels)
+                optimiser.zero_grad()
+                scaler.scale(loss).backward()
+                scaler.step(optimiser)
+                scaler.update()
+                total += loss.detach() * len(labels)
+                state.step += 1
+    finally:
+        state.loss, state.random = float(total), compute.random_state()
+    return sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
 
 
 def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:

@@ -30,6 +30,7 @@ from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
 from ecg import checkpoint  # noqa: E402
+from ecg.checkpoint import Progress  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.network import SEResNet  # noqa: E402
 from ecg.outputs import format_outputs  # noqa: E402
@@ -131,7 +132,7 @@ def training(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         plain_network = SEResNet().to(compute.device)
 
         def ours(ready=ready, network=network, optimiser=optimiser, scaler=scaler) -> None:
-            team_code.train_epoch(ready, 0, 0, network, optimiser, scaler)
+            team_code.train_epoch(ready, 0, network, optimiser, scaler, Progress())
 
         def plainly(network=plain_network, ready=ready, learning=learning) -> None:
             plain.train(network, [headers[i] for i in learning], ready.labels[learning])

@@ -6,18 +6,20 @@ the store of the recordings, and for each unfinished fold the network, the optim
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save
 from torch import nn
 
 from ecg.errors import EntryError
-from ecg.files import write_json, write_whole
+from ecg.files import write_json, write_whole, writing
 from ecg.network import SEResNet
 from ecg.recipe import Recipe
 
@@ -119,49 +121,102 @@ def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:
     return network.eval()
 
 
+def workplace(model: Path) -> Path:
+    """Where a training into the folder ``model`` keeps what it needs to go on after an interruption."""
+    return model / ".training"
+
+
+@contextmanager
+def only_training(model: Path) -> Iterator[None]:
+    """While this lasts no other training goes into the folder ``model``; EntryError where one does already."""
+    place = workplace(model)
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise EntryError(f"{model}: another training is running there; give another model folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def claim(place: Path, recipe: Recipe, recordings: str) -> None:
+    """Notes in the workplace ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
+
+    EntryError where that is not what an unfinished training there began with: nothing of it is to be lost unasked.
+    """
+    file = place / "training.json"
+    this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings}
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        found = this
+    if found != this and any(place.glob("fold-*.safetensors")):
+        changed = [
+            f"{name} {found['recipe'].get(name)} instead of {value}"
+            for name, value in this["recipe"].items()
+            if found["recipe"].get(name) != value
+        ]
+        if found["recordings"] != recordings:
+            changed.append("other recordings, or other versions of their files")
+        raise EntryError(
+            f"{place}: an unfinished training with {', '.join(changed)}; "
+            "give its own command and data to go on with it, or remove this folder to begin anew"
+        )
+    write_json(file, this)
+
+
 @dataclass
 class Progress:
-    """Where a fold's training stands: after ``epoch`` epochs, with the best of them so far and the history of all."""
+    """Where a fold's training stands: after ``epoch`` whole epochs and ``step`` batches of the next."""
 
-    epoch: int
-    best_metric: float
-    best: dict[str, torch.Tensor]
-    history: list[dict[str, float]]
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0  # of those batches, summed over their recordings
+    random: dict[str, torch.Tensor] = field(default_factory=dict)  # Compute.random_state after them
+    best_metric: float = -math.inf
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the network of the best epoch so far
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def end_epoch(self, network: nn.Module, figures: dict[str, float]) -> None:
+        """Its ``figures`` are the loss and the Challenge metric, by which the best epoch is chosen."""
+        self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
+        self.history.append({"epoch": self.epoch, **figures})
+        if figures["challenge_metric"] > self.best_metric:
+            self.best_metric = figures["challenge_metric"]
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}" + (f" and {self.step} batches" if self.step else "")
 
 
 def save_progress(
     path: Path,
-    identity: str,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     progress: Progress,
 ) -> None:
-    """All that the next epoch needs. ``identity`` names the recipe, the data and the fold it belongs to."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in progress.best.items()}
+    """All that the next batch needs."""
+    facts = {item.name: getattr(progress, item.name) for item in fields(Progress)}
+    groups = {"network": network.state_dict(), "best": facts.pop("best"), "random": facts.pop("random")}
     for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    facts = {
-        "identity": identity,
-        "epoch": progress.epoch,
-        "best_metric": progress.best_metric,
-        "history": progress.history,
-        "scaler": scaler.state_dict(),
-    }
-    save_tensors(path, tensors, facts)
+        groups[f"optimiser.{number}"] = state
+    tensors = {f"{group}.{name}": tensor for group, part in groups.items() for name, tensor in part.items()}
+    save_tensors(path, tensors, facts | {"scaler": scaler.state_dict()})
 
 
 def load_progress(
-    path: Path, identity: str, network: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> Progress | None:
-    """Puts the three where the file at ``path`` left them; None where it is not there or another training's."""
+    path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> Progress:
+    """Puts the three where the file at ``path`` left them; where it is not there, they stay at their beginning."""
     if not path.exists():
-        return None
+        return Progress()
     tensors, facts = load_tensors(path)
-    if facts["identity"] != identity:
-        return None
-    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
+    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "random": {}, "optimiser": {}}
     for name, tensor in tensors.items():
         group, rest = name.split(".", 1)
         groups[group][rest] = tensor
@@ -171,6 +226,7 @@ def load_progress(
         number, key = name.split(".")
         state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    if facts["scaler"]:  # empty where the numbers needed none
-        scaler.load_state_dict(facts["scaler"])
-    return Progress(facts["epoch"], facts["best_metric"], groups["best"], facts["history"])
+    scaler_state = facts.pop("scaler")
+    if scaler_state:  # empty where the numbers needed none
+        scaler.load_state_dict(scaler_state)
+    return Progress(**facts, best=groups["best"], random=groups["random"])

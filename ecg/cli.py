@@ -6,9 +6,9 @@ import traceback
 from collections.abc import Callable
 
 from ecg.errors import EntryError
+from ecg.interruption import Interrupted, listen
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
-INTERRUPTED = 130  # as a shell says it
 
 
 class Arguments(argparse.ArgumentParser):
@@ -46,6 +46,7 @@ class Arguments(argparse.ArgumentParser):
 
 def run(main: Callable[[], int]) -> None:
     """Calls ``main`` and exits with its code; what ends it early is one line, a defect of ours its traceback."""
+    listen()
     try:
         sys.exit(main())
     except (EntryError, OSError) as error:
@@ -53,9 +54,9 @@ def run(main: Callable[[], int]) -> None:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except Interrupted as interruption:
+        print(interruption, file=sys.stderr)
+        sys.exit(interruption.exit_code)
     except Exception:
         traceback.print_exc()
         sys.exit(NOTHING_DONE)

@@ -22,6 +22,16 @@ class Compute:
         """Keeps small gradients out of float16's zero; passes those of other numbers through."""
         return torch.amp.GradScaler(self.device.type, enabled=self.number == torch.float16)
 
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """Where the random numbers stand that a training step draws (dropout's)."""
+        state = {"cpu": torch.get_rng_state()}
+        return state | {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else state
+
+    def set_random_state(self, state: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(state["cpu"])
+        if "cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
     def holds(self, size: int) -> bool:
         """Whether ``size`` bytes of recordings can lie on the device and leave the networks at least as much."""
         return self.device.type == "cuda" and 2 * size < torch.cuda.mem_get_info(self.device)[0]

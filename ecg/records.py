@@ -5,10 +5,13 @@ int16 matrix ``val`` of shape (leads, samples). Headers come from strangers: wha
 before the signal bears it out, and nothing outside the recording's own folder is read.
 """
 
+import errno
+import io
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +25,9 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 INVALID = -32768  # the WFDB's mark of a sample that was not measured
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampling rate
 SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too long at the network's rate
+LARGEST_TEXT = 10 << 20  # bytes
+LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
+NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
 
@@ -71,29 +77,46 @@ class Record:
     mask: np.ndarray
 
 
-def find_records(folder: str | os.PathLike) -> list[Path]:
-    """The header files of ``folder`` and its subfolders, sorted by name.
+def find_records(
+    folder: str | os.PathLike, headers_only: bool = False, refuse: Callable[[RecordError], None] | None = None
+) -> list[Path]:
+    """The header files of ``folder`` and its subfolders, sorted by name; and where one is missing beside a .mat file.
 
-    Raises EntryError where the folder is missing, holds no header, or holds two headers of one name: outputs are
-    named after the recording, so one would overwrite the other.
+    ``headers_only``: without the missing ones. ``refuse`` is called with what can be no recording of its own, and the
+    search goes on: a header whose name another has already (outputs are named after the recording), a subfolder that
+    cannot be listed. Without it that is an error, as is a folder that is missing or holds no recording (EntryError).
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
-    found: dict[str, Path] = {}
-    for place, subfolders, files in os.walk(folder):
+
+    def refused(message: str) -> None:
+        if refuse is None:
+            raise EntryError(message)
+        refuse(RecordError(message))
+
+    headers: dict[str, Path] = {}
+    signals: dict[str, str] = {}
+    for place, subfolders, files in os.walk(
+        folder, onerror=lambda error: refused(f"{error.filename}: cannot be listed ({error.strerror})")
+    ):
         subfolders.sort()
         inside = Path(place)
-        for file in files:
+        for file in sorted(files):
             name, suffix = os.path.splitext(file)
-            if suffix != ".hea" or file.startswith("."):
+            if file.startswith("."):
                 continue
-            if name in found:
-                raise EntryError(f"{inside / file}: {found[name]} has the same name; rename or remove one of them")
-            found[name] = inside / file
-    if not found:
+            if suffix == ".mat":
+                signals.setdefault(name, place)
+            elif suffix == ".hea" and name in headers:
+                refused(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
+            elif suffix == ".hea":
+                headers[name] = inside / file
+    if not headers_only:
+        headers |= {name: Path(place, f"{name}.hea") for name, place in signals.items() if name not in headers}
+    if not headers:
         raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
-    return [found[name] for name in sorted(found)]
+    return [headers[name] for name in sorted(headers)]
 
 
 def signal_size(header: Path) -> int:
@@ -107,23 +130,33 @@ def signal_size(header: Path) -> int:
 
 def read_text(path: str | os.PathLike) -> str:
     """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError where it can't be read."""
-    try:
-        content = _read_bytes(path)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    content = _read_bytes(path, LARGEST_TEXT)
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         return content.decode("latin-1")
 
 
-def _read_bytes(path: str | os.PathLike) -> bytes:
-    """A file's content, without the file object: for a text of a kilobyte that takes as long as the reading."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _read_bytes(path: str | os.PathLike, largest: int) -> bytes:
+    """A file's content; RecordError where it cannot be read, is larger than ``largest``, or no file but a device.
+
+    Without the file object: for a text of a kilobyte that takes as long as the reading.
+    """
     try:
-        return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY | NOT_WAITING)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordError(f"{path}: is no ordinary file")
+            if status.st_size > largest:
+                raise RecordError(f"{path}: has {status.st_size:,} bytes, more than any such file ({largest:,})")
+            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_header(path: str | os.PathLike) -> Header:
@@ -246,24 +279,21 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
     MATLAB v4 with one little-endian int16 matrix, the Challenge's form, is read directly, 25 times as fast as wfdb;
     any other form goes through scipy. RecordError where the file is missing, truncated, or holds no such matrix.
     """
-    try:
-        content = _read_bytes(path)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    content = _read_bytes(path, LARGEST_SIGNAL)
     form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\0"), "<i4").tolist()
     if form == 30 and imaginary == 0 and content[20 : 20 + max(name_length, 0)].rstrip(b"\0") == b"val":
         size = len(content) - 20 - name_length
         if rows < 1 or columns < 1 or size != 2 * rows * columns:
             raise RecordError(f"{path}: claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
         return np.frombuffer(content, "<i2", offset=20 + name_length).reshape(rows, columns, order="F")
-    return _read_by_scipy(path)
+    return _read_by_scipy(path, content)
 
 
-def _read_by_scipy(path: str | os.PathLike) -> np.ndarray:
+def _read_by_scipy(path: str | os.PathLike, content: bytes) -> np.ndarray:
     import scipy.io
 
     try:
-        matrix = scipy.io.loadmat(str(path), variable_names=["val"])["val"]
+        matrix = scipy.io.loadmat(io.BytesIO(content), variable_names=["val"])["val"]
     except Exception as error:  # scipy raises whatever its reader stumbles over, from KeyError to zlib.error
         raise RecordError(f"{path}: no MATLAB file with a matrix 'val' ({error})") from error
     if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "iuf":
@@ -273,8 +303,13 @@ def _read_by_scipy(path: str | os.PathLike) -> np.ndarray:
 
 def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
     """Formats other than .mat, by wfdb; only for files that stand beside the header."""
-    if any(Path(signal.file).name != signal.file for signal in header.signals):
-        raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+    for file in {signal.file for signal in header.signals}:
+        if Path(file).name != file:
+            raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+        if not path.with_name(file).is_file():
+            raise RecordError(f"{path}: there is no signal file {file} beside it")
+    if 2 * len(header.signals) * (header.samples or 0) > LARGEST_SIGNAL:
+        raise RecordError(f"{path}: claims {header.samples:,} samples, more than any such file")
     import wfdb
 
     try:

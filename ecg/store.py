@@ -21,7 +21,7 @@ import numpy as np
 
 from ecg import progress, signals
 from ecg.errors import EntryError, RecordError, as_record_error
-from ecg.files import write_json
+from ecg.files import write_json, writing
 from ecg.recipe import Recipe
 from ecg.records import Header, read_record, signal_size
 from ecg.scoring import Weights
@@ -70,7 +70,8 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
     named and left out, and so are, as published, those without a scored label. EntryError where none is left.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     fingerprint = _fingerprint(headers, weights, recipe)
     index = folder / "index.json"
     try:
@@ -78,9 +79,10 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     except (OSError, ValueError):
         found = {}
     if found.get("fingerprint") != fingerprint:
-        shutil.rmtree(folder)
-        folder.mkdir()
-        found = {"fingerprint": fingerprint, "sources": _build(headers, folder, weights, recipe)}
+        with writing(folder):
+            shutil.rmtree(folder)
+            folder.mkdir()
+            found = {"fingerprint": fingerprint, "sources": _build(headers, folder, weights, recipe)}
         write_json(index, found)
     return Store(folder, found["sources"], len(weights.classes), fingerprint)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ecg.compute import pick_compute
 from ecg.recipe import RECIPES
@@ -64,6 +65,18 @@ def run_script(script: str, *arguments, folder: Path = ROOT) -> subprocess.Compl
     """One of the project's scripts as a user runs it, from ``folder``."""
     command = [sys.executable, str(ROOT / script), *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def weights_of(folder) -> dict[str, torch.Tensor]:
+    return {
+        f"{path.name} {name}": t for path in sorted(folder.glob("*.safetensors")) for name, t in load_file(path).items()
+    }
+
+
+def assert_same_weights(a, b):
+    a, b = weights_of(a), weights_of(b)
+    assert a.keys() == b.keys() and a
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="session")
