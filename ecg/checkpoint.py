@@ -6,6 +6,7 @@ the store of the recordings, and for each unfinished fold the network, the optim
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -15,7 +16,7 @@ from typing import Any
 import safetensors
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from ecg.errors import EntryError
@@ -24,6 +25,8 @@ from ecg.network import SEResNet
 from ecg.recipe import Recipe
 
 FORMAT = 1
+LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
+CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,24 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the facts of a file of save_tensors; EntryError where it is missing or damaged."""
+    with _opened(path) as file:
+        facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+
+
+def _forms(path: Path) -> dict[str, tuple[list[int], bool]]:
+    """Each tensor's shape, and whether it holds floating-point numbers, without reading it."""
+    with _opened(path) as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        return {name: (part.get_shape(), part.get_dtype() in ("F32", "F16", "BF16")) for name, part in slices.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safetensors.safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-        return load_file(path), facts
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+            yield file
+    except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
         raise EntryError(f"{path}: cannot be read as weights ({error}); train again or fetch it again") from error
 
 
@@ -87,16 +103,20 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
     """The recipe, the classes and the members of the ensemble in ``folder``; EntryError where one is not right."""
     path = folder / "model.json"
     try:
+        if path.stat().st_size > LARGEST_DESCRIPTION:
+            raise EntryError(f"{path}: has {path.stat().st_size:,} bytes, which is no model of this entry")
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] > FORMAT:
             raise EntryError(f"{path}: written by a newer version (format {content['format']}); update this entry")
-        recipe = Recipe(**content["recipe"])
+        recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
         classes = tuple(content["classes"])
         thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
     except FileNotFoundError as error:
         raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
+    if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
+        raise EntryError(f"{path}: its classes are no codes; train again")
     if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
         raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
     return (
@@ -110,14 +130,18 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
 
 
 def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:
+    with torch.device("meta"):  # as large as the recipe says, but of no memory yet
+        network = build_network(recipe, classes)
+    expected = {name: (list(tensor.shape), tensor.is_floating_point()) for name, tensor in network.state_dict().items()}
+    if _forms(path) != expected:
+        raise EntryError(f"{path}: its weights do not fit the recipe in model.json; train again")
     tensors, _ = load_tensors(path)
-    network = build_network(recipe, classes)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise EntryError(f"{path}: its weights do not fit the recipe in model.json; train again") from error
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise EntryError(f"{path}: holds weights that are not numbers; train again")
+    network.load_state_dict(
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()},
+        assign=True,
+    )
     return network.eval()
 
 
@@ -217,16 +241,19 @@ def load_progress(
         return Progress()
     tensors, facts = load_tensors(path)
     groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "random": {}, "optimiser": {}}
-    for name, tensor in tensors.items():
-        group, rest = name.split(".", 1)
-        groups[group][rest] = tensor
-    network.load_state_dict(groups["network"])
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in groups["optimiser"].items():
-        number, key = name.split(".")
-        state.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    scaler_state = facts.pop("scaler")
-    if scaler_state:  # empty where the numbers needed none
-        scaler.load_state_dict(scaler_state)
-    return Progress(**facts, best=groups["best"], random=groups["random"])
+    try:
+        for name, tensor in tensors.items():
+            group, rest = name.split(".", 1)
+            groups[group][rest] = tensor
+        for name, tensor in groups["optimiser"].items():
+            number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = tensor
+        network.load_state_dict(groups["network"])
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        scaler_state = facts.pop("scaler")
+        if scaler_state:  # empty where the numbers needed none
+            scaler.load_state_dict(scaler_state)
+        return Progress(**facts, best=groups["best"], random=groups["random"])
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise EntryError(f"{path}: is no state of this training; remove it to begin its fold anew") from error

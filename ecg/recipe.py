@@ -1,13 +1,32 @@
 """A recipe: all numbers of a training, by name: ``published`` is the paper, ``best`` what was measured to be better."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import get_origin
 
 from ecg.errors import EntryError
 
+# What a recipe's words and numbers can be: a model folder may come from a stranger.
 KINDS = {
     "resampling": ("interpolate", "average"),
     "schedule": ("steps", "one-cycle"),
     "threshold_search": ("grid", "exact"),
+}
+BOUNDS = {
+    "rate": (1, 4000),
+    "window": (1, 1_000_000),
+    "shortest_window": (1, 1_000_000),
+    "overlap": (0, 999_999),
+    "width": (1, 4096),
+    "widening": (1, 8),
+    "stem_kernel": (1, 999),
+    "kernel": (1, 999),
+    "dropout": (0, 0.999),
+    "reduction": (1, 4096),
+    "batch": (1, 100_000),
+    "learning_rate": (0, 1000),
+    "warm_up": (0.001, 0.999),
+    "weight_decay": (0, 1000),
+    "epoch_threshold": (0, 1),
 }
 
 
@@ -20,6 +39,7 @@ class Recipe:
     # what the network sees
     rate: float = 257.0  # Hz
     resampling: str = "interpolate"  # "interpolate", as published: no filter against aliasing; or "average"
+    trim: bool = False  # silence at the ends, where no lead changes any more, is cut off
     window: int = 4096  # samples, just under 16 s; of a longer recording several
     shortest_window: int = 4096  # samples; a shorter recording is padded to so many
     overlap: int = 256  # samples two windows of a long recording share
@@ -48,11 +68,23 @@ class Recipe:
     threshold_search: str = "grid"  # "grid", as published, or "exact"
 
     def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = get_origin(field.type) or field.type
+            if not isinstance(value, (int, float) if kind is float else kind):
+                raise EntryError(f"recipe {self.name:.100}: {field.name} {value!r:.100} is no {kind.__name__}")
         for name, known in KINDS.items():
             if getattr(self, name) not in known:
-                raise EntryError(f"recipe {self.name}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
-        if not (self.rate > 0 and self.shortest_window > 0 and 0 <= self.overlap < self.window and self.batch > 0):
-            raise EntryError(f"recipe {self.name}: rate, windows and batch must be above 0, overlap below window")
+                raise EntryError(
+                    f"recipe {self.name:.100}: {name} {getattr(self, name)!r} is none of {', '.join(known)}"
+                )
+        for name, (lowest, highest) in BOUNDS.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise EntryError(f"recipe {self.name:.100}: {name} {getattr(self, name)} is not {lowest} to {highest}")
+        if self.overlap >= self.window:
+            raise EntryError(f"recipe {self.name:.100}: overlap {self.overlap} must be below window {self.window}")
+        if self.reduction > self.width:
+            raise EntryError(f"recipe {self.name:.100}: reduction {self.reduction} is more than width {self.width}")
         if self.folds < 2 or self.epochs < 1:
             raise EntryError("a training needs at least 2 folds (one to learn from, one to choose on) and 1 epoch")
         if not 0 <= self.seed < 2**32:
@@ -69,6 +101,7 @@ BEST = Recipe(
     name="best",
     rate=100.0,
     resampling="average",
+    trim=True,
     window=1600,
     shortest_window=512,
     overlap=100,

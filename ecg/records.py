@@ -28,6 +28,7 @@ SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too 
 LARGEST_TEXT = 10 << 20  # bytes
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
 NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
+LONGEST = 48 * 3600.0  # seconds; a longer one, or one that claims so low a rate, would fill the memory
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
 
@@ -161,7 +162,10 @@ def _read_bytes(path: str | os.PathLike, largest: int) -> bytes:
 
 def read_header(path: str | os.PathLike) -> Header:
     """The header at ``path``. The recording is named after the file: the first token is wrong in some sources."""
-    return parse_header(read_text(path), Path(path).stem, str(path))
+    text, name = read_text(path), Path(path).stem
+    if " " in name:  # which the format does not foresee: its columns are divided by blanks
+        text = text.replace(name, name.replace(" ", "_"))
+    return parse_header(text, name, str(path))
 
 
 def parse_header(text: str | Sequence[str], name: str | None = None, place: str = "header") -> Header:
@@ -215,7 +219,7 @@ def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
     lines = read_text(path).splitlines()
     record_line = lines[0].split() if lines else []
     if len(record_line) < 4 or record_line[0][0] == "#" or not record_line[1].isdigit():  # odd, if a header at all
-        return parse_header(lines, place=str(path)).diagnoses
+        return read_header(path).diagnoses
     return _codes(_facts(lines).get("dx", ""))
 
 
@@ -286,6 +290,8 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
         if rows < 1 or columns < 1 or size != 2 * rows * columns:
             raise RecordError(f"{path}: claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
         return np.frombuffer(content, "<i2", offset=20 + name_length).reshape(rows, columns, order="F")
+    if 2000 <= form < 4000:  # scipy would only warn of it
+        raise RecordError(f"{path}: holds numbers of a VAX, which nobody reads any more; convert it")
     return _read_by_scipy(path, content)
 
 
@@ -327,6 +333,8 @@ def as_record(header: Header, recording: np.ndarray, place: str = "recording") -
     recording = np.asarray(recording)
     if recording.ndim != 2 or recording.shape[0] != len(header.leads) or not recording.shape[1]:
         raise RecordError(f"{place}: {len(header.leads)} leads in the header, a signal of shape {recording.shape}")
+    if recording.shape[1] > LONGEST * header.rate:
+        raise RecordError(f"{place}: lasts {recording.shape[1] / header.rate / 3600:.0f} hours; cut it into pieces")
     rows = {}
     for row, lead in enumerate(header.leads):
         rows.setdefault(lead.lower(), row)

@@ -17,8 +17,21 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
 
     Samples marked INVALID are bridged first, so that no gap becomes a spike of -32768.
     """
+    if recipe.trim:
+        counts = trim_silence(counts)
     resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
     return resample(close_gaps(counts), rate, recipe.rate)
+
+
+def trim_silence(counts: np.ndarray) -> np.ndarray:
+    """``counts`` (leads, samples) without the ends where no lead changes any more: an electrode off, a file filled up.
+
+    One sample of such an end is left.
+    """
+    if counts.shape[1] < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
+        return counts
+    changes = np.flatnonzero((np.diff(counts) != 0).any(axis=0))
+    return counts[:, changes[0] : changes[-1] + 2] if changes.size else counts[:, :1]
 
 
 def close_gaps(counts: np.ndarray) -> np.ndarray:

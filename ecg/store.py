@@ -89,7 +89,7 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
 
 def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
     """Changes with any file of the recordings, the classes and the preprocessing."""
-    digest = hashlib.sha256(repr((FORMAT, recipe.rate, recipe.resampling, weights.classes)).encode())
+    digest = hashlib.sha256(repr((FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
     for header in headers:
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:

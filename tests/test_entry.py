@@ -284,33 +284,3 @@ def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
 def test_a_recording_that_contradicts_its_header_is_a_record_error(model):
     with pytest.raises(RecordError, match="12 leads in the header"):
         run_model(model, header_text("A1", noise()), noise(leads=11))
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda folder: (folder / "model.json").unlink(), "no trained model"),
-        (lambda folder: (folder / "model.json").write_text("{"), "not a model"),
-        (lambda folder: (folder / "fold-2.safetensors").unlink(), "fold-2.safetensors"),
-        (lambda folder: (folder / "fold-1.safetensors").write_bytes(b"x" * 100), "fold-1.safetensors"),
-        (lambda folder: edit(folder, lambda content: content.update(format=99)), "newer version"),
-        (lambda folder: edit(folder, lambda content: content["recipe"].update(width=8)), "do not fit"),
-        (
-            lambda folder: edit(folder, lambda content: content["recipe"].update(resampling="x")),
-            "resampling 'x' is none",
-        ),
-        (lambda folder: edit(folder, lambda content: content["recipe"].update(overlap=512)), "overlap below window"),
-        (lambda folder: edit(folder, lambda content: content["recipe"].update(window="512")), "not a model"),
-        (lambda folder: edit(folder, lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
-    ],
-)
-def test_a_model_folder_that_is_not_right_is_refused(model_copy, change, reason):
-    change(model_copy)
-    with pytest.raises(EntryError, match=reason):
-        load_model(model_copy)
-
-
-def edit(folder, change):
-    content = json.loads((folder / "model.json").read_text())
-    change(content)
-    (folder / "model.json").write_text(json.dumps(content))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ecg.recipe import RECIPES
 from ecg.records import INVALID
-from ecg.signals import average, close_gaps, demographics, interpolate, network_signal
+from ecg.signals import average, close_gaps, demographics, interpolate, network_signal, trim_silence
 from tests.conftest import noise
 
 
@@ -60,6 +60,26 @@ def test_gaps_are_bridged_and_never_seen_as_spikes():
     counts[1] = INVALID
     assert close_gaps(counts).tolist() == [[10, 20, 30, 40, 50, 50], [0] * 6]
     assert abs(network_signal(np.full((12, 500), INVALID, np.int16), 500, RECIPES["published"])).max() == 0
+
+
+@pytest.mark.parametrize("value", [0, 123, INVALID])
+def test_silence_at_the_ends_changes_nothing_of_what_best_sees(value):
+    counts = noise(5000)
+    silence = np.full((12, 700), value, np.int16)
+    seen = network_signal(counts, 500, RECIPES["best"])
+    for padded in (np.hstack([counts, silence]), np.hstack([counts, np.repeat(counts[:, -1:], 700, axis=1)])):
+        np.testing.assert_array_equal(network_signal(padded, 500, RECIPES["best"]), seen)
+    both = trim_silence(np.hstack([silence, counts, silence]))
+    assert both.shape == (12, 5002) and (both[:, 1:-1] == counts).all()
+    assert network_signal(np.hstack([counts, silence]), 500, RECIPES["published"]).shape[1] > 2900
+
+
+def test_a_recording_of_nothing_but_silence_is_one_sample():
+    assert trim_silence(np.full((12, 5000), 3, np.int16)).shape == (12, 1)
+    assert trim_silence(noise(1)).shape == (12, 1)
+    one_lead = np.zeros((12, 500), np.int16)
+    one_lead[4, 200:300] = noise(100)[0]
+    assert trim_silence(one_lead).shape == (12, 102)  # silent where no lead changes, not where some do not
 
 
 def test_age_and_sex_have_masks():

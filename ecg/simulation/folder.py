@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import write_text
+from ecg.files import write_text, writing
 from ecg.progress import bar
 from ecg.records import LEADS
 from ecg.scoring import ABBREVIATIONS
@@ -31,14 +31,12 @@ def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Pat
     folder = Path(folder)
     if records < 1 or seed < 0:
         raise EntryError(f"{records} records with seed {seed}: records must be 1 or more, the seed 0 or more")
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(path.suffix in (".hea", ".mat") for path in folder.iterdir()):
             raise EntryError(f"{folder}: holds recordings already; give a new folder, or remove them")
         write_text(folder / "README.txt", ABOUT.format(records=records, seed=seed))
         return [write_record(folder, seed, index) for index in bar(range(records), records, "simulating", "records")]
-    except OSError as error:
-        raise EntryError(f"{folder}: cannot be written ({error.strerror})") from error
 
 
 def write_record(folder: Path, seed: int, index: int) -> Path:

@@ -1,0 +1,128 @@
+#!/usr/bin/env python
+"""Coverage-guided fuzzing of all that reads strangers' files:  pip install atheris; python tests/fuzz.py [SECONDS]
+
+Each reader is given so many seconds (60), one after another, beginning with files that are right. What it may answer
+is a result or one of the package's errors; anything else is a defect: it is printed, its input is kept in
+fuzz-findings/, and the exit code is 1.
+"""
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+import numpy as np
+import scipy.io
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+with atheris.instrument_imports(include=["ecg", "wfdb", "scipy.io"]):
+    from ecg import checkpoint, records
+    from ecg.errors import EntryError
+    from ecg.outputs import load_results
+    from ecg.records import as_record, parse_header, read_diagnoses, read_mat, read_record
+    from ecg.scoring import load_weights, score
+
+WEIGHTS = load_weights()
+PLACE = Path(tempfile.mkdtemp())
+COUNTS = np.arange(12 * 40, dtype=np.int16).reshape(12, 40)
+HEADER = "\n".join(
+    [
+        "A1 12 500 40",
+        *(f"A1.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in records.LEADS),
+        "#Age: 60",
+        "#Dx: 426783006",
+        "",
+    ]
+)
+OUTPUTS = "\n".join(["#A1", ",".join(WEIGHTS.classes), ",".join("01" * 12), ",".join(["0.5"] * 24), ""])
+
+
+def mat(version: str) -> bytes:
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"val": COUNTS}, format=version)
+    return file.getvalue()
+
+
+def header(content: bytes) -> None:
+    parse_header(content.decode("latin-1"))
+    (PLACE / "A1.hea").write_bytes(content)
+    read_diagnoses(PLACE / "A1.hea")
+
+
+def signal(content: bytes) -> None:
+    (PLACE / "A1.mat").write_bytes(content)
+    as_record(parse_header(HEADER), read_mat(PLACE / "A1.mat"))
+
+
+def other_formats(content: bytes) -> None:
+    """A header of any kind beside a .dat file: wfdb reads it."""
+    (PLACE / "wfdb").mkdir(exist_ok=True)
+    (PLACE / "wfdb/B1.hea").write_bytes(content)
+    (PLACE / "wfdb/B1.dat").write_bytes(COUNTS.tobytes())
+    read_record(PLACE / "wfdb/B1.hea")
+
+
+def outputs(content: bytes) -> None:
+    (PLACE / "A1.hea").write_text(HEADER)
+    (PLACE / "A1.csv").write_bytes(content)
+    truth, labels, scores, _ = load_results([str(PLACE / "A1.hea")], PLACE, WEIGHTS)
+    score(WEIGHTS, truth, labels, scores)
+
+
+def model(content: bytes) -> None:
+    (PLACE / "model.json").write_bytes(content)
+    checkpoint.load_model(PLACE)
+
+
+TARGETS: dict[Callable, list[bytes]] = {
+    header: [HEADER.encode(), b"A1 2 500/1000(0) 0 11:00:00 01/02/2020\nA1.mat 16 200(5)/mV 16 0 I\n# Sex: M\n"],
+    signal: [mat("4"), mat("5")],
+    other_formats: [HEADER.replace(".mat 16+24", ".dat 16").replace("A1", "B1").encode()],
+    outputs: [OUTPUTS.encode()],
+    model: [b'{"format": 1, "recipe": {"name": "x", "width": 4}, "classes": ["1"], "folds": [{"thresholds": [0.5]}]}'],
+}
+
+
+def main() -> int:
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    findings = 0
+    for target, seeds in TARGETS.items():
+        child = os.fork()  # libFuzzer ends its process
+        if child == 0:
+            fuzz(target, seeds, seconds)
+        findings += os.waitpid(child, 0)[1] != 0
+    print(f"{findings} of {len(TARGETS)} readers have a defect")
+    return int(findings > 0)
+
+
+def fuzz(target: Callable, seeds: list[bytes], seconds: int) -> None:
+    corpus, kept = PLACE / target.__name__, Path("fuzz-findings")
+    corpus.mkdir()
+    kept.mkdir(exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (corpus / str(number)).write_bytes(seed)
+
+    def one(content: bytes) -> None:
+        with suppress(EntryError):
+            target(content)
+
+    print(f"\n{target.__name__}", flush=True)
+    limits = [
+        f"-max_total_time={seconds}",
+        "-rss_limit_mb=2048",
+        "-timeout=10",
+        "-max_len=4096",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], str(corpus), *limits, f"-artifact_prefix={kept}/{target.__name__}-"], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Every kind of odd or broken recording in one folder: a right output or a clear reason, and the others as ever."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+import scipy.io
+
+from ecg.outputs import parse_outputs
+from tests.conftest import LEADS, noise, run_script, write_mat, write_recording
+
+COUNTS = noise(5000, seed=1)
+RATES = (1, 100, 250, 257, 300, 360, 400, 500, 1000, 2000)
+OUTSIDE = "../../secret"
+
+
+def with_counts(change):
+    """COUNTS, changed in place or replaced."""
+    counts = COUNTS.copy()
+    changed = change(counts)
+    return {"counts": counts if changed is None else changed}
+
+
+READABLE = {
+    "right": {"counts": COUNTS},
+    **{f"{rate} Hz": {"counts": noise(max(1, 10 * rate), seed=rate), "rate": str(rate)} for rate in RATES},
+    **{f"{n} leads": {"counts": noise(leads=n, seed=n), "leads": (*LEADS, "X", "Y", "Z")[:n]} for n in range(1, 16)},
+    "leads in another order": {"counts": COUNTS[::-1], "leads": LEADS[::-1]},
+    "unknown lead names": {"counts": noise(leads=14), "leads": (*LEADS, "MLII", "")},
+    "doubled leads": {"counts": noise(leads=14), "leads": (*LEADS, "II", "v6")},
+    "all zero": with_counts(lambda counts: counts.fill(0)),
+    "nothing measured": with_counts(lambda counts: counts.fill(-32768)),
+    "one flat lead": with_counts(lambda counts: counts[4].fill(0)),
+    "samples missing": with_counts(lambda counts: counts[:, 100:900].fill(-32768)),
+    "spikes": with_counts(lambda counts: counts[:, ::700].fill(32767)),
+    "1 sample": with_counts(lambda counts: counts[:, :1]),
+    "0.1 s": with_counts(lambda counts: counts[:, :50]),
+    "60 s": with_counts(lambda counts: np.tile(counts, 6)),
+    "a name.with dots": {"counts": COUNTS},
+    "A..1": {"counts": COUNTS},
+    "-o": {"counts": COUNTS},
+    "n" * 240: {"counts": COUNTS},
+    "\u00e4\u5fc3\u7535": {"counts": COUNTS},
+}
+
+
+def replaced(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
+
+
+def encoded(path, encoding):
+    path.write_bytes((path.read_text() + "#Hx: M\u00fcller\n").replace("\n", "\r\n").encode(encoding))
+
+
+# What is done to a right recording, and what is said of it: nothing where it can be read all the same.
+ALTERED = {
+    "latin-1": (lambda path: encoded(path, "latin-1"), None),
+    "utf-8 with a mark": (lambda path: encoded(path, "utf-8-sig"), None),
+    "fewer samples": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:, :4000]), None),
+    "another name inside": (lambda path: replaced(path, "another name inside", "../../B1"), None),
+    "floats": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS + 0.25}), None),
+    "not a number": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS * np.nan}), None),
+    "no signal": (lambda path: path.with_suffix(".mat").unlink(), "cannot be read (No such file"),
+    "no header": (lambda path: path.unlink(), "cannot be read (No such file"),
+    "truncated": (lambda path: os.truncate(path.with_suffix(".mat"), 9999), "holds 9975 bytes"),
+    "truncated header": (lambda path: os.truncate(path, 3), "no record line"),
+    "empty": (lambda path: os.truncate(path.with_suffix(".mat"), 0), "no MATLAB file"),
+    "empty header": (lambda path: os.truncate(path, 0), "no record line"),
+    "too large": (lambda path: os.truncate(path.with_suffix(".mat"), 200_000), "holds 199976 bytes"),
+    "fewer leads": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:9]), "12 leads in the header"),
+    "words": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": ["a", "b"]}), "no matrix of numbers"),
+    "0 Hz": (lambda path: replaced(path, "12 500 ", "12 0 "), "impossible number"),
+    "a folder": (lambda path: (path.with_suffix(".mat").unlink(), path.with_suffix(".mat").mkdir()), "Is a directory"),
+    "a dead link": (
+        lambda path: (path.with_suffix(".mat").unlink(), path.with_suffix(".mat").symlink_to("nowhere")),
+        "No such file",
+    ),
+    "a pipe": (
+        lambda path: (path.with_suffix(".mat").unlink(), os.mkfifo(path.with_suffix(".mat"))),
+        "no ordinary file",
+    ),
+    "no permission": (lambda path: path.with_suffix(".mat").chmod(0), "Permission denied" if os.getuid() else None),
+    "outside": (
+        lambda path: (path.with_suffix(".mat").unlink(), replaced(path, "outside.mat", f"{OUTSIDE}.dat")),
+        "outside its own folder",
+    ),
+    "outside, absolute": (
+        lambda path: (path.with_suffix(".mat").unlink(), replaced(path, "outside, absolute.mat", "/etc/passwd")),
+        "outside its own folder",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def run(model_folder, tmp_path_factory):
+    """The folder of them all, the outputs' folder, and what the driver said."""
+    place = tmp_path_factory.mktemp("odd")
+    data, outputs = place / "below/data", place / "outputs"
+    (place / "secret.dat").write_bytes(COUNTS.tobytes())
+    for name, recording in READABLE.items():
+        write_recording(data, name, **recording)
+    for name, (alter, _) in ALTERED.items():
+        alter(write_recording(data, name, COUNTS))
+    return data, outputs, run_script("driver.py", model_folder, data, outputs)
+
+
+def test_each_is_done_or_has_its_reason(run):
+    _, outputs, result = run
+    expected = {name: reason for name, (_, reason) in ALTERED.items() if reason}
+    assert result.returncode == 1 and "Traceback" not in result.stderr and "failed together" not in result.stdout
+    assert (
+        f"{len(READABLE) + len(ALTERED) - len(expected)} of {len(READABLE) + len(ALTERED)} recordings" in result.stdout
+    )
+    failures = {row["recording"]: row["reason"] for row in csv.DictReader((outputs / "failures.csv").open())}
+    assert failures.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in failures[name] and f"{name}." in failures[name]
+    for name in (*READABLE, *ALTERED):
+        _, labels, scores = parse_outputs((outputs / f"{name}.csv").read_text())
+        assert any(labels) == (name not in expected)
+        assert np.isfinite(scores).all() and any(scores) == (name not in expected)
+    assert len(list(outputs.iterdir())) == len(READABLE) + len(ALTERED) + 1
+
+
+def test_a_right_recording_among_them_is_as_it_would_be_alone(run, model_folder, tmp_path):
+    data, outputs, _ = run
+    write_recording(tmp_path / "alone", "right", COUNTS)
+    assert run_script("driver.py", model_folder, tmp_path / "alone", tmp_path / "out").returncode == 0
+    alone, among = (parse_outputs((folder / "right.csv").read_text()) for folder in (tmp_path / "out", outputs))
+    assert alone[1] == among[1]
+    np.testing.assert_allclose(alone[2], among[2], atol=1e-5)
+    for same in ("latin-1", "a name.with dots", "leads in another order", "another name inside", "-o"):
+        np.testing.assert_allclose(parse_outputs((outputs / f"{same}.csv").read_text())[2], alone[2], atol=1e-5)
+
+
+def test_the_training_leaves_out_what_cannot_be_read_and_goes_on(run, tmp_path):
+    data, _, _ = run
+    trained = run_script("train_model.py", data, tmp_path / "model", "--recipe", "small", "--epochs", 1, "--folds", 2)
+    assert trained.returncode == 0 and "Traceback" not in trained.stderr
+    for name, (_, reason) in ALTERED.items():
+        if reason:
+            assert any(line.startswith("left out:") and f"{name}." in line for line in trained.stdout.splitlines())
+
+
+def test_two_of_one_name(model_folder, tmp_path):
+    """One output for both names would be wrong for one of them: the second is refused, the others are done."""
+    for folder in ("one", "two"):
+        write_recording(tmp_path / "data" / folder, "A1", COUNTS)
+    write_recording(tmp_path / "data/two", "A2", COUNTS)
+    result = run_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    assert result.returncode == 1 and "2 of 3 recordings done" in result.stdout
+    assert "two/A1.hea" in result.stderr and "has the same name" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A1.csv", "A2.csv", "failures.csv"]
