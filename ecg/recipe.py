@@ -105,6 +105,7 @@ BEST = Recipe(
     window=1600,
     shortest_window=512,
     overlap=100,
+    widening=4,
     epochs=30,
     batch=32,
     schedule="one-cycle",

@@ -290,7 +290,7 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
         if rows < 1 or columns < 1 or size != 2 * rows * columns:
             raise RecordError(f"{path}: claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
         return np.frombuffer(content, "<i2", offset=20 + name_length).reshape(rows, columns, order="F")
-    if 2000 <= form < 4000:  # scipy would only warn of it
+    if any(2000 <= int.from_bytes(content[:4], order) < 4000 for order in ("little", "big")):  # scipy would only warn
         raise RecordError(f"{path}: holds numbers of a VAX, which nobody reads any more; convert it")
     return _read_by_scipy(path, content)
 
