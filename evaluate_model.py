@@ -61,17 +61,8 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str
 
 def official_figures(scores: Scores) -> str:
     """The official table: a header and a line of figures."""
-    names = "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
-    figures = (
-        mean(scores.auroc),
-        mean(scores.auprc),
-        scores.accuracy,
-        mean(scores.f_measure),
-        mean(scores.f_beta),
-        mean(scores.g_beta),
-        scores.challenge_metric,
-    )
-    return names + "\n" + ",".join(f"{figure:.3f}" for figure in figures)
+    figures = scores.official()
+    return ",".join(figures) + "\n" + ",".join(f"{figure:.3f}" for figure in figures.values())
 
 
 def official_class_figures(scores: Scores) -> str:

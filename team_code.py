@@ -44,12 +44,12 @@ class Training:
     store: Store
     recordings: Recordings  # on the device where it holds them
     labels: np.ndarray  # bool (recordings, classes)
-    fold_of: np.ndarray  # (recordings,)
+    fold_of: np.ndarray  # (recordings,); -1 where a recording takes no part
     workplace: Path  # for what is needed to go on after an interruption
 
     def learning(self, fold: int) -> np.ndarray:
         """The recordings that the fold's network learns from: those of the other folds."""
-        return np.flatnonzero(self.fold_of != fold)
+        return np.flatnonzero((self.fold_of != fold) & (self.fold_of >= 0))
 
     def held_out(self, fold: int) -> np.ndarray:
         return np.flatnonzero(self.fold_of == fold)
@@ -92,19 +92,26 @@ def training_code(
 
 def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Training:
     """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds."""
-    workplace = checkpoint.workplace(model)
+    workplace, weights = checkpoint.workplace(model), load_weights()
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
-    headers = find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
-    weights = load_weights()
-    store = open_store(headers, workplace / "store", weights, recipe)
+    store, recordings = read_folder(data, workplace / "store", weights, recipe, compute)
     checkpoint.claim(workplace, recipe, store.fingerprint)
-    recordings = Recordings.over(store.signals, store.lengths, store.demographics)
-    if compute.holds(recordings.counts.nbytes):
-        recordings = recordings.to(compute.device)
     fold_of = assign_folds(store.labels, store.sources, recipe.folds, recipe.seed)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
     return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
+
+
+def read_folder(
+    data: Path, place: Path, weights: Weights, recipe: Recipe, compute: Compute
+) -> tuple[Store, Recordings]:
+    """The recordings of ``data`` with a scored label, kept in ``place``; on the device where that holds them."""
+    headers = find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
+    store = open_store(headers, place, weights, recipe)
+    recordings = Recordings.over(store.signals, store.lengths, store.demographics)
+    if compute.holds(recordings.counts.nbytes):
+        recordings = recordings.to(compute.device)
+    return store, recordings
 
 
 def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:

@@ -7,13 +7,20 @@ import numpy as np
 from ecg.errors import EntryError
 
 
-def assign_folds(labels: np.ndarray, sources: Sequence[str], folds: int, seed: int) -> np.ndarray:
+def assign_folds(
+    labels: np.ndarray, sources: Sequence[str], folds: int, seed: int, patients: Sequence[str] | None = None
+) -> np.ndarray:
     """The fold (recordings,) of each recording; ``labels`` is boolean (recordings, classes).
 
     Every fold gets its share of every source, and within it of every class as far as the counts allow. A source with
-    fewer recordings than folds is dealt out one by one, each to the smallest fold. EntryError where there are fewer
-    recordings than folds: a fold would be empty.
+    fewer recordings than folds is dealt out one by one, each to the smallest fold. With ``patients`` (recordings,) all
+    of a patient's recordings are in one fold. EntryError where there are fewer recordings, or patients, than folds.
     """
+    if patients is not None:
+        _, first, patient = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
+        every = np.zeros((len(first), labels.shape[1]), bool)
+        np.logical_or.at(every, patient, labels)
+        return assign_folds(every, np.asarray(sources)[first], folds, seed)[patient]
     if len(labels) < folds:
         raise EntryError(
             f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer folds"

@@ -122,3 +122,18 @@ def recipe(name: str = "best", **changes) -> Recipe:
     if name not in RECIPES:
         raise EntryError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+
+
+def parse_recipe(text: str) -> Recipe:
+    """``NAME,number=value,...``: a recipe with other numbers."""
+    name, *changes = text.split(",")
+    numbers = recipe(name).as_dict()
+    try:
+        changed = dict(change.split("=") for change in changes)
+        kinds = {key: type(numbers[key]) for key in changed}
+        return recipe(
+            name,
+            **{key: value == "True" if kinds[key] is bool else kinds[key](value) for key, value in changed.items()},
+        )
+    except (ValueError, KeyError) as error:
+        raise EntryError(f"{text}: is not NAME,number=value,... with numbers of a recipe ({error})") from error

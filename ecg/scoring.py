@@ -193,6 +193,18 @@ class Scores:
     sensitivity: np.ndarray
     specificity: np.ndarray
 
+    def official(self) -> dict[str, float]:
+        """The official figures by their official names, in their order."""
+        return {
+            "AUROC": mean(self.auroc),
+            "AUPRC": mean(self.auprc),
+            "Accuracy": self.accuracy,
+            "F-measure": mean(self.f_measure),
+            "Fbeta-measure": mean(self.f_beta),
+            "Gbeta-measure": mean(self.g_beta),
+            "Challenge metric": self.challenge_metric,
+        }
+
 
 def score(weights: Weights, labels: np.ndarray, outputs: np.ndarray, scores: np.ndarray) -> Scores:
     """All figures of ``outputs`` and ``scores`` against ``labels``."""

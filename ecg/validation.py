@@ -1,0 +1,77 @@
+"""What a recipe is worth: the figures of answers on recordings that took no part in making them, and how sure they are.
+
+The intervals are of a bootstrap over recordings: how the figures would vary with other recordings of the same kind.
+Recipes are compared on the same resamples, so what makes recordings hard falls out of their difference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg import progress
+from ecg.scoring import Weights, mean, score
+
+FIGURES = ("Challenge metric", "AUROC", "AUPRC", "F-measure", "Accuracy", "Fbeta-measure", "Gbeta-measure", "ECE")
+RESAMPLES = 500
+BINS = 10  # of the calibration error
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of the same recordings the ``labels``, bool (recordings, classes), and what several trainings said of them."""
+
+    labels: np.ndarray
+    sources: np.ndarray  # str (recordings,)
+    runs: Sequence[tuple[np.ndarray, np.ndarray]]  # outputs, bool, and scores, both (recordings, classes)
+
+    def of(self, source: str) -> "Answers":
+        here = self.sources == source
+        runs = [(outputs[here], scores[here]) for outputs, scores in self.runs]
+        return Answers(self.labels[here], self.sources[here], runs)
+
+
+def figures(weights: Weights, answers: Answers, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """(FIGURES,): of the ``chosen`` recordings, the mean over the runs; NaN where no class defines one."""
+    labels = answers.labels[chosen]
+    rows = []
+    for outputs, scores in answers.runs:
+        official = score(weights, labels, outputs[chosen], scores[chosen]).official()
+        rows.append([*(official[name] for name in FIGURES[:-1]), calibration_error(labels, scores[chosen])])
+    return np.mean(rows, axis=0)
+
+
+def resampled(weights: Weights, recipes: Sequence[Answers], seed: int = 0) -> np.ndarray:
+    """(RESAMPLES, recipes, FIGURES): the figures of recordings drawn with replacement, the same for every recipe."""
+    random, recordings = np.random.default_rng(seed), len(recipes[0].labels)
+    draws = [random.integers(0, recordings, recordings) for _ in range(RESAMPLES)]
+    return np.array(
+        [
+            [figures(weights, answers, draw) for answers in recipes]
+            for draw in progress.bar(draws, RESAMPLES, "bootstrap", "resamples")
+        ]
+    )
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the defined ``values``; NaN where none is."""
+    defined = values[~np.isnan(values)]
+    return tuple(np.quantile(defined, (0.025, 0.975))) if defined.size else (np.nan, np.nan)
+
+
+def reliability(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of one class in BINS bins of its score, each (bins,): recordings, their mean score, the part that is positive."""
+    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    below = np.maximum(counts, 1)
+    return counts, np.bincount(bins, scores, BINS) / below, np.bincount(bins, labels, BINS) / below
+
+
+def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The expected calibration error (Guo et al., arXiv 1706.04599) of each class, and of those the mean."""
+    errors = []
+    for label, score_ in zip(labels.T, scores.T):
+        if label.any():
+            counts, said, is_so = reliability(label, score_)
+            errors.append((counts * abs(said - is_so)).sum() / counts.sum())
+    return mean(np.array(errors))

@@ -1,0 +1,258 @@
+#!/usr/bin/env python
+"""What a recipe is worth on recordings and hospitals it has not seen:
+
+    python tools/validate.py DATA RESULTS --by fold|source published best,width=32,epochs=10 ...
+
+DATA is dealt into parts: folds, or by source (the letters a record's name begins with). For each part in turn a model
+is made of the others, just as train_model.py makes it (it chooses its epochs and thresholds on folds of its own), and
+answers for the part, of which it has seen nothing. The tables give the official figures on those recordings, all
+together and by source, beside those on the recordings that chose epochs and thresholds: what is between them is
+optimism. With several recipes, the first is what the others are compared with.
+
+RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
+are of a bootstrap over recordings; several seeds deal and train anew, and their figures are averaged.
+"""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import team_code  # noqa: E402
+from ecg import progress  # noqa: E402
+from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
+from ecg.compute import Compute, pick_compute  # noqa: E402
+from ecg.errors import EntryError  # noqa: E402
+from ecg.files import write_json, write_text, write_whole  # noqa: E402
+from ecg.folds import assign_folds  # noqa: E402
+from ecg.recipe import Recipe, parse_recipe  # noqa: E402
+from ecg.scoring import Weights, load_weights  # noqa: E402
+from ecg.store import Store  # noqa: E402
+from ecg.validation import FIGURES, Answers, figures, interval, resampled  # noqa: E402
+from ecg.windows import Recordings  # noqa: E402
+
+FEWEST = 5  # recordings of a source that has a part, or a table, of its own
+SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_argument("data", type=Path, help="a folder of recordings with labels")
+    arguments.add_argument("results", type=Path, help="a folder for the answers and the tables")
+    arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="NAME or NAME,number=value,...")
+    arguments.add_argument("--by", choices=("fold", "source"), default="fold", help="what a part is (fold)")
+    arguments.add_argument("--parts", type=int, default=5, help="by fold: how many (5)")
+    arguments.add_argument("--only", type=int, help="answer for so many of the parts alone, to save time")
+    arguments.add_argument("--seeds", type=int, default=1, help="how many (1)")
+    arguments.add_argument("--members", type=int, help="networks of each model (as many as the recipe has folds)")
+    arguments.add_argument("--unseen", type=Path, action="append", default=[], help="a folder no model learns from")
+    arguments.add_argument("--patients", type=Path, help="a csv of record names and patients, who are not torn apart")
+    arguments.add_compute()
+    given = arguments.parse()
+    if min(given.seeds, given.parts - 1, given.only or 1, given.members or 1) < 1:
+        raise EntryError("--seeds, --only and --members must be 1 or more, --parts 2 or more")
+    recipes = {text: parse_recipe(text) for text in given.recipes}
+    validation = Validation(given, pick_compute(given.device, given.float32), load_weights())
+    answers = {text: validation.answers(text, recipe) for text, recipe in recipes.items()}
+    report(given.results, answers, validation.weights)
+    shutil.rmtree(validation.workplace)
+    return ALL_WELL
+
+
+@dataclass
+class Validation:
+    """A validation as it was asked for (the scripts' arguments); all its recipes have the same parts."""
+
+    given: Namespace
+    compute: Compute
+    weights: Weights
+
+    def __post_init__(self):
+        self.workplace = self.given.results / ".work"
+
+    def answers(self, name: str, recipe: Recipe) -> dict[str, Answers]:
+        """What ``recipe`` answers, by the kind of recordings."""
+        training = team_code.prepare(self.given.data, self.workplace / name, recipe, self.compute)
+        unseen = {
+            folder.name: team_code.read_folder(
+                folder, self.workplace / f"{name} {folder.name}", self.weights, recipe, self.compute
+            )
+            for folder in self.given.unseen
+        }
+        self.claim(self.given.results / name / "validation.json", training.store.fingerprint)
+        units: dict[int, list[dict]] = {}
+        for seed, part, test in self.parts(training):
+            file = self.given.results / name / f"seed {seed} {part}.npz"
+            if not file.exists():
+                progress.say(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
+                place = self.workplace / name / f"seed {seed} {part}"
+                answer(file, training, unseen, test, seed, self.given.members or recipe.folds, place)
+            with np.load(file) as unit:
+                units.setdefault(seed, []).append(dict(unit))
+        return gathered(units, training, unseen)
+
+    def claim(self, file: Path, recordings: str) -> None:
+        """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
+        given = self.given
+        this = {"recordings": recordings, "by": given.by, "parts": given.parts, "members": given.members}
+        this |= {"unseen": [str(folder) for folder in given.unseen], "patients": given.patients and str(given.patients)}
+        if file.exists() and json.loads(file.read_text()) != this:
+            raise EntryError(f"{file}: the answers beside it are of other recordings or parts; give another folder")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, this)
+
+    def parts(self, training: team_code.Training) -> Iterator[tuple[int, str, np.ndarray]]:
+        """Of every seed every part: its name, and its recordings (indices)."""
+        sources = training.store.sources
+        for seed in range(self.given.seeds):
+            if self.given.by == "source":
+                names, counts = np.unique(sources.astype(str), return_counts=True)
+                named = [(name or "no letters", np.flatnonzero(sources == name)) for name in names[counts >= FEWEST]]
+            else:
+                patients = patients_of(training, self.given.patients)
+                part_of = assign_folds(training.labels, sources, self.given.parts, seed, patients)
+                named = [(f"part {part + 1}", np.flatnonzero(part_of == part)) for part in range(self.given.parts)]
+            for name, test in named[: self.given.only]:
+                yield seed, name, test
+
+
+def patients_of(training: team_code.Training, table: Path | None) -> list[str] | None:
+    """Each recording's patient; of one that the table does not name, a patient of its own."""
+    if table is None:
+        return None
+    with open(table, newline="") as file:
+        known = dict(row[:2] for row in csv.reader(file) if len(row) > 1)
+    return [known.get(name) or name for name in training.store.names()]
+
+
+def answer(
+    file: Path,
+    training: team_code.Training,
+    unseen: dict[str, tuple[Store, Recordings]],
+    test: np.ndarray,
+    seed: int,
+    members: int,
+    place: Path,
+) -> None:
+    """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``."""
+    recipe = replace(training.recipe, seed=seed)
+    rest = np.setdiff1d(np.arange(len(training.labels)), test)
+    fold_of = np.full(len(training.labels), -1)
+    fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed)
+    place.mkdir(parents=True, exist_ok=True)
+    inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=place)
+    search, weights = team_code.SEARCHES[recipe.threshold_search], training.weights
+    networks, thresholds, chose, chose_p = [], [], [], []
+    for fold in range(min(members, recipe.folds)):
+        network, _ = team_code.train_fold(inner, fold)
+        here = inner.held_out(fold)
+        p = team_code.held_out_probabilities(inner, fold, network)
+        networks.append(network)
+        thresholds.append(search(weights, inner.labels[here], p))
+        chose.append(here)
+        chose_p.append(p)
+    told = {
+        f"unseen {name}": team_code.probabilities(networks, recordings, np.arange(len(store)), recipe, training.compute)
+        for name, (store, recordings) in unseen.items()
+    }
+    told["p"] = team_code.probabilities(networks, training.recordings, test, recipe, training.compute)
+    own = [team_code.decide(p, row) for p, row in zip(chose_p, thresholds)]
+    content = {
+        "test": test,
+        "thresholds": np.array(thresholds),
+        "chose": np.concatenate(chose),
+        "chose_p": np.concatenate(chose_p),
+        "chose_outputs": np.concatenate(own),
+        **told,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, lambda temporary: save_arrays(temporary, content))
+    shutil.rmtree(place)
+
+
+def save_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
+    with open(path, "wb") as opened:  # given a name, NumPy would add its own suffix
+        np.savez_compressed(opened, **content)
+
+
+def gathered(
+    units: dict[int, list[dict]], training: team_code.Training, unseen: dict[str, tuple[Store, Recordings]]
+) -> dict[str, Answers]:
+    """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
+    labels, sources = training.labels, training.store.sources
+    seen, fresh, others = [], [], {name: [] for name in unseen}
+    for parts in units.values():
+        voted = [team_code.vote(part["p"], part["thresholds"]) for part in parts]
+        order = np.argsort(np.concatenate([part["test"] for part in parts]))
+        fresh.append(tuple(np.concatenate(column)[order] for column in zip(*voted)))
+        seen.append(
+            tuple(np.concatenate([part[key] for part in parts]) for key in ("chose", "chose_outputs", "chose_p"))
+        )
+        for name, runs in others.items():
+            runs += [team_code.vote(part[f"unseen {name}"], part["thresholds"]) for part in parts]
+    tested = np.sort(np.concatenate([part["test"] for part in units[0]]))
+    if any((np.sort(np.concatenate([part["test"] for part in parts])) != tested).any() for parts in units.values()):
+        raise EntryError("with --only the seeds answer for different recordings; give one seed, or all parts")
+    chose = np.concatenate([rows for rows, _, _ in seen])
+    outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
+    return {
+        "that chose epochs and thresholds": Answers(labels[chose], sources[chose], [(outputs, p)]),
+        "that chose nothing": Answers(labels[tested], sources[tested], fresh),
+        **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
+    }
+
+
+def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weights) -> None:
+    """Prints the tables, and writes all figures to RESULTS/figures.csv."""
+    rows = [["recordings", "recipe", "number", *(f"{name} {part}" for name in FIGURES for part in ("", "low", "high"))]]
+    first = next(iter(answers))
+    for kind in answers[first]:
+        of_kind = {recipe: kinds[kind] for recipe, kinds in answers.items()}
+        sources, counts = np.unique(of_kind[first].sources.astype(str), return_counts=True)
+        groups = {kind: of_kind}
+        if kind != "that chose epochs and thresholds" and len(sources) > 1:
+            groups |= {
+                f"{kind}: {source or 'no letters'}": {recipe: one.of(source) for recipe, one in of_kind.items()}
+                for source, number in zip(sources, counts)
+                if number >= FEWEST
+            }
+        for name, group in groups.items():
+            rows += table(name, group, weights)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(results / "figures.csv", text.getvalue())
+    write_json(results / "recipes.json", {name: parse_recipe(name).as_dict() for name in answers})
+    print(f"\nAll official figures are in {results / 'figures.csv'}.")
+
+
+def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list]:
+    """Prints the recipes' figures on the same recordings, and their differences from the first; its csv lines."""
+    names, values = list(answers), np.array([figures(weights, one) for one in answers.values()])
+    alike = len({len(one.labels) for one in answers.values()}) == 1  # of the same recordings, so to be compared
+    draws = resampled(weights, list(answers.values())) if alike else None
+    lines = [(name, value, draws[:, i] if alike else None) for i, (name, value) in enumerate(zip(names, values))]
+    if alike:
+        lines += [(f"  - {names[0]}", values[i] - values[0], draws[:, i] - draws[:, 0]) for i in range(1, len(names))]
+    number = len(next(iter(answers.values())).labels)
+    print(f"\n{f'{number:,} recordings {kind}':44s}" + "".join(f"{name:>26s}" for name in SHOWN))
+    rows = []
+    for name, value, drawn in lines:
+        bounds = [interval(column) for column in drawn.T] if drawn is not None else [(np.nan, np.nan)] * len(FIGURES)
+        cells = {figure: (v, *bound) for figure, v, bound in zip(FIGURES, value, bounds)}
+        print(f"{name:44s}" + "".join("{:8.3f} ({:6.3f} to {:6.3f})".format(*cells[figure]) for figure in SHOWN))
+        rows.append([kind, name, number, *(f"{x:.4f}" for cell in cells.values() for x in cell)])
+    return rows
+
+
+if __name__ == "__main__":
+    run(main)
