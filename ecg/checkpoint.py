@@ -38,7 +38,7 @@ class Member:
 
 
 def build_network(recipe: Recipe, classes: int) -> SEResNet:
-    numbers = ("width", "widening", "stem_kernel", "kernel", "dropout", "reduction")
+    numbers = ("width", "stem_kernel", "kernel", "dropout", "reduction")
     return SEResNet(classes, **{number: getattr(recipe, number) for number in numbers})
 
 

@@ -71,8 +71,8 @@ class ResidualBlock(nn.Module):
 class SEResNet(nn.Module):
     """The network. With the defaults it is the paper's, of 8,837,060 parameters.
 
-    The blocks come in four groups of two, the first of ``width`` channels; each group halves time, and doubles the
-    channels until they are ``widening`` times ``width``.
+    The blocks come in four groups of two, the first of ``width`` channels; each group after it halves time, and doubles
+    the channels.
     """
 
     def __init__(
@@ -80,7 +80,6 @@ class SEResNet(nn.Module):
         classes: int = 24,
         leads: int = 12,
         width: int = 64,
-        widening: int = 8,
         stem_kernel: int = 15,
         kernel: int = 7,
         dropout: float = 0.2,
@@ -95,7 +94,7 @@ class SEResNet(nn.Module):
         )
         blocks, inputs = [], width
         for group in range(4):
-            channels = width * min(2**group, widening)
+            channels = width * 2**group
             for block in range(2):
                 stride = 2 if group > 0 and block == 0 else 1
                 blocks.append(ResidualBlock(inputs, channels, kernel, stride, dropout, reduction))
