@@ -14,6 +14,7 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.errors import printable
 from ecg.files import write_text
 from ecg.leaderboard import standings
 from ecg.outputs import load_results
@@ -32,7 +33,8 @@ def main() -> int:
     given = arguments.parse()
     scores, malformed = evaluate_model(given.labels, given.outputs)
     if malformed:
-        print(f"malformed, so counted as negative in every class: {', '.join(malformed)}", file=sys.stderr)
+        names = printable(", ".join(malformed))
+        print(f"malformed, so counted as negative in every class: {names}", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
     print(class_table(scores), end="\n\n")
     print(standing_table(scores.challenge_metric))

@@ -5,6 +5,8 @@ arXiv 2112.01496. The organisers' scripts call training_code, load_model and run
 a convolution block, a metric) lies in ecg/.
 """
 
+import csv
+import io
 import math
 import os
 import shutil
@@ -417,10 +419,12 @@ def cross_validation_table(figures: dict) -> str:
 
 def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
-    lines = [",".join(["record", "fold", *training.weights.classes])]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["record", "fold", *training.weights.classes])
     for name, fold, row in zip(training.store.names(), training.fold_of, p):
-        lines.append(",".join([name, str(fold + 1), *(f"{value:.6g}" for value in row)]))
-    write_text(path, "\n".join(lines) + "\n")
+        table.writerow([name, fold + 1, *(f"{value:.6g}" for value in row)])
+    write_text(path, text.getvalue())
 
 
 # -------------------------------------------------------------------------------------------------- the entry

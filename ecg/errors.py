@@ -1,8 +1,16 @@
 """The package's exceptions. Each message names the file and says what to do; the scripts print it in one line."""
 
 
+def printable(text: str) -> str:
+    """``text`` in one line that a terminal shows as it is: names of files and headers' words come from strangers."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 class EntryError(Exception):
     """Nothing can be done: a folder, a model or an argument is unusable."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class RecordError(EntryError):

@@ -38,7 +38,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """In UTF-8; what came from a file's name that is none is written as it was."""
+    write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "surrogateescape")))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecg.errors import EntryError, RecordError
+from ecg.errors import EntryError, RecordError, printable
 from ecg.records import read_diagnoses, read_text
 from ecg.scoring import Weights
 
@@ -15,7 +15,7 @@ TRUE = frozenset(("1", "True", "true", "T", "t"))
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:
     """The text of an output file; scores with six digits, the last that do not depend on a batch's size."""
-    rows = ([f"#{name}"], classes, labels, [f"{score:.6g}" for score in scores])
+    rows = ([f"#{printable(name)}"], classes, labels, [f"{score:.6g}" for score in scores])
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 

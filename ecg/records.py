@@ -163,8 +163,8 @@ def _read_bytes(path: str | os.PathLike, largest: int) -> bytes:
 def read_header(path: str | os.PathLike) -> Header:
     """The header at ``path``. The recording is named after the file: the first token is wrong in some sources."""
     text, name = read_text(path), Path(path).stem
-    if " " in name:  # which the format does not foresee: its columns are divided by blanks
-        text = text.replace(name, name.replace(" ", "_"))
+    if re.search(r"\s", name):  # which the format does not foresee: its columns are divided by blanks
+        text = text.replace(name, re.sub(r"\s", "_", name))
     return parse_header(text, name, str(path))
 
 

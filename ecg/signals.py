@@ -26,12 +26,21 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
 def trim_silence(counts: np.ndarray) -> np.ndarray:
     """``counts`` (leads, samples) without the ends where no lead changes any more: an electrode off, a file filled up.
 
-    One sample of such an end is left.
+    A last value that is held is left once, one of zeros or INVALID not at all; of nothing but silence, one sample is left.
     """
     if counts.shape[1] < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
         return counts
-    changes = np.flatnonzero((np.diff(counts) != 0).any(axis=0))
-    return counts[:, changes[0] : changes[-1] + 2] if changes.size else counts[:, :1]
+    changes = np.flatnonzero((counts[:, 1:] != counts[:, :-1]).any(axis=0))
+    if not changes.size:
+        return counts[:, :1]
+    first, last = changes[0], changes[-1] + 1  # the samples before the first change and after the last one
+    first += first > 0 and _is_nothing(counts[:, first])
+    last -= last < counts.shape[1] - 1 and _is_nothing(counts[:, last])
+    return counts[:, first : last + 1]
+
+
+def _is_nothing(sample: np.ndarray) -> bool:
+    return bool(np.isin(sample, (0, INVALID)).all())
 
 
 def close_gaps(counts: np.ndarray) -> np.ndarray:

@@ -94,9 +94,9 @@ def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> s
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:
                 status = path.stat()
-                digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns}\n".encode())
+                digest.update(os.fsencode(path.name) + f":{status.st_size}:{status.st_mtime_ns}\n".encode())
             except OSError:
-                digest.update(f"{path.name}:absent\n".encode())
+                digest.update(os.fsencode(path.name) + b":absent\n")
     return digest.hexdigest()
 
 

@@ -57,7 +57,7 @@ def write_recording(folder: Path, name: str, counts: np.ndarray | None = None, *
     folder.mkdir(parents=True, exist_ok=True)
     write_mat(folder / f"{name}.mat", counts)
     path = folder / f"{name}.hea"
-    path.write_text(header_text(name, counts, **header))
+    path.write_bytes(header_text(name, counts, **header).encode("utf-8", "surrogateescape"))
     return path
 
 

@@ -239,6 +239,13 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half(training_data, sma
     assert not list(small_disk.rglob("fold-*"))
 
 
+def test_a_model_folder_that_cannot_be_written_is_a_clear_error(training_data, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    result = run_script("train_model.py", training_data, small_disk / "model", "--recipe", "small")
+    assert result.returncode == 2 and "cannot be written (Read-only file system)" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_full_disk_ends_the_driver_and_resume_goes_on(model_folder, training_data, small_disk):
     with open(small_disk / "filler", "wb") as file:
         file.write(bytes(2**20 - 12 * 4096))

@@ -40,6 +40,10 @@ READABLE = {
     "a name.with dots": {"counts": COUNTS},
     "A..1": {"counts": COUNTS},
     "-o": {"counts": COUNTS},
+    "a, b": {"counts": COUNTS},
+    "two\nlines": {"counts": COUNTS},
+    "red \x1b[31m": {"counts": COUNTS},
+    "\udcff\udcfe": {"counts": COUNTS},  # bytes that are no text
     "n" * 240: {"counts": COUNTS},
     "\u00e4\u5fc3\u7535": {"counts": COUNTS},
 }

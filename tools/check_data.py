@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from ecg.checking import CONSEQUENCES, Examined, examine_folder  # noqa: E402
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run  # noqa: E402
+from ecg.errors import printable  # noqa: E402
 from ecg.files import write_text  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
 from ecg.scoring import ABBREVIATIONS, load_weights  # noqa: E402
@@ -78,7 +79,7 @@ def oddities(examined: Sequence[Examined]) -> str:
         if not having:
             continue
         lines.append(f"\n{kind}: {len(having):,}  ->  {consequence}")
-        lines += [f"    {one.path.stem:12s} {detail}".rstrip() for one, detail in having[:EXAMPLES]]
+        lines += [printable(f"    {one.path.stem:12s} {detail}".rstrip()) for one, detail in having[:EXAMPLES]]
         if len(having) > EXAMPLES:
             lines.append(f"    and {len(having) - EXAMPLES:,} more")
     return "\n".join(lines or ["Nothing is odd about them."])
