@@ -26,7 +26,7 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
 def trim_silence(counts: np.ndarray) -> np.ndarray:
     """``counts`` (leads, samples) without the ends where no lead changes any more: an electrode off, a file filled up.
 
-    A last value that is held is left once, one of zeros or INVALID not at all; of nothing but silence, one sample is left.
+    A last value that is held is left once, one of zeros or INVALID not at all; of nothing but silence, one sample.
     """
     if counts.shape[1] < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
         return counts
