@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ecg import checkpoint, progress, scoring, signals
-from ecg.checkpoint import Member, Progress
+from ecg import checkpoint, model_folder, progress, scoring, signals
+from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
 from ecg.errors import EntryError
 from ecg.files import write_text
 from ecg.folds import assign_folds
 from ecg.interruption import held_back
+from ecg.model_folder import Member
 from ecg.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.records import as_record, find_records, parse_header
@@ -87,7 +88,7 @@ def training_code(
         figures = cross_validation(weights, labels, out_of_fold, training.fold_of)
         progress.say(cross_validation_table(figures))
         save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
-        checkpoint.save_model(model, recipe, weights.classes, networks, folds, figures)
+        model_folder.save_model(model, recipe, weights.classes, networks, folds, figures)
         shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
         shutil.rmtree(training.workplace)
 
@@ -124,7 +125,7 @@ def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
     recipe, weights = training.recipe, training.weights
     seed = np.random.SeedSequence([recipe.seed, fold])
     torch.manual_seed(int(seed.generate_state(1)[0]))
-    network = checkpoint.build_network(recipe, len(weights.classes)).to(training.compute.device)
+    network = model_folder.build_network(recipe, len(weights.classes)).to(training.compute.device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -447,7 +448,7 @@ def load_model(
 
     ``leads`` is the official 2021 argument; one ensemble serves every set of leads, so it changes nothing.
     """
-    recipe, classes, members = checkpoint.load_model(Path(model_directory))
+    recipe, classes, members = model_folder.load_model(Path(model_directory))
     compute = compute or pick_compute()
     for member in members:
         member.network.to(compute.device)

@@ -29,7 +29,7 @@ import team_code  # noqa: E402
 from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
-from ecg import checkpoint  # noqa: E402
+from ecg import model_folder  # noqa: E402
 from ecg.checkpoint import Progress  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.network import SEResNet  # noqa: E402
@@ -126,7 +126,7 @@ def training(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         recipe = replace(recipe, folds=5, batch=64)
         ready = team_code.prepare(place / "data", place / recipe.name, recipe, compute)
         learning = ready.learning(0)
-        network = checkpoint.build_network(recipe, len(CLASSES.classes)).to(compute.device)
+        network = model_folder.build_network(recipe, len(CLASSES.classes)).to(compute.device)
         optimiser = torch.optim.Adam(network.parameters(), fused=True)
         scaler = compute.gradient_scaler()
         plain_network = SEResNet().to(compute.device)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ecg import checkpoint
+from ecg import model_folder
 from ecg.compute import Compute
 from ecg.recipe import Recipe
 from ecg.records import find_records
@@ -54,10 +54,10 @@ def write_model(place: Path, recipe: Recipe, compute: Compute) -> Model:
     torch.manual_seed(0)
     networks = []
     for _ in range(5):
-        network = checkpoint.build_network(recipe, len(CLASSES.classes)).train()
+        network = model_folder.build_network(recipe, len(CLASSES.classes)).train()
         network(300 * torch.randn(8, 12, 1024), torch.rand(8, 5))
         networks.append(network.eval())
     place.mkdir()
     folds = [{"thresholds": [0.2] * len(CLASSES.classes)}] * 5
-    checkpoint.save_model(place, recipe, CLASSES.classes, networks, folds, {})
+    model_folder.save_model(place, recipe, CLASSES.classes, networks, folds, {})
     return load_model(place, compute=compute)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["ecg", "wfdb", "scipy.io"]):
-    from ecg import checkpoint, records
+    from ecg import model_folder, records
     from ecg.errors import EntryError
     from ecg.outputs import load_results
     from ecg.records import as_record, parse_header, read_diagnoses, read_mat, read_record
@@ -77,7 +77,7 @@ def outputs(content: bytes) -> None:
 
 def model(content: bytes) -> None:
     (PLACE / "model.json").write_bytes(content)
-    checkpoint.load_model(PLACE)
+    model_folder.load_model(PLACE)
 
 
 TARGETS: dict[Callable, list[bytes]] = {

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import driver
 from benchmarks import plain
-from ecg import checkpoint, scoring, signals
+from ecg import model_folder, scoring, signals
 from ecg.compute import Compute
 from ecg.network import SEResNet
 from ecg.recipe import RECIPES
@@ -50,7 +50,7 @@ def model(tmp_path_factory):
     recipe = replace(PUBLISHED, width=8, reduction=2)
     thresholds = np.random.default_rng(0).uniform(0.3, 0.7, (5, 24))
     folds = [{"thresholds": row.tolist()} for row in thresholds]
-    checkpoint.save_model(folder, recipe, CLASSES.classes, [untrained() for _ in folds], folds, {})
+    model_folder.save_model(folder, recipe, CLASSES.classes, [untrained() for _ in folds], folds, {})
     return load_model(folder, compute=CPU)
 
 

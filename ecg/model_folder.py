@@ -1,0 +1,142 @@
+"""The model folder: ``fold-1.safetensors`` ... hold the weights, ``model.json`` says everything else.
+
+It may come from a stranger: nothing in it is unpickled, and nothing it claims is believed before it has been measured.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save
+
+from ecg.errors import EntryError
+from ecg.files import write_json, write_whole
+from ecg.network import SEResNet
+from ecg.recipe import Recipe
+
+FORMAT = 1
+LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
+CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fold's contribution to the ensemble: its network and its thresholds, one a class."""
+
+    network: SEResNet
+    thresholds: list[float]
+
+
+def build_network(recipe: Recipe, classes: int) -> SEResNet:
+    numbers = ("width", "stem_kernel", "kernel", "dropout", "reduction")
+    return SEResNet(classes, **{number: getattr(recipe, number) for number in numbers})
+
+
+def weights_file(folder: Path, fold: int) -> Path:
+    return folder / f"fold-{fold + 1}.safetensors"
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any] | None = None) -> None:
+    """``tensors`` and ``facts`` (anything JSON can say) in one safetensors file, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"facts": json.dumps(facts or {})}
+    write_whole(path, lambda temporary: temporary.write_bytes(save(tensors, metadata)))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the facts of a file of save_tensors; EntryError where it is missing or damaged."""
+    with _opened(path) as file:
+        facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+
+
+def _forms(path: Path) -> dict[str, tuple[list[int], bool]]:
+    """Each tensor's shape, and whether it holds floating-point numbers, without reading it."""
+    with _opened(path) as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        return {name: (part.get_shape(), part.get_dtype() in ("F32", "F16", "BF16")) for name, part in slices.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            yield file
+    except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
+        raise EntryError(f"{path}: cannot be read as weights ({error}); train again or fetch it again") from error
+
+
+def save_model(
+    folder: Path, recipe: Recipe, classes: Sequence[str], networks: Sequence[SEResNet], folds: list[dict], figures: dict
+) -> None:
+    """Puts an ensemble into ``folder``, in the place of one that may be there; its last file is model.json.
+
+    ``folds``: of each fold its ``thresholds`` and what else is worth knowing; ``figures``: the cross-validation's.
+    """
+    description = folder / "model.json"
+    description.unlink(missing_ok=True)
+    for file in folder.glob("fold-*.safetensors"):
+        file.unlink()
+    for fold, network in enumerate(networks):
+        save_tensors(weights_file(folder, fold), network.state_dict())
+    content = {
+        "format": FORMAT,
+        "recipe": recipe.as_dict(),
+        "classes": list(classes),
+        "folds": folds,
+        "cross_validation": figures,
+    }
+    write_json(description, content)
+
+
+def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
+    """The recipe, the classes and the members of the ensemble in ``folder``; EntryError where one is not right."""
+    path = folder / "model.json"
+    try:
+        if path.stat().st_size > LARGEST_DESCRIPTION:
+            raise EntryError(f"{path}: has {path.stat().st_size:,} bytes, which is no model of this entry")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] > FORMAT:
+            raise EntryError(f"{path}: written by a newer version (format {content['format']}); update this entry")
+        recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
+        classes = tuple(content["classes"])
+        thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
+    except FileNotFoundError as error:
+        raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
+    if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
+        raise EntryError(f"{path}: its classes are no codes; train again")
+    if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
+        raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
+    return (
+        recipe,
+        classes,
+        [
+            Member(_load_network(weights_file(folder, fold), recipe, len(classes)), row)
+            for fold, row in enumerate(thresholds)
+        ],
+    )
+
+
+def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:
+    with torch.device("meta"):  # as large as the recipe says, but of no memory yet
+        network = build_network(recipe, classes)
+    expected = {name: (list(tensor.shape), tensor.is_floating_point()) for name, tensor in network.state_dict().items()}
+    if _forms(path) != expected:
+        raise EntryError(f"{path}: its weights do not fit the recipe in model.json; train again")
+    tensors, _ = load_tensors(path)
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise EntryError(f"{path}: holds weights that are not numbers; train again")
+    network.load_state_dict(
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()},
+        assign=True,
+    )
+    return network.eval()
