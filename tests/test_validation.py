@@ -139,10 +139,11 @@ def test_by_fold_every_recording_is_answered_for_by_a_model_that_has_not_seen_it
     assert kinds[:2] == ["that chose epochs and thresholds", "that chose nothing"] and "of other" in kinds
     assert [row["number"] for row in table if row["recordings"] == "that chose nothing"] == ["60"] * 3
     assert not (results / ".work").exists()
+    assert (results / "reliability.png").read_bytes()[:4] == b"\x89PNG"
 
     (results / recipes[0] / "seed 1 part 2.npz").unlink()
     again = validated(data / "data", results, *recipes, *asked)
-    assert again.count("is answered for") == 1 and again.endswith(first[-500:])
+    assert again.count("is answered for") == 1 and again.endswith(first[-700:])
     with pytest.raises(EntryError, match="of other recordings or parts"):
         validated(data / "data", results, *recipes, "--parts", 4)
 

@@ -38,10 +38,11 @@ from ecg.folds import assign_folds  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
 from ecg.scoring import Weights, load_weights  # noqa: E402
 from ecg.store import Store  # noqa: E402
-from ecg.validation import FIGURES, Answers, figures, interval, resampled  # noqa: E402
+from ecg.validation import FIGURES, Answers, figures, interval, reliability, resampled  # noqa: E402
 from ecg.windows import Recordings  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
+MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
 SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
 
 
@@ -231,6 +232,9 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
     write_text(results / "figures.csv", text.getvalue())
     write_json(results / "recipes.json", {name: parse_recipe(name).as_dict() for name in answers})
     print(f"\nAll official figures are in {results / 'figures.csv'}.")
+    draw_reliability(
+        results / "reliability.png", {name: kinds["that chose nothing"] for name, kinds in answers.items()}
+    )
 
 
 def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list]:
@@ -250,6 +254,30 @@ def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list
         print(f"{name:44s}" + "".join("{:8.3f} ({:6.3f} to {:6.3f})".format(*cells[figure]) for figure in SHOWN))
         rows.append([kind, name, number, *(f"{x:.4f}" for cell in cells.values() for x in cell)])
     return rows
+
+
+def draw_reliability(path: Path, answers: dict[str, Answers]) -> None:
+    """A picture: of the recordings given a probability, the part that had the class; on the diagonal it is right."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("With matplotlib installed there would be a picture of how far the probabilities can be believed.")
+        return
+    figure = Figure(figsize=(4.5 * len(answers), 4.8), layout="constrained")
+    for axes, (name, one) in zip(figure.subplots(1, len(answers), squeeze=False)[0], answers.items()):
+        labels = np.concatenate([one.labels] * len(one.runs))
+        scores = np.concatenate([scores for _, scores in one.runs])
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        for label, score in zip(labels.T, scores.T):
+            if label.sum() >= MANY:
+                counts, said, is_so = reliability(label, score)
+                axes.plot(said[counts > MANY], is_so[counts > MANY], color="C0", alpha=0.3, linewidth=1)
+        counts, said, is_so = reliability(labels.ravel(), scores.ravel())
+        axes.plot(said[counts > 0], is_so[counts > 0], "o-", color="C0", label="all classes together")
+        axes.set(title=name, xlabel="probability given", ylabel="part that has the class", xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="upper left", title=f"thin: each class with {MANY} recordings or more")
+    figure.savefig(path, dpi=120)
+    print(f"How far the probabilities can be believed is drawn in {path}.")
 
 
 if __name__ == "__main__":
