@@ -6,7 +6,6 @@ before the signal bears it out, and nothing outside the recording's own folder i
 """
 
 import errno
-import io
 import math
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError, RecordError
+from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a sample that was not measured
@@ -278,33 +278,12 @@ def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:
-    """The matrix ``val`` of a MATLAB file, (leads, samples).
-
-    MATLAB v4 with one little-endian int16 matrix, the Challenge's form, is read directly, 25 times as fast as wfdb;
-    any other form goes through scipy. RecordError where the file is missing, truncated, or holds no such matrix.
-    """
+    """The matrix ``val`` of a MATLAB file, (leads, samples); RecordError where it is missing, damaged or no such."""
     content = _read_bytes(path, LARGEST_SIGNAL)
-    form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\0"), "<i4").tolist()
-    if form == 30 and imaginary == 0 and content[20 : 20 + max(name_length, 0)].rstrip(b"\0") == b"val":
-        size = len(content) - 20 - name_length
-        if rows < 1 or columns < 1 or size != 2 * rows * columns:
-            raise RecordError(f"{path}: claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
-        return np.frombuffer(content, "<i2", offset=20 + name_length).reshape(rows, columns, order="F")
-    if any(2000 <= int.from_bytes(content[:4], order) < 4000 for order in ("little", "big")):  # scipy would only warn
-        raise RecordError(f"{path}: holds numbers of a VAX, which nobody reads any more; convert it")
-    return _read_by_scipy(path, content)
-
-
-def _read_by_scipy(path: str | os.PathLike, content: bytes) -> np.ndarray:
-    import scipy.io
-
     try:
-        matrix = scipy.io.loadmat(io.BytesIO(content), variable_names=["val"])["val"]
-    except Exception as error:  # scipy raises whatever its reader stumbles over, from KeyError to zlib.error
-        raise RecordError(f"{path}: no MATLAB file with a matrix 'val' ({error})") from error
-    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind not in "iuf":
-        raise RecordError(f"{path}: its 'val' is no matrix of numbers (leads, samples)")
-    return matrix
+        return read_matrix(content, LARGEST_SIGNAL)
+    except ValueError as error:
+        raise RecordError(f"{path}: {error}") from error
 
 
 def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
@@ -312,8 +291,8 @@ def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
     for file in {signal.file for signal in header.signals}:
         if Path(file).name != file:
             raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
-        if not path.with_name(file).is_file():
-            raise RecordError(f"{path}: there is no signal file {file} beside it")
+        if not os.path.isfile(path.parent / file):  # which, unlike Path's, calls no name too long
+            raise RecordError(f"{path}: there is no signal file {file:.100} beside it")
     if 2 * len(header.signals) * (header.samples or 0) > LARGEST_SIGNAL:
         raise RecordError(f"{path}: claims {header.samples:,} samples, more than any such file")
     import wfdb

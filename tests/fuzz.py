@@ -21,7 +21,7 @@ import scipy.io
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-with atheris.instrument_imports(include=["ecg", "wfdb", "scipy.io"]):
+with atheris.instrument_imports(include=["ecg", "wfdb"]):
     from ecg import model_folder, records
     from ecg.errors import EntryError
     from ecg.outputs import load_results

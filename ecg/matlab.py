@@ -1,0 +1,95 @@
+"""MATLAB files, as far as a recording needs them: one matrix of numbers called ``val``, in version 4 or 5.
+
+scipy reads more of them, but a crafted file crashes its compiled reader (tests/fuzz.py found one), and with it the run
+over a whole folder. What a file claims is held against its size before anything is made of it.
+"""
+
+import math
+import zlib
+
+import numpy as np
+
+NAME = b"val"
+VERSION_4 = ("f8", "f4", "i4", "i2", "u2", "u1")  # numbers, by the second last digit of the first integer
+VERSION_5 = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+MATRIX, COMPRESSED = 14, 15  # elements of version 5
+NUMERIC = range(6, 16)  # classes of matrices: of float64 to uint64
+COMPLEX = 0x800
+
+
+def read_matrix(content: bytes, largest: int) -> np.ndarray:
+    """The matrix ``val`` (rows, columns) of a MATLAB file's ``content``; ValueError where there is none.
+
+    A compressed one is not unpacked to more than ``largest`` bytes.
+    """
+    if content[:6] == b"MATLAB":
+        return _version_5(content, largest)
+    return _version_4(content)
+
+
+def _version_4(content: bytes) -> np.ndarray:
+    """20 bytes of integers, the name, the columns one after another."""
+    order = "<" if int.from_bytes(content[:4], "little") < 1000 else ">"  # the first integer's thousands say so too
+    form, rows, columns, imaginary, length = np.frombuffer(content[:20].ljust(20, b"\xff"), f"{order}i4").tolist()
+    machine, number = form - form % 1000, form // 10 % 10
+    known = machine == (0 if order == "<" else 1000) and form % 1000 < 60 and form % 10 == 0 and imaginary == 0
+    if not known or content[20 : 20 + max(length, 0)].rstrip(b"\0") != NAME:
+        raise ValueError("no MATLAB file with a matrix 'val'")
+    kind, size = np.dtype(order + VERSION_4[number]), len(content) - 20 - length
+    if rows < 1 or columns < 1 or size != rows * columns * kind.itemsize:
+        raise ValueError(f"claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
+    return np.frombuffer(content, kind, offset=20 + length).reshape(rows, columns, order="F")
+
+
+def _version_5(content: bytes, largest: int) -> np.ndarray:
+    """128 bytes, then elements; each a type, a size and so many bytes, which may be elements again."""
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    if order is None:
+        raise ValueError("no MATLAB file of version 4 or 5 (one of 7.3 is to be saved again with -v6)")
+    at = 128
+    while at < len(content):
+        kind, element, at = _element(content, at, order)
+        if kind == COMPRESSED:
+            unpacked = zlib.decompressobj()
+            try:
+                kind, element, _ = _element(unpacked.decompress(element, largest), 0, order)
+            except zlib.error as error:
+                raise ValueError(f"its compressed matrix is damaged ({error})") from error
+        if kind != MATRIX:
+            continue
+        _, flags, inner = _element(element, 0, order)
+        _, dimensions, inner = _element(element, inner, order)
+        _, name, inner = _element(element, inner, order)
+        if name.rstrip(b"\0") == NAME:
+            return _matrix(flags, dimensions, element, inner, order)
+    raise ValueError("no MATLAB file with a matrix 'val'")
+
+
+def _matrix(flags: bytes, dimensions: bytes, element: bytes, at: int, order: str) -> np.ndarray:
+    if len(flags) != 8 or len(dimensions) != 8:
+        raise ValueError("its 'val' is no matrix of numbers (leads, samples)")
+    said = int(np.frombuffer(flags, f"{order}u4")[0])
+    shape = np.frombuffer(dimensions, f"{order}i4").tolist()
+    if said & 0xFF not in NUMERIC or said & COMPLEX or min(shape) < 1:
+        raise ValueError("its 'val' is no matrix of numbers (leads, samples)")
+    kind, numbers, _ = _element(element, at, order)
+    if kind not in VERSION_5 or len(numbers) != math.prod(shape) * np.dtype(VERSION_5[kind]).itemsize:
+        raise ValueError(f"claims {shape[0]} x {shape[1]} samples, holds {len(numbers)} bytes of them; fetch it again")
+    return np.frombuffer(numbers, order + VERSION_5[kind]).reshape(shape, order="F")
+
+
+def _element(content: bytes, at: int, order: str) -> tuple[int, bytes, int]:
+    """The type and the bytes of the element that begins at ``at``, and where the next one does."""
+    if at + 8 > len(content):
+        raise ValueError("it ends too early; fetch it again")
+    kind, size = np.frombuffer(content, f"{order}u4", 2, at).tolist()
+    if kind >> 16:  # up to four bytes, in the second half of the eight
+        kind, size, start, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
+        if size > 4:
+            raise ValueError("it is damaged; fetch it again")
+    else:
+        start = at + 8
+        following = start + size if kind == COMPRESSED else start + -(-size // 8) * 8
+    if start + size > len(content):
+        raise ValueError("it ends too early; fetch it again")
+    return kind, content[start : start + size], following

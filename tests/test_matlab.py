@@ -1,0 +1,95 @@
+"""MATLAB files as scipy writes them, byte order and compression included, and files made to do harm."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, unsigned_integer_dtypes
+
+from ecg.matlab import read_matrix
+
+LARGEST = 1 << 20
+KINDS = st.one_of(
+    integer_dtypes(endianness="<"), unsigned_integer_dtypes(endianness="<"), st.sampled_from(("f4", "f8"))
+)
+
+
+def saved(version: str, compressed: bool = False, **matrices) -> bytes:
+    file = io.BytesIO()
+    scipy.io.savemat(file, matrices, format=version, do_compression=compressed)
+    return file.getvalue()
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from("45"), st.booleans(), KINDS.flatmap(lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=2)))
+)
+def test_what_scipy_writes_is_read_as_scipy_reads_it(version, compressed, matrix):
+    content = saved(version, compressed and version == "5", val=matrix)
+    expected = scipy.io.loadmat(io.BytesIO(content))["val"]
+    found = read_matrix(content, LARGEST)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype.kind in "iuf"
+
+
+def test_other_matrices_stand_before_it():
+    matrix = np.arange(12.0).reshape(3, 4)
+    content = saved("5", True, text="words", more=np.eye(3), cells=np.array([1, "a"], object), val=matrix)
+    np.testing.assert_array_equal(read_matrix(content, LARGEST), matrix)
+
+
+def test_the_other_byte_order():
+    matrix = np.arange(6, dtype=">i2").reshape(2, 3)
+    four = np.array([1030, 2, 3, 0, 4], ">i4").tobytes() + b"val\0" + matrix.tobytes(order="F")
+    np.testing.assert_array_equal(read_matrix(four, LARGEST), matrix)
+    parts = [
+        (6, np.array([10, 0], ">u4")),
+        (5, np.array([2, 3], ">i4")),
+        (1, np.frombuffer(b"val", "i1")),
+        (3, matrix.T),
+    ]
+    body = b""
+    for kind, numbers in parts:
+        content = numbers.tobytes()
+        body += np.array([kind, len(content)], ">u4").tobytes() + content + bytes(-len(content) % 8)
+    five = b"MATLAB".ljust(124) + b"\x01\x00MI" + np.array([14, len(body)], ">u4").tobytes() + body
+    np.testing.assert_array_equal(read_matrix(five, LARGEST), matrix)
+
+
+def test_the_file_that_crashes_scipy_is_an_error():
+    """Found by tests/fuzz.py: the numbers' tag says three bytes of no type."""
+    content = bytearray(saved("5", val=np.arange(480, dtype=np.int16).reshape(12, 40)))
+    content[176:184] = bytes((0, 0, 3, 0, 3, 0, 0, 0))
+    with pytest.raises(ValueError, match="claims 12 x 40 samples"):
+        read_matrix(bytes(content), LARGEST)
+
+
+def test_a_bomb_is_not_unpacked():
+    content = saved("5", True, val=np.zeros((12, 1_000_000)))
+    assert len(content) < 200_000
+    with pytest.raises(ValueError, match="ends too early"):
+        read_matrix(content, LARGEST)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.array(["a", "b"]), "no matrix of numbers"),
+        (np.array([[1j, 2]]), "no matrix of numbers"),
+        (np.zeros((2, 2, 2)), "no matrix of numbers"),
+        (np.zeros((0, 3)), "no matrix of numbers"),
+        (np.array([{"a": 1}], object), "no matrix of numbers"),
+    ],
+)
+def test_another_thing_called_val_is_an_error(matrix, message):
+    with pytest.raises(ValueError, match=message):
+        read_matrix(saved("5", val=matrix), LARGEST)
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB", b"MATLAB".ljust(130), b"\x89HDF\r\n", saved("5", other=np.eye(3))])
+def test_what_holds_no_matrix_val_is_an_error(content):
+    with pytest.raises(ValueError, match="no MATLAB file"):
+        read_matrix(content, LARGEST)
