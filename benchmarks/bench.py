@@ -39,6 +39,7 @@ from ecg.records import read_header, read_signal, read_text  # noqa: E402
 from ecg.scoring import WEIGHTS  # noqa: E402
 from ecg.store import open_store  # noqa: E402
 from ecg.windows import training_windows  # noqa: E402
+from team_code import Model  # noqa: E402
 
 CHALLENGE = 37_749  # recordings with a scored class in the Challenge's training data
 PUBLISHED, BEST = RECIPES["published"], RECIPES["best"]
@@ -152,14 +153,14 @@ def running(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     """run_model, one call a recording, five networks."""
     headers = write_recordings(place / "data", 10)
     given = [(read_text(path), read_signal(path, read_header(path))) for path in headers]
-    rows, notes = [], []
-    for recipe in (PUBLISHED, BEST):
-        model = write_model(place / recipe.name, recipe, compute)
-        networks = [member.network for member in model.members]
-        levels = np.array([member.thresholds for member in model.members])
+    models = {recipe: write_model(place / recipe.name, recipe, compute) for recipe in (PUBLISHED, BEST)}
+    networks, levels = networks_and_thresholds(models[PUBLISHED])
 
-        def plainly(networks=networks, levels=levels) -> list:
-            return [plain.run(networks, levels, *plain.read(path)) for path in headers]
+    def plainly() -> list:
+        return [plain.run(networks, levels, *plain.read(path)) for path in headers]
+
+    rows, notes = [], []
+    for recipe, model in models.items():
 
         def ours(model=model) -> list:
             return [team_code.run_model(model, *recording) for recording in given]
@@ -178,16 +179,17 @@ def folder(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     """driver.py on a folder, five networks."""
     headers = write_recordings(place / "data", 192)
     few = headers[:24]
-    rows, notes = [], []
-    for recipe, many in ((PUBLISHED, headers[:64]), (BEST, headers)):
-        model = write_model(place / recipe.name, recipe, compute)
-        networks = [member.network for member in model.members]
-        levels = np.array([member.thresholds for member in model.members])
-        for name in ("plain", "ours"):
-            (place / name).mkdir(exist_ok=True)
+    models = {recipe: write_model(place / recipe.name, recipe, compute) for recipe in (PUBLISHED, BEST)}
+    networks, levels = networks_and_thresholds(models[PUBLISHED])
+    for name in ("plain", "ours"):
+        (place / name).mkdir()
 
-        def plainly(networks=networks, levels=levels) -> None:
-            plain.run_folder(networks, levels, few, CLASSES.classes, place / "plain")
+    def plainly() -> None:
+        plain.run_folder(networks, levels, few, CLASSES.classes, place / "plain")
+
+    rows, notes = [], []
+    for recipe, model in models.items():
+        many = headers if recipe is BEST else headers[:64]
 
         def ours(model=model, many=many) -> None:
             driver.write_outputs(model, many, place / "ours")
@@ -253,6 +255,10 @@ def evaluation(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     return [Row(f"evaluate_model.py, {CHALLENGE} recordings", "s", *pair, ">= 12")], [
         f"evaluate_model.py: {'the same figures' if same else 'OTHER FIGURES'}: {expected}"
     ]
+
+
+def networks_and_thresholds(model: Model) -> tuple[list[SEResNet], np.ndarray]:
+    return [member.network for member in model.members], np.array([member.thresholds for member in model.members])
 
 
 def training_operations(ready: team_code.Training, network: SEResNet) -> float:
