@@ -1,5 +1,6 @@
 """Headers and signals as they come: each oddity seen in real files has a right result or a clear error."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -228,6 +229,28 @@ def test_finding_records(tmp_path):
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(EntryError, match=folder):
             find_records(tmp_path / folder)
+
+
+def test_what_can_be_no_recording_of_its_own_is_refused_and_the_others_found(tmp_path, monkeypatch):
+    for folder in ("a", "b", "closed"):
+        write_recording(tmp_path / folder, "A1" if folder == "b" else f"A1{folder}")
+    write_recording(tmp_path / "a", "A1")
+    (tmp_path / "b/A2.mat").touch()
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    refused = []
+    found = find_records(tmp_path, refuse=refused.append)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/A1.hea", "a/A1a.hea", "b/A2.hea"]
+    assert [str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused] == ["b/A1.hea", "closed"]
+    assert "b/A2.hea" not in map(str, find_records(tmp_path, headers_only=True, refuse=refused.append))
+    with pytest.raises(EntryError):
+        find_records(tmp_path)
 
 
 def test_latin_1_and_a_byte_order_mark(tmp_path):
