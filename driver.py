@@ -24,6 +24,7 @@ from ecg.reading import View, read_batches
 from ecg.records import find_records, read_text
 from team_code import Model, load_model, run_recordings
 
+FAILURES = "failures"  # the name of their list
 MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
 
 
@@ -39,24 +40,35 @@ def main() -> int:
     model = load_model(given.model, compute=pick_compute(given.device, given.float32))
     refused: list[RecordError] = []
     headers = find_records(given.data, refuse=refused.append)
+    refused += [
+        RecordError(f"{path}: its output would be the list of failures") for path in headers if path.stem == FAILURES
+    ]
+    headers = [path for path in headers if path.stem != FAILURES]
     outputs = Path(given.outputs)
     with writing(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-    done = {path for path in headers if given.resume and is_done(outputs / f"{path.stem}.csv", model.classes)}
+    made = Path(given.model, "model.json").stat().st_mtime_ns
+    done = {
+        path for path in headers if given.resume and is_done(path, outputs / f"{path.stem}.csv", model.classes, made)
+    }
     try:
         failures = write_outputs(model, [path for path in headers if path not in done], outputs)
     except KeyboardInterrupt as interruption:
         interruption.args = (f"interrupted; the same command with --resume goes on with what is not in {outputs} yet",)
         raise
     failures += [("", str(error)) for error in refused]
-    return report_failures(outputs / "failures.csv", failures, len(headers) + len(refused))
+    return report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
 
 
-def is_done(path: Path, classes: Sequence[str]) -> bool:
-    """Whether ``path`` is an output of an earlier run: one with a positive label, as each has that did not fail."""
+def is_done(header: Path, output: Path, classes: Sequence[str], made: int) -> bool:
+    """Whether ``output`` is that of an earlier run: with a positive label, as each has that did not fail.
+
+    It is younger than the recording's files and than the model, which was ``made`` then (ns).
+    """
     try:
-        found = parse_outputs(read_text(path))
-    except RecordError:
+        younger = max(made, header.stat().st_mtime_ns, header.with_suffix(".mat").stat().st_mtime_ns)
+        found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > younger else None
+    except (RecordError, OSError):
         return False
     return found is not None and found[0] == tuple(classes) and any(found[1])
 

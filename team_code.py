@@ -202,7 +202,8 @@ def train_epoch(
                 total += loss.detach() * len(labels)
                 state.step += 1
     finally:
-        state.loss, state.random = float(total), compute.random_state()
+        with held_back():
+            state.loss, state.random = float(total), compute.random_state()
     return sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
 
 

@@ -1,13 +1,17 @@
-"""Files that are written whole or not at all: under a temporary name, flushed to the disk, then renamed."""
+"""Files: written whole or not at all, under a temporary name, flushed to the disk, then renamed; read with care."""
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ecg.errors import EntryError
+from ecg.errors import EntryError, RecordError
+
+NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
 
 
 @contextmanager
@@ -44,3 +48,25 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_bytes(path: str | os.PathLike, largest: int) -> bytes:
+    """A file's content; RecordError where it cannot be read, is larger than ``largest``, or no file but a device.
+
+    Without the file object: for a text of a kilobyte that takes as long as the reading.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | NOT_WAITING)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordError(f"{path}: is no ordinary file")
+            if status.st_size > largest:
+                raise RecordError(f"{path}: has {status.st_size:,} bytes, more than any such file ({largest:,})")
+            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error

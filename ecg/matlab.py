@@ -15,6 +15,7 @@ VERSION_5 = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "
 MATRIX, COMPRESSED = 14, 15  # elements of version 5
 NUMERIC = range(6, 16)  # classes of matrices: of float64 to uint64
 COMPLEX = 0x800
+MOST_UNPACKED = 50  # times its size; a recording's noise does not pack so well, a bomb a thousand times
 
 
 def read_matrix(content: bytes, largest: int) -> np.ndarray:
@@ -43,20 +44,20 @@ def _version_4(content: bytes) -> np.ndarray:
 
 def _version_5(content: bytes, largest: int) -> np.ndarray:
     """128 bytes, then elements; each a type, a size and so many bytes, which may be elements again."""
-    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(content[124:128])
     if order is None:
         raise ValueError("no MATLAB file of version 4 or 5 (one of 7.3 is to be saved again with -v6)")
     at = 128
     while at < len(content):
         kind, element, at = _element(content, at, order)
         if kind == COMPRESSED:
-            unpacked = zlib.decompressobj()
+            unpacked, most = zlib.decompressobj(), min(largest, MOST_UNPACKED * len(element) + 1000)
             try:
-                kind, element, _ = _element(unpacked.decompress(element, largest), 0, order)
+                kind, element, _ = _element(unpacked.decompress(element, most), 0, order)
             except zlib.error as error:
                 raise ValueError(f"its compressed matrix is damaged ({error})") from error
         if kind != MATRIX:
-            continue
+            raise ValueError("it is damaged; fetch it again")
         _, flags, inner = _element(element, 0, order)
         _, dimensions, inner = _element(element, inner, order)
         _, name, inner = _element(element, inner, order)

@@ -5,6 +5,7 @@ It may come from a stranger: nothing in it is unpickled, and nothing it claims i
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from ecg.errors import EntryError
-from ecg.files import write_json, write_whole
+from ecg.files import read_bytes, write_json, write_whole
 from ecg.network import SEResNet
 from ecg.recipe import Recipe
 
@@ -66,6 +67,8 @@ def _forms(path: Path) -> dict[str, tuple[list[int], bool]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    if not os.path.isfile(path):
+        raise EntryError(f"{path}: is missing, or no file; train again or fetch it again")
     try:
         with safetensors.safe_open(path, "pt") as file:
             yield file
@@ -100,17 +103,15 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
     """The recipe, the classes and the members of the ensemble in ``folder``; EntryError where one is not right."""
     path = folder / "model.json"
     try:
-        if path.stat().st_size > LARGEST_DESCRIPTION:
-            raise EntryError(f"{path}: has {path.stat().st_size:,} bytes, which is no model of this entry")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if not path.exists():
+            raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first")
+        content = json.loads(read_bytes(path, LARGEST_DESCRIPTION).decode("utf-8"))
         if content["format"] > FORMAT:
             raise EntryError(f"{path}: written by a newer version (format {content['format']}); update this entry")
         recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
         classes = tuple(content["classes"])
         thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
-    except FileNotFoundError as error:
-        raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
     if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
         raise EntryError(f"{path}: its classes are no codes; train again")

@@ -11,6 +11,7 @@ KINDS = {
     "schedule": ("steps", "one-cycle"),
     "threshold_search": ("grid", "exact"),
 }
+LARGEST_BATCH = 2_000_000  # samples of its windows
 BOUNDS = {
     "rate": (1, 4000),
     "window": (1, 1_000_000),
@@ -79,6 +80,10 @@ class Recipe:
         for name, (lowest, highest) in BOUNDS.items():
             if not lowest <= getattr(self, name) <= highest:
                 raise EntryError(f"recipe {self.name:.100}: {name} {getattr(self, name)} is not {lowest} to {highest}")
+        if max(self.window, self.shortest_window) * self.batch > LARGEST_BATCH:
+            raise EntryError(f"recipe {self.name:.100}: batch {self.batch} of such windows would fill the memory")
+        if self.kernel % 2 == 0 or self.stem_kernel % 2 == 0:
+            raise EntryError(f"recipe {self.name:.100}: kernel and stem_kernel must be odd")
         if self.overlap >= self.window:
             raise EntryError(f"recipe {self.name:.100}: overlap {self.overlap} must be below window {self.window}")
         if self.reduction > self.width:
@@ -126,12 +131,9 @@ def parse_recipe(text: str) -> Recipe:
     """``NAME,number=value,...``: a recipe with other numbers."""
     name, *changes = text.split(",")
     numbers = recipe(name).as_dict()
+    kinds = {bool: {"True": True, "False": False}.__getitem__, int: int, float: float, str: str}
     try:
         changed = dict(change.split("=") for change in changes)
-        kinds = {key: type(numbers[key]) for key in changed}
-        return recipe(
-            name,
-            **{key: value == "True" if kinds[key] is bool else kinds[key](value) for key, value in changed.items()},
-        )
+        return recipe(name, **{key: kinds[type(numbers[key])](value) for key, value in changed.items()})
     except (ValueError, KeyError) as error:
         raise EntryError(f"{text}: is not NAME,number=value,... with numbers of a recipe ({error})") from error

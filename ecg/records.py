@@ -5,11 +5,9 @@ int16 matrix ``val`` of shape (leads, samples). Headers come from strangers: wha
 before the signal bears it out, and nothing outside the recording's own folder is read.
 """
 
-import errno
 import math
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError, RecordError
+from ecg.files import read_bytes
 from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -27,7 +26,6 @@ DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampli
 SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too long at the network's rate
 LARGEST_TEXT = 10 << 20  # bytes
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
-NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
 LONGEST = 48 * 3600.0  # seconds; a longer one, or one that claims so low a rate, would fill the memory
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
@@ -131,33 +129,11 @@ def signal_size(header: Path) -> int:
 
 def read_text(path: str | os.PathLike) -> str:
     """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError where it can't be read."""
-    content = _read_bytes(path, LARGEST_TEXT)
+    content = read_bytes(path, LARGEST_TEXT)
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         return content.decode("latin-1")
-
-
-def _read_bytes(path: str | os.PathLike, largest: int) -> bytes:
-    """A file's content; RecordError where it cannot be read, is larger than ``largest``, or no file but a device.
-
-    Without the file object: for a text of a kilobyte that takes as long as the reading.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | NOT_WAITING)
-        try:
-            status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if not stat.S_ISREG(status.st_mode):
-                raise RecordError(f"{path}: is no ordinary file")
-            if status.st_size > largest:
-                raise RecordError(f"{path}: has {status.st_size:,} bytes, more than any such file ({largest:,})")
-            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_header(path: str | os.PathLike) -> Header:
@@ -279,7 +255,7 @@ def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:
     """The matrix ``val`` of a MATLAB file, (leads, samples); RecordError where it is missing, damaged or no such."""
-    content = _read_bytes(path, LARGEST_SIGNAL)
+    content = read_bytes(path, LARGEST_SIGNAL)
     try:
         return read_matrix(content, LARGEST_SIGNAL)
     except ValueError as error:

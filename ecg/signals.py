@@ -36,7 +36,7 @@ def trim_silence(counts: np.ndarray) -> np.ndarray:
     first, last = changes[0], changes[-1] + 1  # the samples before the first change and after the last one
     first += first > 0 and _is_nothing(counts[:, first])
     last -= last < counts.shape[1] - 1 and _is_nothing(counts[:, last])
-    return counts[:, first : last + 1]
+    return counts[:, first : last + 1] if first <= last else counts[:, :1]
 
 
 def _is_nothing(sample: np.ndarray) -> bool:
@@ -70,8 +70,11 @@ def interpolate(counts: np.ndarray, rate: float, network_rate: float) -> np.ndar
     before = np.minimum(at.astype(np.int64), last)
     after = np.minimum(before + 1, last)
     weight = (at - before).astype(np.float32).clip(0, 1)
-    start = counts[:, before].astype(np.float32)
-    return np.rint(start + (counts[:, after] - start) * weight).astype(np.int16)
+    seen = np.empty((len(counts), len(at)), np.int16)
+    for lead, interpolated in zip(counts, seen):  # lead by lead: a long recording takes little memory
+        start = lead[before].astype(np.float32)
+        interpolated[:] = np.rint(start + (lead[after] - start) * weight)
+    return seen
 
 
 def average(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from ecg import progress, signals
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_json, writing
 from ecg.recipe import Recipe
-from ecg.records import Header, read_record, signal_size
+from ecg.records import LEADS, Header, read_record, signal_size
 from ecg.scoring import Weights
 
 FORMAT = 2  # raised whenever the files, or the numbers that preprocessing gives, change: older stores are built again
@@ -127,11 +127,14 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
                 header, row["labels"], row["length"] = found
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["demographics"] = signals.demographics(header.age, header.sex)
-                row.tofile(row_file)
+                row_file.write(row.tobytes())  # NumPy's tofile does not notice a full disk
                 name_file.write(json.dumps(header.name).encode() + b"\n")
         for file in opened:
             file.flush()
             os.fsync(file.fileno())
+        samples = np.fromfile(folder / "rows.bin", row.dtype)["length"].sum()
+        if os.path.getsize(folder / "signals.i16") != 2 * len(LEADS) * samples:
+            raise EntryError(f"{folder}: was changed by another process while it was written; start again")
     scored = len(headers) - unscored - unreadable
     progress.say(f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
     if not scored:
@@ -147,7 +150,8 @@ def _decode_all(
     A worker's signals come in a file of its own in ``folder``: twice as fast as through a pipe, and not in memory.
     """
     tasks = list(_grouped(headers, TASK))
-    parts = [folder / f"part-{number}.i16" for number in range(len(tasks))]
+    # of this process alone: the workers of one that was killed may still be writing theirs
+    parts = [folder / f"part-{os.getpid()}-{number}.i16" for number in range(len(tasks))]
     workers = joblib.Parallel(-1 if len(headers) > FEW else 1, return_as="generator")
     decoded = workers(joblib.delayed(_decode_task)(*task, weights, recipe) for task in zip(tasks, parts))
     for part, of_task in zip(parts, decoded):
@@ -185,5 +189,5 @@ def _decode(path: Path, file: BinaryIO, weights: Weights, recipe: Recipe) -> Dec
         counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
     except Exception as error:  # whatever is wrong with this recording, the others are still to be read
         return as_record_error(error, path)
-    counts.tofile(file)
+    file.write(counts)
     return Decoded(record.header, labels, counts.shape[1])

@@ -76,14 +76,29 @@ def claiming(size):
     return lambda folder: (folder / "fold-1.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
 
 
+def instead(make):
+    """A model folder with something else in the place of model.json."""
+
+    def changed(folder):
+        (folder / "model.json").unlink()
+        make(folder / "model.json")
+
+    return changed
+
+
 MODELS = [
+    (instead(os.mkfifo), "no ordinary file"),
+    (instead(lambda path: path.symlink_to("/dev/zero")), "no ordinary file"),
+    (described(lambda content: content["folds"][0].update(thresholds=[10**400] * 24)), "not a model"),
+    (with_numbers(kernel=8), "must be odd"),
+    (with_numbers(window=1_000_000, shortest_window=1_000_000, batch=100_000), "would fill the memory"),
     (lambda folder: (folder / "model.json").unlink(), "no trained model"),
     (lambda folder: (folder / "model.json").write_text("{"), "not a model"),
     (lambda folder: (folder / "model.json").write_text("[]"), "not a model"),
     (lambda folder: (folder / "model.json").write_text('{"format": 1, "recipe": 3}'), "not a model"),
     (lambda folder: (folder / "model.json").write_text("[" * 100_000), "not a model"),
     (lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\x00"), "not a model"),
-    (large, "1,073,741,824 bytes"),
+    (large, "1,073,741,824 bytes, more"),
     (described(lambda content: content.update(format=99)), "newer version"),
     (described(lambda content: content.update(format="1")), "not a model"),
     (described(lambda content: content.update(classes=["1\n2"] * 24)), "no codes"),
@@ -156,6 +171,17 @@ def test_a_signal_that_claims_more_than_it_holds_costs_nothing(tmp_path, claimed
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * A_MEGABYTE
+
+
+def test_a_compressed_bomb_costs_little(tmp_path):
+    file = tmp_path / "A1.mat"
+    scipy.io.savemat(file, {"val": np.zeros((12, 2_000_000))}, do_compression=True)
+    tracemalloc.start()
+    with pytest.raises(RecordError, match="A1.mat"):
+        read_mat(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * A_MEGABYTE  # of 192
 
 
 def test_a_text_file_of_a_gigabyte_is_no_header(tmp_path):

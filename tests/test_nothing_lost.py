@@ -314,3 +314,28 @@ def test_the_driver_interrupted_says_how_to_go_on(model_folder, tmp_path, number
     assert 0 < len(written) < 300 and all(parse_outputs(path.read_text()) for path in written)
     assert run_script(*command[1:], "--resume").returncode == 0
     assert len(list((tmp_path / "out").glob("*.csv"))) == 300
+
+
+def test_resume_does_again_what_another_model_did_or_what_has_changed(model_copy, tmp_path):
+    for name in ("A1", "A2"):
+        write_recording(tmp_path / "data", name)
+    run_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out")
+
+    def done_again() -> set[str]:
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+        assert run_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out", "--resume").returncode == 0
+        return {path.stem for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
+
+    assert done_again() == set()
+    os.utime(tmp_path / "data/A2.mat")
+    assert done_again() == {"A2"}
+    os.utime(model_copy / "model.json")
+    assert done_again() == {"A1", "A2"}
+
+
+def test_a_recording_called_failures_is_refused_and_the_others_done(model_folder, tmp_path):
+    for name in ("A1", "failures"):
+        write_recording(tmp_path / "data", name)
+    result = run_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    assert result.returncode == 1 and "1 of 2 recordings done" in result.stdout
+    assert "its output would be the list of failures" in (tmp_path / "out/failures.csv").read_text()

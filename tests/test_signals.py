@@ -1,5 +1,7 @@
 """The one preprocessing: what the network sees of a recording."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +48,16 @@ def test_an_average_removes_what_the_network_is_too_slow_for():
     assert abs(average(mains[:, 1:], 1000, 200)).max() < 1
 
 
+def test_two_days_at_one_hertz_take_little_memory():
+    """What a header of 1 Hz asks for: 257 samples for one."""
+    counts = noise(1728)  # a hundredth of 48 hours
+    tracemalloc.start()
+    interpolate(counts, 1, 257)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 1728 * 257 * 1  # bytes: the whole would take less than 4.5 GB
+
+
 @pytest.mark.parametrize("resample", [average, interpolate])
 @given(samples=st.integers(1, 40), rate=st.floats(1, 2000))
 def test_any_length_and_rate_gives_at_least_one_sample(resample, samples, rate):
@@ -75,6 +87,8 @@ def test_silence_at_the_ends_changes_nothing_of_what_best_sees(value):
 
 
 def test_a_recording_of_nothing_but_silence_is_one_sample():
+    two_silences = np.hstack([np.zeros((12, 300), np.int16), np.full((12, 300), INVALID, np.int16)])
+    assert trim_silence(two_silences).shape == trim_silence(two_silences[:, ::-1]).shape == (12, 1)
     assert trim_silence(np.full((12, 5000), 3, np.int16)).shape == (12, 1)
     assert trim_silence(noise(1)).shape == (12, 1)
     one_lead = np.zeros((12, 500), np.int16)

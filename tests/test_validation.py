@@ -85,6 +85,8 @@ def test_a_patient_is_never_torn_apart():
         ("worst", "no recipe 'worst'"),
         ("best,width=x", "x"),
         ("best,colour=1", "colour"),
+        ("best,trim=1", "trim=1"),
+        ("best,learning_rate_drops=1", "drops"),
     ],
 )
 def test_what_is_no_recipe_is_a_clear_error(tmp_path, text, message):
@@ -138,13 +140,13 @@ def test_by_fold_every_recording_is_answered_for_by_a_model_that_has_not_seen_it
     kinds = [row["recordings"] for row in table if row["recipe"] == recipes[0]]
     assert kinds[:2] == ["that chose epochs and thresholds", "that chose nothing"] and "of other" in kinds
     assert [row["number"] for row in table if row["recordings"] == "that chose nothing"] == ["60"] * 3
-    assert not (results / ".work").exists()
+    assert not (results / ".training").exists()
     assert (results / "reliability.png").read_bytes()[:4] == b"\x89PNG"
 
     (results / recipes[0] / "seed 1 part 2.npz").unlink()
     again = validated(data / "data", results, *recipes, *asked)
     assert again.count("is answered for") == 1 and again.endswith(first[-700:])
-    with pytest.raises(EntryError, match="of other recordings or parts"):
+    with pytest.raises(EntryError, match="of other recordings, parts or numbers"):
         validated(data / "data", results, *recipes, "--parts", 4)
 
 

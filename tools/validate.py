@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import team_code  # noqa: E402
-from ecg import progress  # noqa: E402
+from ecg import checkpoint, progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.errors import EntryError  # noqa: E402
@@ -43,6 +43,7 @@ from ecg.windows import Recordings  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
 MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
+CHOSE = "that chose epochs and thresholds"
 SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
 
 
@@ -63,10 +64,13 @@ def main() -> int:
     if min(given.seeds, given.parts - 1, given.only or 1, given.members or 1) < 1:
         raise EntryError("--seeds, --only and --members must be 1 or more, --parts 2 or more")
     recipes = {text: parse_recipe(text) for text in given.recipes}
+    if len({folder.name for folder in given.unseen}) < len(given.unseen):
+        raise EntryError("two --unseen folders have the same name; rename one of them")
     validation = Validation(given, pick_compute(given.device, given.float32), load_weights())
-    answers = {text: validation.answers(text, recipe) for text, recipe in recipes.items()}
-    report(given.results, answers, validation.weights)
-    shutil.rmtree(validation.workplace)
+    with checkpoint.only_training(given.results):
+        answers = {text: validation.answers(text, recipe) for text, recipe in recipes.items()}
+        report(given.results, answers, validation.weights)
+        shutil.rmtree(validation.workplace)
     return ALL_WELL
 
 
@@ -79,7 +83,7 @@ class Validation:
     weights: Weights
 
     def __post_init__(self):
-        self.workplace = self.given.results / ".work"
+        self.workplace = checkpoint.workplace(self.given.results)
 
     def answers(self, name: str, recipe: Recipe) -> dict[str, Answers]:
         """What ``recipe`` answers, by the kind of recordings."""
@@ -90,29 +94,34 @@ class Validation:
             )
             for folder in self.given.unseen
         }
-        self.claim(self.given.results / name / "validation.json", training.store.fingerprint)
+        patients = patients_of(training, self.given.patients)
+        data = [training.store.fingerprint, *(store.fingerprint for store, _ in unseen.values())]
+        self.claim(self.given.results / name / "validation.json", data, recipe)
         units: dict[int, list[dict]] = {}
-        for seed, part, test in self.parts(training):
+        for seed, part, test in self.parts(training, patients):
             file = self.given.results / name / f"seed {seed} {part}.npz"
             if not file.exists():
                 progress.say(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
                 place = self.workplace / name / f"seed {seed} {part}"
-                answer(file, training, unseen, test, seed, self.given.members or recipe.folds, place)
+                answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
             with np.load(file) as unit:
                 units.setdefault(seed, []).append(dict(unit))
         return gathered(units, training, unseen)
 
-    def claim(self, file: Path, recordings: str) -> None:
+    def claim(self, file: Path, data: list[str], recipe: Recipe) -> None:
         """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
         given = self.given
-        this = {"recordings": recordings, "by": given.by, "parts": given.parts, "members": given.members}
-        this |= {"unseen": [str(folder) for folder in given.unseen], "patients": given.patients and str(given.patients)}
+        this = {"recordings": data, "by": given.by, "parts": given.parts, "members": given.members}
+        this |= {"unseen": [folder.name for folder in given.unseen], "patients": given.patients and str(given.patients)}
+        this |= {"recipe": json.loads(json.dumps(recipe.as_dict()))}
         if file.exists() and json.loads(file.read_text()) != this:
-            raise EntryError(f"{file}: the answers beside it are of other recordings or parts; give another folder")
+            raise EntryError(
+                f"{file}: the answers beside it are of other recordings, parts or numbers; give another folder"
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, this)
 
-    def parts(self, training: team_code.Training) -> Iterator[tuple[int, str, np.ndarray]]:
+    def parts(self, training: team_code.Training, patients: list[str] | None) -> Iterator[tuple[int, str, np.ndarray]]:
         """Of every seed every part: its name, and its recordings (indices)."""
         sources = training.store.sources
         for seed in range(self.given.seeds):
@@ -120,9 +129,10 @@ class Validation:
                 names, counts = np.unique(sources.astype(str), return_counts=True)
                 named = [(name or "no letters", np.flatnonzero(sources == name)) for name in names[counts >= FEWEST]]
             else:
-                patients = patients_of(training, self.given.patients)
                 part_of = assign_folds(training.labels, sources, self.given.parts, 0, patients)
                 named = [(f"part {part + 1}", np.flatnonzero(part_of == part)) for part in range(self.given.parts)]
+            if not named:
+                raise EntryError(f"{self.given.data}: no source has {FEWEST} recordings; validate by fold")
             for name, test in named[: self.given.only]:
                 yield seed, name, test
 
@@ -143,13 +153,15 @@ def answer(
     test: np.ndarray,
     seed: int,
     members: int,
+    patients: list[str] | None,
     place: Path,
 ) -> None:
     """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``."""
     recipe = replace(training.recipe, seed=seed)
     rest = np.setdiff1d(np.arange(len(training.labels)), test)
     fold_of = np.full(len(training.labels), -1)
-    fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed)
+    of_rest = None if patients is None else [patients[i] for i in rest]
+    fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
     place.mkdir(parents=True, exist_ok=True)
     inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=place)
     search, weights = team_code.SEARCHES[recipe.threshold_search], training.weights
@@ -205,7 +217,7 @@ def gathered(
     chose = np.concatenate([rows for rows, _, _ in seen])
     outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
     return {
-        "that chose epochs and thresholds": Answers(labels[chose], sources[chose], [(outputs, p)]),
+        CHOSE: Answers(labels[chose], sources[chose], [(outputs, p)]),
         "that chose nothing": Answers(labels[tested], sources[tested], fresh),
         **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
     }
@@ -219,7 +231,7 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
         of_kind = {recipe: kinds[kind] for recipe, kinds in answers.items()}
         sources, counts = np.unique(of_kind[first].sources.astype(str), return_counts=True)
         groups = {kind: of_kind}
-        if kind != "that chose epochs and thresholds" and len(sources) > 1:
+        if kind != CHOSE and len(sources) > 1:
             groups |= {
                 f"{kind}: {source or 'no letters'}": {recipe: one.of(source) for recipe, one in of_kind.items()}
                 for source, number in zip(sources, counts)
@@ -240,18 +252,24 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
 def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list]:
     """Prints the recipes' figures on the same recordings, and their differences from the first; its csv lines."""
     names, values = list(answers), np.array([figures(weights, one) for one in answers.values()])
-    alike = len({len(one.labels) for one in answers.values()}) == 1  # of the same recordings, so to be compared
+    alike = kind != CHOSE  # of the same recordings, each once, so that an interval and a difference mean something
     draws = resampled(weights, list(answers.values())) if alike else None
     lines = [(name, value, draws[:, i] if alike else None) for i, (name, value) in enumerate(zip(names, values))]
     if alike:
         lines += [(f"  - {names[0]}", values[i] - values[0], draws[:, i] - draws[:, 0]) for i in range(1, len(names))]
     number = len(next(iter(answers.values())).labels)
-    print(f"\n{f'{number:,} recordings {kind}':44s}" + "".join(f"{name:>26s}" for name in SHOWN))
+    what = f"{number:,} {'recordings' if alike else 'answers for those'} {kind}"
+    print(f"\n{what:44s}" + "".join(f"{name:>26s}" for name in SHOWN))
     rows = []
     for name, value, drawn in lines:
         bounds = [interval(column) for column in drawn.T] if drawn is not None else [(np.nan, np.nan)] * len(FIGURES)
         cells = {figure: (v, *bound) for figure, v, bound in zip(FIGURES, value, bounds)}
-        print(f"{name:44s}" + "".join("{:8.3f} ({:6.3f} to {:6.3f})".format(*cells[figure]) for figure in SHOWN))
+        print(
+            f"{name:44s}"
+            + "".join(
+                ("{:8.3f} ({:6.3f} to {:6.3f})" if alike else "{:26.3f}").format(*cells[figure]) for figure in SHOWN
+            )
+        )
         rows.append([kind, name, number, *(f"{x:.4f}" for cell in cells.values() for x in cell)])
     return rows
 
