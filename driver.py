@@ -6,8 +6,6 @@ positive label, and it is listed with its reason at the end and in OUTPUTS/failu
 where none could be read. --resume goes on after an interruption, and tries again what failed.
 """
 
-import csv
-import io
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,7 +16,7 @@ from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.compute import pick_compute
 from ecg.errors import RecordError, as_record_error
-from ecg.files import write_text, writing
+from ecg.files import write_csv, write_text, writing
 from ecg.outputs import format_outputs, parse_outputs
 from ecg.reading import View, read_batches
 from ecg.records import find_records, read_text
@@ -127,9 +125,7 @@ def report_failures(path: Path, failures: list[tuple[str, str]], recordings: int
     print(f"{recordings - len(failures)} of {recordings} recordings done; their outputs are in {path.parent}")
     if not failures:
         return ALL_WELL
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([("recording", "reason"), *failures])
-    write_text(path, table.getvalue())
+    write_csv(path, [("recording", "reason"), *failures])
     for _, reason in failures:
         print(f"failed: {reason}", file=sys.stderr)
     return SOME_FAILED if len(failures) < recordings else NOTHING_DONE

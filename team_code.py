@@ -5,8 +5,6 @@ arXiv 2112.01496. The organisers' scripts call training_code, load_model and run
 a convolution block, a metric) lies in ecg/.
 """
 
-import csv
-import io
 import math
 import os
 import shutil
@@ -23,7 +21,7 @@ from ecg import checkpoint, model_folder, progress, scoring, signals
 from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
 from ecg.errors import EntryError
-from ecg.files import write_text
+from ecg.files import write_csv
 from ecg.folds import assign_folds
 from ecg.interruption import held_back
 from ecg.model_folder import Member
@@ -421,12 +419,10 @@ def cross_validation_table(figures: dict) -> str:
 
 def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["record", "fold", *training.weights.classes])
+    rows = [["record", "fold", *training.weights.classes]]
     for name, fold, row in zip(training.store.names(), training.fold_of, p):
-        table.writerow([name, fold + 1, *(f"{value:.6g}" for value in row)])
-    write_text(path, text.getvalue())
+        rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])
+    write_csv(path, rows)
 
 
 # -------------------------------------------------------------------------------------------------- the entry

@@ -6,8 +6,6 @@ that are missing, units, rates and lengths out of the ordinary, the same recordi
 code is 1 where a recording cannot be read, 2 where none can.
 """
 
-import csv
-import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from ecg.checking import CONSEQUENCES, Examined, examine_folder  # noqa: E402
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run  # noqa: E402
 from ecg.errors import printable  # noqa: E402
-from ecg.files import write_text  # noqa: E402
+from ecg.files import write_csv  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
 from ecg.scoring import ABBREVIATIONS, load_weights  # noqa: E402
 
@@ -38,7 +36,7 @@ def main() -> int:
     print(overview(examined))
     print(oddities(examined))
     if given.csv:
-        write_text(given.csv, as_csv(examined))
+        write_csv(given.csv, all_oddities(examined))
         print(f"\nAll of it, a line each, is in {given.csv}.")
     readable = sum(one.readable for one in examined)
     return ALL_WELL if readable == len(examined) else SOME_FAILED if readable else NOTHING_DONE
@@ -85,13 +83,10 @@ def oddities(examined: Sequence[Examined]) -> str:
     return "\n".join(lines or ["Nothing is odd about them."])
 
 
-def as_csv(examined: Sequence[Examined]) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["recording", "file", "odd", "detail", "what is done"])
-    for one in examined:
-        writer.writerows([one.path.stem, one.path, odd, detail, CONSEQUENCES[odd]] for odd, detail in one.odd)
-    return table.getvalue()
+def all_oddities(examined: Sequence[Examined]) -> list[tuple]:
+    """The rows of the csv, its heads first."""
+    rows = [(one.path.stem, one.path, odd, detail, CONSEQUENCES[odd]) for one in examined for odd, detail in one.odd]
+    return [("recording", "file", "odd", "detail", "what is done"), *rows]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ are of a bootstrap over recordings; several seeds train anew, with folds of thei
 """
 
 import csv
-import io
 import json
 import shutil
 import sys
@@ -33,7 +32,7 @@ from ecg import checkpoint, progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.errors import EntryError  # noqa: E402
-from ecg.files import write_json, write_text, write_whole  # noqa: E402
+from ecg.files import write_csv, write_json, write_whole  # noqa: E402
 from ecg.folds import assign_folds  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
 from ecg.scoring import Weights, load_weights  # noqa: E402
@@ -239,9 +238,7 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
             }
         for name, group in groups.items():
             rows += table(name, group, weights)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(results / "figures.csv", text.getvalue())
+    write_csv(results / "figures.csv", rows)
     write_json(results / "recipes.json", {name: parse_recipe(name).as_dict() for name in answers})
     print(f"\nAll official figures are in {results / 'figures.csv'}.")
     draw_reliability(
