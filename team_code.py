@@ -18,9 +18,11 @@ import torch
 from torch.nn import functional
 
 from ecg import checkpoint, model_folder, progress, scoring, signals
+from ecg.augmentation import augment
 from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
 from ecg.errors import EntryError
+from ecg.expected import decide_expected, tempered
 from ecg.files import write_csv
 from ecg.folds import assign_folds
 from ecg.interruption import held_back
@@ -34,10 +36,14 @@ from ecg.windows import Recordings, covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
 
+SIMULATED = (
+    1_000_000  # the stream of random numbers of a course on simulated recordings; those of the folds are 0, 1 ...
+)
+
 
 @dataclass(frozen=True)
 class Training:
-    """What all folds of a training share; the arrays have a row a recording of the ``store``."""
+    """What all networks of a training share; the arrays have a row a recording of the ``store``."""
 
     recipe: Recipe
     compute: Compute
@@ -45,7 +51,7 @@ class Training:
     store: Store
     recordings: Recordings  # on the device where it holds them
     labels: np.ndarray  # bool (recordings, classes)
-    fold_of: np.ndarray  # (recordings,); -1 where a recording takes no part
+    fold_of: np.ndarray  # (recordings,); -1 where a recording takes no part, as the simulated ones do not
     workplace: Path  # for what is needed to go on after an interruption
 
     def learning(self, fold: int) -> np.ndarray:
@@ -54,6 +60,27 @@ class Training:
 
     def held_out(self, fold: int) -> np.ndarray:
         return np.flatnonzero(self.fold_of == fold)
+
+    @property
+    def real(self) -> np.ndarray:
+        return np.flatnonzero(~self.store.simulated)
+
+    @property
+    def simulated(self) -> np.ndarray:
+        return np.flatnonzero(self.store.simulated)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one network learns from and is judged by: recordings, as indices into a training's arrays."""
+
+    name: str  # of what is kept of it
+    title: str  # of its lines in the log
+    stream: int  # of the random numbers
+    recipe: Recipe
+    learned: np.ndarray
+    rehearsed: np.ndarray  # some of them, drawn anew, are learned with each epoch too
+    judged: np.ndarray
 
 
 def training_code(
@@ -75,18 +102,20 @@ def training_code(
         weights, labels = training.weights, training.labels
         out_of_fold = np.zeros(labels.shape)
         networks, folds = [], []
+        start = learn_from_simulated(training)
         for fold in range(recipe.folds):
-            network, history = train_fold(training, fold)
+            network, history = train_fold(training, fold, start)
             here = training.held_out(fold)
-            out_of_fold[here] = held_out_probabilities(training, fold, network)
+            out_of_fold[here] = probabilities_of(training, here, network)
             thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
             networks.append(network)
             folds.append({"thresholds": thresholds.tolist(), "history": history})
 
-        figures = cross_validation(weights, labels, out_of_fold, training.fold_of)
+        real = training.real
+        figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
         progress.say(cross_validation_table(figures))
         save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
-        model_folder.save_model(model, recipe, weights.classes, networks, folds, figures)
+        model_folder.save_model(model, recipe, weights, networks, folds, figures)
         shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
         shutil.rmtree(training.workplace)
 
@@ -96,86 +125,120 @@ def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Traini
     workplace, weights = checkpoint.workplace(model), load_weights()
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
-    store, recordings = read_folder(data, workplace / "store", weights, recipe, compute)
+    store, recordings = read_folder(data, workplace / "store", weights, recipe, compute, recipe.simulated)
     checkpoint.claim(workplace, recipe, store.fingerprint)
-    fold_of = assign_folds(store.labels, store.sources, recipe.folds, recipe.seed)
+    real, fold_of = ~store.simulated, np.full(len(store), -1)
+    fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
     return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
 
 
 def read_folder(
-    data: Path, place: Path, weights: Weights, recipe: Recipe, compute: Compute
+    data: Path, place: Path, weights: Weights, recipe: Recipe, compute: Compute, simulated: int = 0
 ) -> tuple[Store, Recordings]:
-    """The recordings of ``data`` with a scored label, kept in ``place``; on the device where that holds them."""
+    """The recordings of ``data`` with a scored label and ``simulated`` ones, kept in ``place``.
+
+    They are on the device where it holds them.
+    """
     headers = find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
-    store = open_store(headers, place, weights, recipe)
+    store = open_store(headers, place, weights, recipe, simulated)
     recordings = Recordings.over(store.signals, store.lengths, store.demographics)
     if compute.holds(recordings.counts.nbytes):
         recordings = recordings.to(compute.device)
     return store, recordings
 
 
-def train_fold(training: Training, fold: int) -> tuple[SEResNet, list[dict]]:
-    """The network of the fold's best epoch, and the history of all.
+def learn_from_simulated(training: Training) -> dict[str, torch.Tensor] | None:
+    """What each fold's network begins with: it knows simulated recordings, and no patient's. None: random numbers.
 
-    The best epoch has the highest Challenge metric on the fold itself, with one threshold for all classes.
+    Textbook first: where a diagnosis is rare, or the recordings are few, most of what is learned comes from here.
     """
-    recipe, weights = training.recipe, training.weights
-    seed = np.random.SeedSequence([recipe.seed, fold])
+    recipe, none = training.recipe, np.zeros(0, int)
+    if not recipe.simulated:
+        return None
+    alone = replace(recipe, epochs=recipe.simulated_epochs, keep="last")
+    course = Course("simulated", "simulated recordings", SIMULATED, alone, training.simulated, none, none)
+    return learn(training, course, None)[0].state_dict()
+
+
+def train_fold(training: Training, fold: int, start: dict[str, torch.Tensor] | None) -> tuple[SEResNet, list[dict]]:
+    """The fold's network, begun with ``start``, and the history of its epochs."""
+    title = f"fold {fold + 1}/{training.recipe.folds}"
+    learned, judged = training.learning(fold), training.held_out(fold)
+    course = Course(f"fold-{fold + 1}", title, fold, training.recipe, learned, training.simulated, judged)
+    return learn(training, course, start)
+
+
+def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | None) -> tuple[SEResNet, list[dict]]:
+    """The network of the last epoch or the best one, as the recipe says, and the history of all.
+
+    The best epoch has the highest Challenge metric on the recordings it is judged by, with one threshold for all
+    classes.
+    """
+    recipe, weights = course.recipe, training.weights
+    seed = np.random.SeedSequence([recipe.seed, course.stream])
     torch.manual_seed(int(seed.generate_state(1)[0]))
-    network = model_folder.build_network(recipe, len(weights.classes)).to(training.compute.device)
+    network = model_folder.build_network(recipe, len(weights.classes))
+    if start is not None:
+        network.load_state_dict(start)
+    network.to(training.compute.device)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     scaler = training.compute.gradient_scaler()
-    file = training.workplace / f"fold-{fold + 1}.safetensors"
+    file = training.workplace / f"{course.name}.safetensors"
     state = checkpoint.load_progress(file, network, optimiser, scaler)
     if (state.epoch or state.step) and state.epoch < recipe.epochs:
-        progress.say(f"fold {fold + 1}: going on after {state}")
-    labels = training.labels[training.held_out(fold)]
+        progress.say(f"{course.title}: going on after {state}")
     try:
         while state.epoch < recipe.epochs:
-            rate = train_epoch(training, fold, network, optimiser, scaler, state)
-            loss = state.loss / len(training.learning(fold))
+            loss, rate = train_epoch(training, course, network, optimiser, scaler, state)
             if not math.isfinite(loss):
                 raise EntryError(
-                    f"fold {fold + 1}, epoch {state.epoch + 1}: the loss is not a number; is the data in counts?"
+                    f"{course.title}, epoch {state.epoch + 1}: the loss is not a number; is the data in counts?"
                 )
-            p = held_out_probabilities(training, fold, network)
-            metric = scoring.challenge_metric(weights, labels, decide(p, recipe.epoch_threshold))
+            figures, told = {"loss": loss}, ""
+            if len(course.judged):
+                outputs = decide(probabilities_of(training, course.judged, network), recipe.epoch_threshold)
+                metric = scoring.challenge_metric(weights, training.labels[course.judged], outputs)
+                figures["challenge_metric"] = metric
+                told = f"  Challenge metric {metric:6.3f} (best {max(metric, state.best_metric):.3f})"
             with held_back():
-                state.end_epoch(network, {"loss": loss, "challenge_metric": metric})
+                state.end_epoch(network, figures, recipe.keep)
                 checkpoint.save_progress(file, network, optimiser, scaler, state)
             progress.say(
-                f"fold {fold + 1}/{recipe.folds}  epoch {state.epoch:2d}/{recipe.epochs}  loss {loss:.4f}"
-                f"  Challenge metric {metric:6.3f} (best {state.best_metric:.3f})  {rate:.0f} recordings/s"
+                f"{course.title}  epoch {state.epoch:2d}/{recipe.epochs}  loss {loss:.4f}{told}"
+                f"  {rate:.0f} recordings/s"
             )
     except KeyboardInterrupt as interruption:
         with held_back():
             checkpoint.save_progress(file, network, optimiser, scaler, state)
-        where = f"fold {fold + 1}, after {state}"
+        where = f"{course.title}, after {state}"
         interruption.args = (f"interrupted in {where}; all is kept in {file.parent}: the same command goes on",)
         raise
-    network.load_state_dict(state.best)
+    network.load_state_dict(state.kept)
     return network, state.history
 
 
 def train_epoch(
     training: Training,
-    fold: int,
+    course: Course,
     network: SEResNet,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     state: Progress,
-) -> float:
-    """One pass over the recordings that the fold learns from, or what is left of it, in random order; recordings/s.
+) -> tuple[float, float]:
+    """One pass over what is to be learned, or what is left of it, in random order; the mean loss, and recordings/s.
 
-    All its draws (order, crops, dropout) come from the seed, the fold and the epoch, so an epoch can be repeated.
+    All its draws (order, crops, augmentation, dropout) come from the seed, the course and the epoch, so an epoch can be
+    repeated.
     """
-    recipe, recordings, compute = training.recipe, training.recordings, training.compute
-    random = np.random.default_rng([recipe.seed, fold, state.epoch])
+    recipe, recordings, compute = course.recipe, training.recordings, training.compute
+    random = np.random.default_rng([recipe.seed, course.stream, state.epoch])
     torch.manual_seed(int(random.integers(2**63)))
-    batches = training_windows(training.learning(fold), recordings.lengths, recipe, random)
+    rehearsed = min(round(recipe.rehearsal * len(course.learned)), len(course.rehearsed))
+    learned = np.append(course.learned, random.choice(course.rehearsed, rehearsed, replace=False))
+    batches = training_windows(learned, recordings.lengths, recipe, random)
     left = batches[state.step :]
     if state.step:
         compute.set_random_state(state.random)
@@ -183,15 +246,18 @@ def train_epoch(
     total = torch.tensor(state.loss, device=compute.device)  # stays there: to ask for it would let the device wait
     started = time.monotonic()
     try:
-        for windows in progress.bar(left, len(left), f"fold {fold + 1} epoch {state.epoch + 1}", "batches"):
+        for windows in progress.bar(left, len(left), f"{course.title} epoch {state.epoch + 1}", "batches"):
             with held_back():
                 rate = learning_rate(recipe, state.epoch, state.step / len(batches))
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 labels = torch.from_numpy(training.labels[windows.recording])
                 labels = labels.to(compute.device, non_blocking=True).float()
+                seen, demographics = recordings.cut(windows, compute.device)
+                if recipe.augment:
+                    seen = augment(seen, recipe.rate)
                 with compute.autocast():
-                    logits = network(*recordings.cut(windows, compute.device))
+                    logits = network(seen, demographics)
                 loss = functional.binary_cross_entropy_with_logits(logits, labels)
                 optimiser.zero_grad()
                 scaler.scale(loss).backward()
@@ -202,7 +268,8 @@ def train_epoch(
     finally:
         with held_back():
             state.loss, state.random = float(total), compute.random_state()
-    return sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
+    rate = sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
+    return state.loss / len(learned), rate
 
 
 def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:
@@ -217,10 +284,9 @@ def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
 
 
-def held_out_probabilities(training: Training, fold: int, network: SEResNet) -> np.ndarray:
-    """(recordings of the fold, classes): what ``network`` thinks of the recordings that are held out from it."""
-    here = training.held_out(fold)
-    return probabilities([network], training.recordings, here, training.recipe, training.compute)[0]
+def probabilities_of(training: Training, chosen: np.ndarray, network: SEResNet) -> np.ndarray:
+    """(chosen, classes): what ``network`` thinks of the ``chosen`` recordings (indices)."""
+    return probabilities([network], training.recordings, chosen, training.recipe, training.compute)[0]
 
 
 # ----------------------------------------------------------------------------------- probabilities and decisions
@@ -264,6 +330,16 @@ def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     most = (votes + scores / 2).argmax(axis=1)  # of several with the most votes, the most probable
     labels[np.arange(len(labels)), most] = True
     return labels, scores
+
+
+def conclude(
+    recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores (recordings, classes) of the ensemble, by the recipe's decision; ``p`` as in ``vote``."""
+    if recipe.decision == "vote":
+        return vote(p, thresholds)
+    scores = p.mean(axis=0)
+    return decide_expected(rewards, tempered(scores, recipe.temperature)), scores
 
 
 # ------------------------------------------------------------------------------------------ the threshold search
@@ -366,11 +442,14 @@ SEARCHES = {"grid": search_grid, "exact": search_exact}
 # -------------------------------------------------------------------------------------------- cross-validation
 
 
-def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_of: np.ndarray) -> dict:
-    """The figures of the paper's table, for each way to the thresholds: mean over the folds, single models.
+def cross_validation(
+    weights: Weights, labels: np.ndarray, p: np.ndarray, fold_of: np.ndarray, temperature: float
+) -> dict:
+    """The figures of the paper's table, for each way to the labels: mean over the folds, single models.
 
     The rows whose thresholds were searched on the recordings that are scored are optimistic, as the paper's are; the
-    last two search each fold's on the other folds' out-of-fold probabilities. A figure that no fold defines is None.
+    two after them search each fold's on the other folds' out-of-fold probabilities, and the last one has no thresholds.
+    A figure that no fold defines is None.
     """
     rows: dict[str, list] = {}
     for fold in range(fold_of.max() + 1):
@@ -383,8 +462,10 @@ def cross_validation(weights: Weights, labels: np.ndarray, p: np.ndarray, fold_o
             "steps 1 and 2, on the other folds": search_grid(weights, labels[elsewhere], p[elsewhere]),
             "exact, on the other folds": search_exact(weights, labels[elsewhere], p[elsewhere]),
         }
-        for way, thresholds in ways.items():
-            scores = scoring.score(weights, labels[here], decide(p[here], thresholds), p[here])
+        decided = {way: decide(p[here], thresholds) for way, thresholds in ways.items()}
+        decided["highest expected metric"] = decide_expected(weights.matrix, tempered(p[here], temperature))
+        for way, outputs in decided.items():
+            scores = scoring.score(weights, labels[here], outputs, p[here])
             figures = (scores.challenge_metric, scores.sensitivity, scores.specificity, scores.auroc, scores.auprc)
             rows.setdefault(way, []).append([scoring.mean(np.atleast_1d(figure)) for figure in figures])
     names = ("challenge_metric", "sensitivity", "specificity", "auroc", "auprc")
@@ -406,7 +487,8 @@ def cross_validation_table(figures: dict) -> str:
     def cell(value: float | None) -> str:
         return "-" if value is None else f"{value:.3f}"
 
-    lines = [f"{'thresholds':33s}  Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"]
+    columns = "Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"
+    lines = [f"{'decided by thresholds':33s}  {columns}"]
     for way, row in figures.items():
         metric, *others = row.values()
         sensitivity, specificity, auroc, auprc = (cell(figure["mean"]) for figure in others)
@@ -421,7 +503,8 @@ def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
     rows = [["record", "fold", *training.weights.classes]]
     for name, fold, row in zip(training.store.names(), training.fold_of, p):
-        rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])
+        if fold >= 0:
+            rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])
     write_csv(path, rows)
 
 
@@ -434,6 +517,7 @@ class Model:
 
     recipe: Recipe
     classes: tuple[str, ...]
+    rewards: np.ndarray  # (classes, classes): the Challenge metric's, for decisions
     members: list[Member]
     compute: Compute
 
@@ -445,11 +529,11 @@ def load_model(
 
     ``leads`` is the official 2021 argument; one ensemble serves every set of leads, so it changes nothing.
     """
-    recipe, classes, members = model_folder.load_model(Path(model_directory))
+    recipe, classes, rewards, members = model_folder.load_model(Path(model_directory))
     compute = compute or pick_compute()
     for member in members:
         member.network.to(compute.device)
-    return Model(recipe, classes, members, compute)
+    return Model(recipe, classes, rewards, members, compute)
 
 
 def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) -> tuple[list, list, list]:
@@ -468,5 +552,6 @@ def run_recordings(model: Model, views: Sequence[tuple[np.ndarray, np.ndarray]])
     recordings = Recordings.of(*zip(*views))
     networks = [member.network for member in model.members]
     p = probabilities(networks, recordings, np.arange(len(views)), model.recipe, model.compute)
-    labels, scores = vote(p, np.array([member.thresholds for member in model.members]))
+    thresholds = np.array([member.thresholds for member in model.members])
+    labels, scores = conclude(model.recipe, model.rewards, p, thresholds)
     return labels.astype(int), scores

@@ -59,5 +59,5 @@ def write_model(place: Path, recipe: Recipe, compute: Compute) -> Model:
         networks.append(network.eval())
     place.mkdir()
     folds = [{"thresholds": [0.2] * len(CLASSES.classes)}] * 5
-    model_folder.save_model(place, recipe, CLASSES.classes, networks, folds, {})
+    model_folder.save_model(place, recipe, CLASSES, networks, folds, {})
     return load_model(place, compute=compute)

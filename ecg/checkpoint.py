@@ -1,7 +1,7 @@
 """What a training needs to go on after an interruption, in ``.training/`` of its model folder.
 
 The store of the recordings, what is trained on them, and for each fold where it stands: the network, the optimiser, the
-random numbers and the best epoch so far. All of it is removed with the training's end.
+random numbers and the epoch to be kept. All of it is removed with the training's end.
 """
 
 import json
@@ -54,7 +54,7 @@ def claim(place: Path, recipe: Recipe, recordings: str) -> None:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         found = this
-    if found != this and any(place.glob("fold-*.safetensors")):
+    if found != this and any(place.glob("*.safetensors")):
         changed = [
             f"{name} {found['recipe'].get(name)} instead of {value}"
             for name, value in this["recipe"].items()
@@ -78,16 +78,17 @@ class Progress:
     loss: float = 0.0  # of those batches, summed over their recordings
     random: dict[str, torch.Tensor] = field(default_factory=dict)  # Compute.random_state after them
     best_metric: float = -math.inf
-    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the network of the best epoch so far
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)  # the network of the best epoch so far, or of the last
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def end_epoch(self, network: nn.Module, figures: dict[str, float]) -> None:
-        """Its ``figures`` are the loss and the Challenge metric, by which the best epoch is chosen."""
+    def end_epoch(self, network: nn.Module, figures: dict[str, float], keep: str) -> None:
+        """``figures``: the loss, and the Challenge metric if there is one; ``keep``: as in the recipe."""
         self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
         self.history.append({"epoch": self.epoch, **figures})
-        if figures["challenge_metric"] > self.best_metric:
-            self.best_metric = figures["challenge_metric"]
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        metric = figures.get("challenge_metric", -math.inf)
+        if keep == "last" or metric > self.best_metric:
+            self.kept = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        self.best_metric = max(metric, self.best_metric)
 
     def __str__(self) -> str:
         return f"epoch {self.epoch}" + (f" and {self.step} batches" if self.step else "")
@@ -102,7 +103,7 @@ def save_progress(
 ) -> None:
     """All that the next batch needs."""
     facts = {item.name: getattr(progress, item.name) for item in fields(Progress)}
-    groups = {"network": network.state_dict(), "best": facts.pop("best"), "random": facts.pop("random")}
+    groups = {"network": network.state_dict(), "kept": facts.pop("kept"), "random": facts.pop("random")}
     for number, state in optimiser.state_dict()["state"].items():
         groups[f"optimiser.{number}"] = state
     tensors = {f"{group}.{name}": tensor for group, part in groups.items() for name, tensor in part.items()}
@@ -116,7 +117,7 @@ def load_progress(
     if not path.exists():
         return Progress()
     tensors, facts = load_tensors(path)
-    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "random": {}, "optimiser": {}}
+    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "kept": {}, "random": {}, "optimiser": {}}
     state: dict[int, dict[str, torch.Tensor]] = {}
     try:
         for name, tensor in tensors.items():
@@ -130,6 +131,6 @@ def load_progress(
         scaler_state = facts.pop("scaler")
         if scaler_state:  # empty where the numbers needed none
             scaler.load_state_dict(scaler_state)
-        return Progress(**facts, best=groups["best"], random=groups["random"])
+        return Progress(**facts, kept=groups["kept"], random=groups["random"])
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise EntryError(f"{path}: is no state of this training; remove it to begin its fold anew") from error

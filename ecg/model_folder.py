@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save
@@ -21,9 +22,11 @@ from ecg.errors import EntryError
 from ecg.files import read_bytes, write_json, write_whole
 from ecg.network import SEResNet
 from ecg.recipe import Recipe
+from ecg.scoring import Weights
 
-FORMAT = 1
+FORMAT = 2
 LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
+LEFT_OVER = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # half written as all was killed
 CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
 
 
@@ -36,7 +39,7 @@ class Member:
 
 
 def build_network(recipe: Recipe, classes: int) -> SEResNet:
-    numbers = ("width", "stem_kernel", "kernel", "dropout", "reduction")
+    numbers = ("width", "stem_kernel", "kernel", "dropout", "reduction", "scale")
     return SEResNet(classes, **{number: getattr(recipe, number) for number in numbers})
 
 
@@ -77,7 +80,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def save_model(
-    folder: Path, recipe: Recipe, classes: Sequence[str], networks: Sequence[SEResNet], folds: list[dict], figures: dict
+    folder: Path, recipe: Recipe, weights: Weights, networks: Sequence[SEResNet], folds: list[dict], figures: dict
 ) -> None:
     """Puts an ensemble into ``folder``, in the place of one that may be there; its last file is model.json.
 
@@ -85,31 +88,38 @@ def save_model(
     """
     description = folder / "model.json"
     description.unlink(missing_ok=True)
-    for file in folder.glob("fold-*.safetensors"):
-        file.unlink()
+    for file in folder.iterdir():
+        if re.fullmatch(r"fold-.*\.safetensors", file.name) or LEFT_OVER.fullmatch(file.name):
+            file.unlink()
     for fold, network in enumerate(networks):
         save_tensors(weights_file(folder, fold), network.state_dict())
     content = {
         "format": FORMAT,
         "recipe": recipe.as_dict(),
-        "classes": list(classes),
+        "classes": list(weights.classes),
+        "rewards": weights.matrix.tolist(),
         "folds": folds,
         "cross_validation": figures,
     }
     write_json(description, content)
 
 
-def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
-    """The recipe, the classes and the members of the ensemble in ``folder``; EntryError where one is not right."""
+def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], np.ndarray, list[Member]]:
+    """The recipe, the classes, the rewards (classes, classes) of the Challenge metric and the members of the ensemble.
+
+    EntryError where one of them is not right.
+    """
     path = folder / "model.json"
     try:
         if not path.exists():
             raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first")
         content = json.loads(read_bytes(path, LARGEST_DESCRIPTION).decode("utf-8"))
-        if content["format"] > FORMAT:
-            raise EntryError(f"{path}: written by a newer version (format {content['format']}); update this entry")
+        if content["format"] != FORMAT:
+            age = "a newer" if content["format"] > FORMAT else "an older"
+            raise EntryError(f"{path}: of {age} version of this entry (format {content['format']}); use that one")
         recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
         classes = tuple(content["classes"])
+        rewards = np.array(content["rewards"], float)
         thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
@@ -117,9 +127,12 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], list[Member]]:
         raise EntryError(f"{path}: its classes are no codes; train again")
     if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
         raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
+    if rewards.shape != (len(classes),) * 2 or not np.isfinite(rewards).all():
+        raise EntryError(f"{path}: does not hold one reward for each two classes; train again")
     return (
         recipe,
         classes,
+        rewards,
         [
             Member(_load_network(weights_file(folder, fold), recipe, len(classes)), row)
             for fold, row in enumerate(thresholds)

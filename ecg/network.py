@@ -9,7 +9,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+USUAL_AMPLITUDE = 200  # counts
 DEMOGRAPHICS = 5  # age / 100, age known, female, male, sex known
+
+
+def to_unit_amplitude(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``windows`` (batch, leads, samples) without each lead's offset, divided by their amplitudes (batch, 1).
+
+    The amplitude is the root mean square over all leads, so what they are to each other stays. What is zero, padding or
+    a missing lead, does not count and stays zero.
+    """
+    live = windows != 0
+    of_lead = live.sum(dim=2, keepdim=True)
+    windows = (windows - windows.sum(dim=2, keepdim=True) / of_lead.clamp(min=1)) * live
+    power = windows.square().sum(dim=(1, 2)) / of_lead.sum(dim=(1, 2)).clamp(min=1)
+    amplitude = power.sqrt().clamp(min=1)[:, None]
+    return windows / amplitude[:, :, None], amplitude
 
 
 class SqueezeExcite(nn.Module):
@@ -72,7 +87,7 @@ class SEResNet(nn.Module):
     """The network. With the defaults it is the paper's, of 8,837,060 parameters.
 
     The blocks come in four groups of two, the first of ``width`` channels; each group after it halves time, and doubles
-    the channels.
+    the channels. With ``scale`` each window is divided by its amplitude, whose logarithm joins age and sex.
     """
 
     def __init__(
@@ -84,8 +99,10 @@ class SEResNet(nn.Module):
         kernel: int = 7,
         dropout: float = 0.2,
         reduction: int = 16,
+        scale: bool = False,
     ):
         super().__init__()
+        self.scale = scale
         self.stem = nn.Sequential(
             nn.Conv1d(leads, width, stem_kernel, stride=2, padding=stem_kernel // 2, bias=False),
             nn.BatchNorm1d(width),
@@ -100,7 +117,7 @@ class SEResNet(nn.Module):
                 blocks.append(ResidualBlock(inputs, channels, kernel, stride, dropout, reduction))
                 inputs = channels
         self.blocks = nn.Sequential(*blocks)
-        self.demographics = nn.Linear(DEMOGRAPHICS, 10)
+        self.demographics = nn.Linear(DEMOGRAPHICS + scale, 10)
         self.head = nn.Linear(inputs + 10, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
@@ -113,6 +130,9 @@ class SEResNet(nn.Module):
         would keep 8 bits and float16 overflow; behind its batch normalisation all is of the order of 1.
         """
         with torch.autocast(windows.device.type, enabled=False):
+            if self.scale:
+                windows, amplitude = to_unit_amplitude(windows)
+                demographics = torch.cat([demographics, torch.log(amplitude / USUAL_AMPLITUDE)], dim=1)
             features = self.stem(windows)
         features = self.blocks(features).mean(dim=2, dtype=torch.float32)
         with torch.autocast(windows.device.type, enabled=False):

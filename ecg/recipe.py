@@ -9,7 +9,9 @@ from ecg.errors import EntryError
 KINDS = {
     "resampling": ("interpolate", "average"),
     "schedule": ("steps", "one-cycle"),
+    "keep": ("best", "last"),
     "threshold_search": ("grid", "exact"),
+    "decision": ("vote", "expected"),
 }
 LARGEST_BATCH = 2_000_000  # samples of its windows
 BOUNDS = {
@@ -27,6 +29,10 @@ BOUNDS = {
     "warm_up": (0.001, 0.999),
     "weight_decay": (0, 1000),
     "epoch_threshold": (0, 1),
+    "simulated": (0, 1_000_000),
+    "simulated_epochs": (1, 10_000),
+    "rehearsal": (0, 100),
+    "temperature": (0.01, 100),
 }
 
 
@@ -50,6 +56,7 @@ class Recipe:
     kernel: int = 7
     dropout: float = 0.2
     reduction: int = 16  # of the squeeze-and-excite units
+    scale: bool = False  # each window is divided by its amplitude, which is told to the network beside age and sex
 
     # its training
     folds: int = 5
@@ -60,11 +67,20 @@ class Recipe:
     learning_rate_drops: tuple[float, ...] = (0.4, 0.8)  # x 0.1 after these parts of the epochs: 20 and 40 of 50
     warm_up: float = 0.3  # of "one-cycle": the part of the training in which the learning rate rises
     weight_decay: float = 1e-5
+    augment: bool = False  # windows are changed at random, as ecg/augmentation.py says
+    simulated: int = 0  # simulated recordings to learn from first (0: none)
+    simulated_epochs: int = 4  # passes over them
+    rehearsal: float = 1.0  # so many of them, drawn anew, for each recording of a later epoch
+    keep: str = "best"  # the network of the "best" epoch, on the recordings held out, or of the "last"
     seed: int = 2020
 
     # its decisions
     epoch_threshold: float = 0.2  # one threshold for all classes while the best epoch is chosen
     threshold_search: str = "grid"  # "grid", as published, or "exact"
+    decision: str = (
+        "vote"  # of the networks, by thresholds, as published, or the label set of "expected" highest metric
+    )
+    temperature: float = 1.0  # of "expected": above 1 the probabilities are believed less
 
     def __post_init__(self):
         for field in fields(self):

@@ -2,9 +2,10 @@
 
 ``signals.i16`` holds the recordings one after another, each (12, samples) at the network's rate; ``rows.bin`` has a
 row a recording, ``names.jsonl`` its name, and ``index.json``, written last, says what they were made of. While it is
-built, a worker has one recording in memory, so a folder may be of any size. The store belongs to one training: it is
-made in the model folder (the data folder may be read-only), used again if that training is started again, and removed
-with its end, because it holds patients' data and a model folder is given away.
+built, a worker has one recording in memory, so a folder may be of any size. Behind the folder's there can be simulated
+recordings, made on the way, which were never files. The store belongs to one training: it is made in the model folder
+(the data folder may be read-only), used again if that training is started again, and removed with its end, because it
+holds patients' data and a model folder is given away.
 """
 
 import hashlib
@@ -25,9 +26,11 @@ from ecg.files import write_json, writing
 from ecg.recipe import Recipe
 from ecg.records import LEADS, Header, read_record, signal_size
 from ecg.scoring import Weights
+from ecg.simulation.folder import simulated_record
 
-FORMAT = 2  # raised whenever the files, or the numbers that preprocessing gives, change: older stores are built again
+FORMAT = 3  # raised whenever the files, or the numbers that preprocessing gives, change: older stores are built again
 FEW = 64  # recordings that are decoded before other processes would have started
+SIMULATED = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
 TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over
 
 
@@ -39,11 +42,12 @@ class Store:
     demographics: np.ndarray  # float32 (recordings, 5)
     labels: np.ndarray  # boolean (recordings, classes)
     sources: np.ndarray  # str
+    simulated: np.ndarray  # boolean
 
     def __init__(self, folder: Path, sources: Sequence[str], classes: int, fingerprint: str):
         rows = np.fromfile(folder / "rows.bin", row_type(classes))
-        self.lengths, self.demographics, self.labels = (
-            np.ascontiguousarray(rows[column]) for column in ("length", "demographics", "labels")
+        self.lengths, self.demographics, self.labels, self.simulated = (
+            np.ascontiguousarray(rows[column]) for column in ("length", "demographics", "labels", "simulated")
         )
         self.sources = np.array(sources, object)[rows["source"]]
         self.fingerprint = fingerprint
@@ -61,11 +65,13 @@ class Store:
 
 def row_type(classes: int) -> np.dtype:
     columns = [("length", "<i8"), ("source", "<i4"), ("demographics", "<f4", 5), ("labels", "?", classes)]
-    return np.dtype(columns)
+    return np.dtype([*columns, ("simulated", "?")])
 
 
-def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe) -> Store:
+def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int = 0) -> Store:
     """The store of the recordings ``headers`` that carry a scored label, as the recipe wants them, in ``folder``.
+
+    Behind them are ``simulated`` ones, made from the recipe's seed.
 
     Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
     named and left out, and so are, as published, those without a scored label. EntryError where none is left.
@@ -73,16 +79,17 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     fingerprint = _fingerprint(headers, weights, recipe)
+    made_of = {"fingerprint": fingerprint, "simulated": [simulated, recipe.seed if simulated else 0]}
     index = folder / "index.json"
     try:
         found = json.loads(index.read_text())
     except (OSError, ValueError):
         found = {}
-    if found.get("fingerprint") != fingerprint:
+    if found | made_of != found:
         with writing(folder):
             shutil.rmtree(folder)
             folder.mkdir()
-            found = {"fingerprint": fingerprint, "sources": _build(headers, folder, weights, recipe)}
+            found = made_of | {"sources": _build(headers, folder, weights, recipe, simulated)}
         write_json(index, found)
     return Store(folder, found["sources"], len(weights.classes), fingerprint)
 
@@ -100,6 +107,19 @@ def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> s
     return digest.hexdigest()
 
 
+class Simulated(NamedTuple):
+    """A recording that is no file yet."""
+
+    seed: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"simulated recording {self.index} of seed {self.seed}"
+
+
+Entry = Path | Simulated
+
+
 class Decoded(NamedTuple):
     """What a worker knows of a recording whose signal it has written."""
 
@@ -108,16 +128,19 @@ class Decoded(NamedTuple):
     length: int
 
 
-def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe) -> list[str]:
+def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int) -> list[str]:
     """Writes the store's files but the index; the sources of its recordings."""
     sources: dict[str, int] = {}
+    entries = [*headers, *(Simulated(recipe.seed, index) for index in range(simulated))]
     unscored, unreadable = 0, 0
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
         opened = [stack.enter_context(open(folder / name, "wb")) for name in ("signals.i16", "rows.bin", "names.jsonl")]
         signal_file, row_file, name_file = opened
-        decoded = _decode_all(headers, signal_file, folder, weights, recipe)
-        for found in progress.bar(decoded, len(headers), "reading", "recordings"):
+        decoded = progress.bar(
+            _decode_all(entries, signal_file, folder, weights, recipe), len(entries), "reading", "recordings"
+        )
+        for entry, found in zip(entries, decoded):
             if isinstance(found, RecordError):
                 unreadable += 1
                 progress.say(f"left out: {found}")
@@ -126,6 +149,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
             else:
                 header, row["labels"], row["length"] = found
                 row["source"] = sources.setdefault(header.source, len(sources))
+                row["simulated"] = isinstance(entry, Simulated)
                 row["demographics"] = signals.demographics(header.age, header.sex)
                 row_file.write(row.tobytes())  # NumPy's tofile does not notice a full disk
                 name_file.write(json.dumps(header.name).encode() + b"\n")
@@ -137,22 +161,24 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
             raise EntryError(f"{folder}: was changed by another process while it was written; start again")
     scored = len(headers) - unscored - unreadable
     progress.say(f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
+    if simulated:
+        progress.say(f"and {simulated} simulated ones")
     if not scored:
         raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
     return list(sources)
 
 
 def _decode_all(
-    headers: Sequence[Path], signal_file: BinaryIO, folder: Path, weights: Weights, recipe: Recipe
+    entries: Sequence[Entry], signal_file: BinaryIO, folder: Path, weights: Weights, recipe: Recipe
 ) -> Iterator[Decoded | RecordError | None]:
     """The recordings in their order, as ``_decode`` has them, in several processes; their signals to ``signal_file``.
 
     A worker's signals come in a file of its own in ``folder``: twice as fast as through a pipe, and not in memory.
     """
-    tasks = list(_grouped(headers, TASK))
+    tasks = list(_grouped(entries, TASK))
     # of this process alone: the workers of one that was killed may still be writing theirs
     parts = [folder / f"part-{os.getpid()}-{number}.i16" for number in range(len(tasks))]
-    workers = joblib.Parallel(-1 if len(headers) > FEW else 1, return_as="generator")
+    workers = joblib.Parallel(-1 if len(entries) > FEW else 1, return_as="generator")
     decoded = workers(joblib.delayed(_decode_task)(*task, weights, recipe) for task in zip(tasks, parts))
     for part, of_task in zip(parts, decoded):
         with open(part, "rb") as file:
@@ -161,33 +187,33 @@ def _decode_all(
         yield from of_task
 
 
-def _grouped(headers: Sequence[Path], limit: int) -> Iterator[list[Path]]:
-    """``headers`` in turn, in groups whose signal files have at most ``limit`` bytes together, or are one."""
+def _grouped(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
+    """``entries`` in turn, in groups whose signal files have at most ``limit`` bytes together, or are one."""
     group, size = [], 0
-    for header in headers:
-        more = signal_size(header)
+    for entry in entries:
+        more = SIMULATED if isinstance(entry, Simulated) else signal_size(entry)
         if group and size + more > limit:
             yield group
             group, size = [], 0
-        group.append(header)
+        group.append(entry)
         size += more
     yield group
 
 
-def _decode_task(headers: Sequence[Path], part: Path, weights: Weights, recipe: Recipe) -> list:
+def _decode_task(entries: Sequence[Entry], part: Path, weights: Weights, recipe: Recipe) -> list:
     with open(part, "wb") as file:
-        return [_decode(header, file, weights, recipe) for header in headers]
+        return [_decode(entry, file, weights, recipe) for entry in entries]
 
 
-def _decode(path: Path, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | None:
+def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | None:
     """Writes the recording's signal to ``file``, unless it cannot be read, or has no scored label (None)."""
     try:
-        record = read_record(path)
+        record = simulated_record(*entry) if isinstance(entry, Simulated) else read_record(entry)
         labels = weights.encode(record.header.diagnoses)
         if not labels.any():
             return None
         counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
     except Exception as error:  # whatever is wrong with this recording, the others are still to be read
-        return as_record_error(error, path)
+        return as_record_error(error, entry)
     file.write(counts)
     return Decoded(record.header, labels, counts.shape[1])

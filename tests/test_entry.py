@@ -91,7 +91,7 @@ def test_a_training_can_be_repeated(training_data, model_folder, tiny_recipe, tm
 
 
 def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
-    train_epoch, cut, read, seen = team_code.train_epoch, Recordings.cut, [], []
+    train_epoch, cut, read, seen, learned_simulated = team_code.train_epoch, Recordings.cut, [], [], []
 
     def reading(recordings, windows, device):
         read.extend(windows.recording)
@@ -101,19 +101,23 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
         read.clear()
         rate = train_epoch(training, *arguments)
         names = list(training.store.names())
-        seen.append({names[i] for i in read})
+        seen.append({names[i] for i in read if not training.store.simulated[i]})
+        learned_simulated.append({i for i in read if training.store.simulated[i]})
         return rate
 
     monkeypatch.setattr(Recordings, "cut", reading)
     monkeypatch.setattr(team_code, "train_epoch", spy)
     training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), CPU)
     rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
-    for fold, learned in enumerate(seen, start=1):
+    assert not seen[0] and len(learned_simulated[0]) == tiny_recipe.simulated  # first, and nobody's recording
+    for fold, learned in enumerate(seen[1:], start=1):
         assert learned == {name for name, number in rows if int(number) != fold} and len(learned) >= 12
+        assert len(learned_simulated[fold]) == round(tiny_recipe.rehearsal * len(learned))
 
 
-def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatch):
-    """With a metric that only falls, three epochs end with the weights of the first."""
+@pytest.mark.parametrize(("keep", "expected", "other"), [("best", 0, 2), ("last", 2, 0)])
+def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatch, keep, expected, other):
+    """With a metric that only falls, three epochs end with the weights of the first, or of the last where asked for."""
     weights, train_epoch, metrics = [], team_code.train_epoch, iter(range(100, 0, -1))
 
     def spy(training, fold, network, *arguments):
@@ -125,10 +129,11 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     monkeypatch.setattr(team_code.scoring, "challenge_metric", lambda *_: next(metrics))
     monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
     monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
-    training_code(training_data, tmp_path / "model", replace(tiny_recipe, epochs=3), CPU)
+    recipe = replace(tiny_recipe, epochs=3, simulated=0, keep=keep)
+    training_code(training_data, tmp_path / "model", recipe, CPU)
     kept = load_file(tmp_path / "model/fold-1.safetensors")
-    assert all(torch.equal(kept[name], weights[0][name]) for name in kept)
-    assert not all(torch.equal(kept[name], weights[2][name]) for name in kept)
+    assert all(torch.equal(kept[name], weights[expected][name]) for name in kept)
+    assert not all(torch.equal(kept[name], weights[other][name]) for name in kept)
 
 
 def test_the_learning_rate_drops_after_two_and_four_fifths():
@@ -153,7 +158,7 @@ def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, t
     monkeypatch.setattr(
         torch.optim.Adam, "step", lambda self, *a: rates.append(self.param_groups[0]["lr"]) or step(self, *a)
     )
-    cycle = replace(tiny_recipe, schedule="one-cycle", epochs=2, batch=5)
+    cycle = replace(tiny_recipe, schedule="one-cycle", epochs=2, batch=5, simulated=0)
     training_code(training_data, tmp_path / "model", cycle, CPU)
     expected = [team_code.learning_rate(cycle, epoch, part) for epoch in (0, 1) for part in (0.0, 0.5)]
     np.testing.assert_allclose(rates, expected * 2)  # two folds of two epochs of two batches
@@ -177,11 +182,10 @@ def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data,
 
 def test_a_loss_that_is_no_number_ends_the_training_at_once(training_data, tiny_recipe, tmp_path, monkeypatch):
     def failing(*arguments):
-        arguments[-1].loss = float("nan")
-        return 1.0
+        return float("nan"), 1.0
 
     monkeypatch.setattr(team_code, "train_epoch", failing)
-    with pytest.raises(EntryError, match="fold 1, epoch 1: the loss is not a number"):
+    with pytest.raises(EntryError, match="simulated recordings, epoch 1: the loss is not a number"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 

@@ -50,7 +50,7 @@ def model(tmp_path_factory):
     recipe = replace(PUBLISHED, width=8, reduction=2)
     thresholds = np.random.default_rng(0).uniform(0.3, 0.7, (5, 24))
     folds = [{"thresholds": row.tolist()} for row in thresholds]
-    model_folder.save_model(folder, recipe, CLASSES.classes, [untrained() for _ in folds], folds, {})
+    model_folder.save_model(folder, recipe, CLASSES, [untrained() for _ in folds], folds, {})
     return load_model(folder, compute=CPU)
 
 

@@ -95,11 +95,16 @@ MODELS = [
     (lambda folder: (folder / "model.json").unlink(), "no trained model"),
     (lambda folder: (folder / "model.json").write_text("{"), "not a model"),
     (lambda folder: (folder / "model.json").write_text("[]"), "not a model"),
-    (lambda folder: (folder / "model.json").write_text('{"format": 1, "recipe": 3}'), "not a model"),
+    (lambda folder: (folder / "model.json").write_text('{"format": 2, "recipe": 3}'), "not a model"),
     (lambda folder: (folder / "model.json").write_text("[" * 100_000), "not a model"),
     (lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\x00"), "not a model"),
     (large, "1,073,741,824 bytes, more"),
-    (described(lambda content: content.update(format=99)), "newer version"),
+    (described(lambda content: content.update(format=99)), "of a newer version"),
+    (described(lambda content: content.update(format=1)), "of an older version"),
+    (described(lambda content: content.update(rewards=[[1.0]])), "one reward for each two classes"),
+    (described(lambda content: content["rewards"][3].__setitem__(3, float("inf"))), "one reward for each two classes"),
+    (described(lambda content: content.update(rewards=[["x"]])), "not a model"),
+    (described(lambda content: content.update(rewards=[[1.0], []])), "not a model"),
     (described(lambda content: content.update(format="1")), "not a model"),
     (described(lambda content: content.update(classes=["1\n2"] * 24)), "no codes"),
     (described(lambda content: content.update(classes=[])), "no codes"),
@@ -142,7 +147,10 @@ def test_a_model_folder_that_is_not_right_is_refused(model_copy, change, reason)
 
 def test_weights_in_half_precision_are_taken(model_copy):
     path = model_copy / "fold-1.safetensors"
-    save_file({name: t.half() if t.is_floating_point() else t for name, t in load_file(path).items()}, path)
+    tensors = load_file(path)  # the variance of raw counts is more than half precision holds
+    save_file(
+        {name: t if "running" in name or not t.is_floating_point() else t.half() for name, t in tensors.items()}, path
+    )
     assert all(t.dtype == torch.float32 for t in load_model(model_copy).members[0].network.parameters())
 
 

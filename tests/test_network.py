@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ecg.network import Dropout, SEResNet, SqueezeExcite
+from ecg.network import Dropout, SEResNet, SqueezeExcite, to_unit_amplitude
 
 
 def test_it_has_the_papers_number_of_parameters():
@@ -21,6 +21,23 @@ def test_age_and_sex_matter():
     network, window = SEResNet(width=16).eval(), torch.randn(1, 12, 500)
     a, b = (network(window, torch.tensor([people])) for people in ([0.2, 1, 1.0, 0, 1], [0.9, 1, 0, 1.0, 1]))
     assert not torch.allclose(a, b)
+
+
+def test_a_scaled_network_sees_the_amplitude_beside_the_signal_alone():
+    """A recorder's gain changes what it is told, and nothing of what it sees; padding and offsets are nothing to it."""
+    torch.manual_seed(0)
+    windows = (300 * torch.randn(4, 12, 500)).round()
+    windows[1, 3] = 0
+    windows[2, :, 400:] = 0
+    unit, amplitude = to_unit_amplitude(windows)
+    louder, its_amplitude = to_unit_amplitude(7 * windows + 50 * (windows != 0))
+    torch.testing.assert_close(unit, louder, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(its_amplitude, 7 * amplitude)
+    assert amplitude[:, 0].tolist() == pytest.approx([300] * 4, rel=0.03)
+    assert (unit[1, 3] == 0).all() and (unit[2, :, 400:] == 0).all()
+    network = SEResNet(width=16, scale=True).eval()
+    silence = network(torch.zeros(1, 12, 500), torch.zeros(1, 5))
+    assert torch.isfinite(silence).all()
 
 
 def test_a_squeeze_excite_unit_scales_whole_channels():

@@ -39,7 +39,7 @@ def interrupt_after(epochs: int, monkeypatch):
     monkeypatch.setattr(team_code, "train_epoch", interrupted)
 
 
-@pytest.mark.parametrize("epochs_before", [0, 1, 2, 3])
+@pytest.mark.parametrize("epochs_before", [0, 1, 2, 3, 4])  # on simulated recordings, two folds of two
 def test_an_interrupted_training_goes_on(
     training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, epochs_before
 ):
@@ -49,7 +49,7 @@ def test_an_interrupted_training_goes_on(
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     capsys.readouterr()
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert capsys.readouterr().out.count("loss") == 4 - epochs_before
+    assert capsys.readouterr().out.count("loss") == 5 - epochs_before
     assert_same_weights(model_folder, tmp_path / "model")
     assert (tmp_path / "model/model.json").read_text() == (model_folder / "model.json").read_text()
 
@@ -83,6 +83,15 @@ def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, ti
     training_code(training_data, model_copy, replace(tiny_recipe, folds=3, epochs=1), CPU)
     training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), CPU)
     assert len(load_model(model_copy).members) == len(list(model_copy.glob("fold-*"))) == 2
+
+
+def test_what_a_killed_training_had_half_written_is_removed(training_data, model_copy, tiny_recipe):
+    names = sorted(path.name for path in model_copy.iterdir())
+    for name in names:
+        (model_copy / f".{name}.4711").write_text("half")
+    (model_copy / ".a user's own.4711").write_text("whole")
+    training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), CPU)
+    assert sorted(path.name for path in model_copy.iterdir()) == [".a user's own.4711", *names]
 
 
 def killed(arguments, seconds: float) -> bool:
@@ -130,17 +139,17 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_say_how_to_go_on(training_dat
     command = [sys.executable, ROOT / "train_model.py", training_data, tmp_path / "model", "--recipe", "small"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
-            if "epoch  2/" in line:
+            if "fold 1/3  epoch  2/" in line:
                 break
         process.send_signal(number)
         _, errors = process.communicate()
     assert process.returncode == code
-    assert errors.startswith("interrupted in fold 1, after epoch") and "the same command goes on" in errors
+    assert errors.startswith("interrupted in fold 1/3, after epoch") and "the same command goes on" in errors
     assert errors.count("\n") == 1 and str(tmp_path / "model/.training") in errors
     assert (tmp_path / "model/.training/fold-1.safetensors").exists()
 
 
-@pytest.mark.parametrize("steps", [1, 3, 5])
+@pytest.mark.parametrize("steps", [1, 3, 6, 7])  # of those on simulated recordings 1 or 2
 def test_a_training_interrupted_between_two_batches_goes_on_there(
     training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, steps
 ):
@@ -164,7 +173,7 @@ def test_a_training_interrupted_between_two_batches_goes_on_there(
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *a: done.append(1) or step(*a))
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     assert "going on after epoch" in capsys.readouterr().out
-    assert len(done) == 2 * 2 * 3  # folds, epochs, batches
+    assert len(done) == 2 + 2 * 2 * 4  # batches of simulated recordings; folds, epochs, batches
     assert_same_weights(model_folder, tmp_path / "model")
 
 
@@ -179,7 +188,7 @@ def test_an_interruption_waits_for_what_is_to_be_done_whole():
 def test_an_unfinished_training_of_something_else_is_left_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
     data = shutil.copytree(training_data, tmp_path / "data")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_after(1, patch)
+        interrupt_after(2, patch)
         training_code(data, tmp_path / "model", tiny_recipe, CPU)
     kept = (tmp_path / "model/.training/fold-1.safetensors").read_bytes()
     with pytest.raises(EntryError, match="with seed 2020 instead of 5; .* remove this folder to begin anew"):
@@ -267,7 +276,7 @@ def test_a_model_folder_that_vanishes_is_a_clear_error(training_data, tiny_recip
         return train_epoch(*arguments)
 
     monkeypatch.setattr(team_code, "train_epoch", vanishing)
-    with pytest.raises(EntryError, match="fold-1.safetensors: cannot be written"):
+    with pytest.raises(EntryError, match="simulated.safetensors: cannot be written"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 

@@ -11,6 +11,7 @@ from ecg.recipe import RECIPES
 from ecg.records import find_records, read_record, signal_size
 from ecg.scoring import load_weights
 from ecg.signals import demographics, network_signal
+from ecg.simulation.folder import simulated_record
 from ecg.store import open_store
 from tests.conftest import noise, write_recording
 
@@ -71,6 +72,23 @@ def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, c
     store = opened(data, tmp_path, recipe)
     assert len(built) == (change != "nothing")
     assert len(store) == 3 + (change == "one more")
+
+
+def test_simulated_recordings_come_behind_the_others(data, tmp_path):
+    headers, recipe = find_records(data), RECIPES["best"]
+    store = open_store(headers, tmp_path / "store", WEIGHTS, recipe, simulated=5)
+    assert store.simulated.tolist() == [False] * 3 + [True] * 5
+    for i in range(3, 8):
+        record = simulated_record(recipe.seed, i - 3)
+        np.testing.assert_array_equal(signal(store, i), network_signal(record.counts, record.header.rate, recipe))
+        assert (store.labels[i] == WEIGHTS.encode(record.header.diagnoses)).all() and store.labels[i].any()
+    without, again, more, other = (
+        open_store(headers, tmp_path / "store", WEIGHTS, one, simulated=number)
+        for one, number in ((recipe, 0), (recipe, 5), (recipe, 6), (replace(recipe, seed=1), 5))
+    )
+    assert (len(without), len(more), again.fingerprint) == (3, 9, store.fingerprint)
+    np.testing.assert_array_equal(signal(again, 7), signal(store, 7))
+    assert signal(other, 7).shape != signal(again, 7).shape or (signal(other, 7) != signal(again, 7)).any()
 
 
 def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +102,11 @@ class Validation:
             file = self.given.results / name / f"seed {seed} {part}.npz"
             if not file.exists():
                 progress.say(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
-                place = self.workplace / name / f"seed {seed} {part}"
+                place = self.workplace / name / f"seed {seed}"
                 answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
             with np.load(file) as unit:
                 units.setdefault(seed, []).append(dict(unit))
-        return gathered(units, training, unseen)
+        return gathered(units, training, unseen, self.weights)
 
     def claim(self, file: Path, data: list[str], recipe: Recipe) -> None:
         """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
@@ -122,14 +123,16 @@ class Validation:
 
     def parts(self, training: team_code.Training, patients: list[str] | None) -> Iterator[tuple[int, str, np.ndarray]]:
         """Of every seed every part: its name, and its recordings (indices)."""
-        sources = training.store.sources
+        real = training.real
+        sources = training.store.sources[real]
         for seed in range(self.given.seeds):
             if self.given.by == "source":
                 names, counts = np.unique(sources.astype(str), return_counts=True)
-                named = [(name or "no letters", np.flatnonzero(sources == name)) for name in names[counts >= FEWEST]]
+                named = [(name or "no letters", real[sources == name]) for name in names[counts >= FEWEST]]
             else:
-                part_of = assign_folds(training.labels, sources, self.given.parts, 0, patients)
-                named = [(f"part {part + 1}", np.flatnonzero(part_of == part)) for part in range(self.given.parts)]
+                of_real = patients and [patients[i] for i in real]
+                part_of = assign_folds(training.labels[real], sources, self.given.parts, 0, of_real)
+                named = [(f"part {part + 1}", real[part_of == part]) for part in range(self.given.parts)]
             if not named:
                 raise EntryError(f"{self.given.data}: no source has {FEWEST} recordings; validate by fold")
             for name, test in named[: self.given.only]:
@@ -155,20 +158,25 @@ def answer(
     patients: list[str] | None,
     place: Path,
 ) -> None:
-    """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``."""
+    """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``.
+
+    What it learned from simulated recordings is kept in ``place``, for the other parts.
+    """
     recipe = replace(training.recipe, seed=seed)
-    rest = np.setdiff1d(np.arange(len(training.labels)), test)
+    rest = np.setdiff1d(training.real, test)
     fold_of = np.full(len(training.labels), -1)
-    of_rest = None if patients is None else [patients[i] for i in rest]
+    of_rest = patients and [patients[i] for i in rest]
     fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
-    place.mkdir(parents=True, exist_ok=True)
-    inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=place)
+    of_part = place / file.stem
+    of_part.mkdir(parents=True, exist_ok=True)
+    start = team_code.learn_from_simulated(replace(training, recipe=recipe, workplace=place))
+    inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=of_part)
     search, weights = team_code.SEARCHES[recipe.threshold_search], training.weights
     networks, thresholds, chose, chose_p = [], [], [], []
     for fold in range(min(members, recipe.folds)):
-        network, _ = team_code.train_fold(inner, fold)
+        network, _ = team_code.train_fold(inner, fold, start)
         here = inner.held_out(fold)
-        p = team_code.held_out_probabilities(inner, fold, network)
+        p = team_code.probabilities_of(inner, here, network)
         networks.append(network)
         thresholds.append(search(weights, inner.labels[here], p))
         chose.append(here)
@@ -178,7 +186,8 @@ def answer(
         for name, (store, recordings) in unseen.items()
     }
     told["p"] = team_code.probabilities(networks, training.recordings, test, recipe, training.compute)
-    own = [team_code.decide(p, row) for p, row in zip(chose_p, thresholds)]
+    alone = zip(chose_p, thresholds)  # of single networks, as the ensemble has no recordings held out
+    own = [team_code.conclude(recipe, weights.matrix, p[np.newaxis], row[np.newaxis])[0] for p, row in alone]
     content = {
         "test": test,
         "thresholds": np.array(thresholds),
@@ -189,7 +198,7 @@ def answer(
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, lambda temporary: save_arrays(temporary, content))
-    shutil.rmtree(place)
+    shutil.rmtree(of_part)
 
 
 def save_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
@@ -198,20 +207,24 @@ def save_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
 
 
 def gathered(
-    units: dict[int, list[dict]], training: team_code.Training, unseen: dict[str, tuple[Store, Recordings]]
+    units: dict[int, list[dict]],
+    training: team_code.Training,
+    unseen: dict[str, tuple[Store, Recordings]],
+    weights: Weights,
 ) -> dict[str, Answers]:
     """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
     labels, sources = training.labels, training.store.sources
+    conclude = partial(team_code.conclude, training.recipe, weights.matrix)
     seen, fresh, others = [], [], {name: [] for name in unseen}
     for parts in units.values():
-        voted = [team_code.vote(part["p"], part["thresholds"]) for part in parts]
+        voted = [conclude(part["p"], part["thresholds"]) for part in parts]
         order = np.argsort(np.concatenate([part["test"] for part in parts]))
         fresh.append(tuple(np.concatenate(column)[order] for column in zip(*voted)))
         seen.append(
             tuple(np.concatenate([part[key] for part in parts]) for key in ("chose", "chose_outputs", "chose_p"))
         )
         for name, runs in others.items():
-            runs += [team_code.vote(part[f"unseen {name}"], part["thresholds"]) for part in parts]
+            runs += [conclude(part[f"unseen {name}"], part["thresholds"]) for part in parts]
     tested = np.sort(np.concatenate([part["test"] for part in units[0]]))
     chose = np.concatenate([rows for rows, _, _ in seen])
     outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))

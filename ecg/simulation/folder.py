@@ -8,7 +8,7 @@ import numpy as np
 from ecg.errors import EntryError
 from ecg.files import write_text, writing
 from ecg.progress import bar
-from ecg.records import LEADS
+from ecg.records import LEADS, Record, as_record, parse_header
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation.cases import SOURCES, Case, draw_case
 from ecg.simulation.recording import recording
@@ -20,6 +20,7 @@ Made by:  python tools/simulate.py FOLDER --records {records} --seed {seed}
 The same numbers make the same files, to the byte; a greater number of records adds some and changes none.
 Each recording is a header (.hea, text) and its signal (.mat, MATLAB v4, int16, 12 leads, 1 count = 1 uV).
 """
+TO_LEARN_FROM = 1  # a stream of random numbers of their own
 SEX = {"female": "Female", "male": "Male", None: "Unknown"}
 
 
@@ -41,14 +42,24 @@ def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Pat
 
 def write_record(folder: Path, seed: int, index: int) -> Path:
     """Recording ``index`` of ``seed``, its signal first, so that no header stands without one."""
-    rng = np.random.default_rng([seed, index])
-    case = draw_case(index, rng)
-    counts = recording(case.labels, case.age, case.sex, case.rate, case.seconds, rng)
-    name = f"{case.source}{index + 1:0{SOURCES[case.source].digits}d}"
+    name, case, counts = draw(index, np.random.default_rng([seed, index]))
     (folder / f"{name}.mat").write_bytes(mat_content(counts))
     path = folder / f"{name}.hea"
     path.write_bytes(header_text(name, case, counts).encode("ascii"))
     return path
+
+
+def draw(index: int, rng: np.random.Generator) -> tuple[str, Case, np.ndarray]:
+    """The name, the case and the counts, int16 (12, samples), of recording ``index``, all else from ``rng``."""
+    case = draw_case(index, rng)
+    counts = recording(case.labels, case.age, case.sex, case.rate, case.seconds, rng)
+    return f"{case.source}{index + 1:0{SOURCES[case.source].digits}d}", case, counts
+
+
+def simulated_record(seed: int, index: int) -> Record:
+    """Recording ``index`` of ``seed`` as if it had been read, to learn from: none of those that ``simulate`` writes."""
+    name, case, counts = draw(index, np.random.default_rng([seed, index, TO_LEARN_FROM]))
+    return as_record(parse_header(header_text(name, case, counts)), counts)
 
 
 def mat_content(counts: np.ndarray) -> bytes:
