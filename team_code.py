@@ -163,10 +163,13 @@ def learn_from_simulated(training: Training) -> dict[str, torch.Tensor] | None:
 
 def train_fold(training: Training, fold: int, start: dict[str, torch.Tensor] | None) -> tuple[SEResNet, list[dict]]:
     """The fold's network, begun with ``start``, and the history of its epochs."""
+    return learn(training, course_of_fold(training, fold), start)
+
+
+def course_of_fold(training: Training, fold: int) -> Course:
     title = f"fold {fold + 1}/{training.recipe.folds}"
     learned, judged = training.learning(fold), training.held_out(fold)
-    course = Course(f"fold-{fold + 1}", title, fold, training.recipe, learned, training.simulated, judged)
-    return learn(training, course, start)
+    return Course(f"fold-{fold + 1}", title, fold, training.recipe, learned, training.simulated, judged)
 
 
 def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | None) -> tuple[SEResNet, list[dict]]:

@@ -14,15 +14,12 @@ def main() -> int:
     arguments.add_argument("--recipe", choices=RECIPES, default="best", help="the numbers of the training (best)")
     arguments.add_argument("--folds", type=int, help="networks to train, one a fold")
     arguments.add_argument("--epochs", type=int, help="passes over the recordings")
+    arguments.add_argument("--simulated", type=int, help="simulated recordings to learn from first (0: none)")
     arguments.add_argument("--seed", type=int, help="of every random draw")
     arguments.add_compute()
     given = arguments.parse()
-    training_code(
-        given.data,
-        given.model,
-        recipe(given.recipe, folds=given.folds, epochs=given.epochs, seed=given.seed),
-        pick_compute(given.device, given.float32),
-    )
+    changes = {name: getattr(given, name) for name in ("folds", "epochs", "simulated", "seed")}
+    training_code(given.data, given.model, recipe(given.recipe, **changes), pick_compute(given.device, given.float32))
     return ALL_WELL
 
 

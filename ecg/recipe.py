@@ -124,14 +124,20 @@ BEST = Recipe(
     window=1600,
     shortest_window=512,
     overlap=100,
-    width=48,
-    epochs=30,
+    width=32,
+    scale=True,
+    epochs=10,
     batch=32,
     schedule="one-cycle",
+    augment=True,
+    simulated=10_000,
+    keep="last",
+    decision="expected",
+    temperature=1.25,
 )
 
-# A third of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
-SMALL = replace(BEST, name="small", width=16, folds=3, epochs=20, batch=16, threshold_search="exact")
+# Half of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
+SMALL = replace(BEST, name="small", width=16, folds=3, batch=16, simulated=2000, threshold_search="exact")
 
 RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 

@@ -136,7 +136,8 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_weights(training_dat
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_and_sigterm_write_a_checkpoint_and_say_how_to_go_on(training_data, tmp_path, number, code):
-    command = [sys.executable, ROOT / "train_model.py", training_data, tmp_path / "model", "--recipe", "small"]
+    command = [sys.executable, ROOT / "train_model.py", training_data, tmp_path / "model"]
+    command += ["--recipe", "small", "--simulated", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if "fold 1/3  epoch  2/" in line:
@@ -240,7 +241,17 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half(training_data, sma
     filler = small_disk / "filler"
     with open(filler, "wb") as file:
         file.write(bytes(2**20 - 4096 - free))
-    arguments = ("train_model.py", training_data, small_disk / "model", "--recipe", "small", "--epochs", 1)
+    arguments = (
+        "train_model.py",
+        training_data,
+        small_disk / "model",
+        "--recipe",
+        "small",
+        "--simulated",
+        0,
+        "--epochs",
+        1,
+    )
     result = run_script(*arguments)
     assert result.returncode == 2 and "Traceback" not in result.stderr, result.stderr
     assert "cannot be written" in result.stderr and str(small_disk / "model") in result.stderr
@@ -250,7 +261,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half(training_data, sma
 
 def test_a_model_folder_that_cannot_be_written_is_a_clear_error(training_data, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    result = run_script("train_model.py", training_data, small_disk / "model", "--recipe", "small")
+    result = run_script("train_model.py", training_data, small_disk / "model", "--recipe", "small", "--simulated", 0)
     assert result.returncode == 2 and "cannot be written (Read-only file system)" in result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -140,7 +140,8 @@ def test_a_right_recording_among_them_is_as_it_would_be_alone(run, model_folder,
 
 def test_the_training_leaves_out_what_cannot_be_read_and_goes_on(run, tmp_path):
     data, _, _ = run
-    trained = run_script("train_model.py", data, tmp_path / "model", "--recipe", "small", "--epochs", 1, "--folds", 2)
+    asked = ("--recipe", "small", "--epochs", 1, "--folds", 2, "--simulated", 10)
+    trained = run_script("train_model.py", data, tmp_path / "model", *asked)
     assert trained.returncode == 0 and "Traceback" not in trained.stderr
     for name, (_, reason) in ALTERED.items():
         if reason:

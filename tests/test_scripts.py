@@ -136,7 +136,17 @@ def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test
 def test_training_and_scoring_by_their_commands(training_data, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in training_data.rglob("*")}
     trained = run_script(
-        "train_model.py", training_data, tmp_path / "model", "--recipe", "small", "--folds", 2, "--epochs", 1
+        "train_model.py",
+        training_data,
+        tmp_path / "model",
+        "--recipe",
+        "small",
+        "--folds",
+        2,
+        "--epochs",
+        1,
+        "--simulated",
+        5,
     )
     assert trained.returncode == 0, trained.stderr
     assert "fold 2/2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout

@@ -16,7 +16,7 @@ from tests.conftest import run_script
 from tools import validate
 
 WEIGHTS = load_weights()
-TINY = "small,width=4,reduction=2,folds=2,batch=4,epochs="
+TINY = "small,width=4,reduction=2,folds=2,batch=4,simulated=6,simulated_epochs=1,epochs="
 
 
 def answers(random, certainty: float, runs: int = 2, recordings: int = 400) -> Answers:

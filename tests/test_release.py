@@ -1,0 +1,31 @@
+"""A model made small: it says what the model says, and nothing of whom it learned from."""
+
+import numpy as np
+
+from team_code import load_model, run_model
+from tests.conftest import CPU, header_text, noise, run_script
+
+
+def test_it_says_what_the_model_says_in_about_half_the_size(model_folder, tmp_path):
+    result = run_script("tools/release.py", model_folder, tmp_path / "release")
+    assert result.returncode == 0 and "MB in" in result.stdout
+    names = sorted(path.name for path in (tmp_path / "release").iterdir())
+    assert names == ["fold-1.safetensors", "fold-2.safetensors", "model.json"]  # no recording's name or probabilities
+    sizes = [(folder / "fold-1.safetensors").stat().st_size for folder in (model_folder, tmp_path / "release")]
+    assert sizes[1] < 0.75 * sizes[0]
+    counts = noise(5000)
+    told = [
+        run_model(load_model(folder, compute=CPU), header_text("A1", counts), counts)
+        for folder in (model_folder, tmp_path / "release")
+    ]
+    assert told[0][0] == told[1][0]
+    np.testing.assert_allclose(told[0][2], told[1][2], atol=2e-3)
+
+
+def test_the_model_itself_is_never_overwritten(model_copy, tmp_path):
+    before = (model_copy / "fold-1.safetensors").read_bytes()
+    result = run_script("tools/release.py", model_copy, model_copy)
+    assert result.returncode == 2 and "is the model itself" in result.stderr
+    assert (model_copy / "fold-1.safetensors").read_bytes() == before
+    result = run_script("tools/release.py", tmp_path, tmp_path / "release")
+    assert result.returncode == 2 and "no trained model" in result.stderr
