@@ -21,6 +21,7 @@ from ecg import checkpoint, model_folder, progress, scoring, signals
 from ecg.augmentation import augment
 from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
+from ecg.cross_validation import Figures, over_folds, table
 from ecg.errors import EntryError
 from ecg.expected import decide_expected, tempered
 from ecg.files import write_csv
@@ -113,7 +114,7 @@ def training_code(
 
         real = training.real
         figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
-        progress.say(cross_validation_table(figures))
+        progress.say(table(figures))
         save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
         model_folder.save_model(model, recipe, weights, networks, folds, figures)
         shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
@@ -447,14 +448,13 @@ SEARCHES = {"grid": search_grid, "exact": search_exact}
 
 def cross_validation(
     weights: Weights, labels: np.ndarray, p: np.ndarray, fold_of: np.ndarray, temperature: float
-) -> dict:
-    """The figures of the paper's table, for each way to the labels: mean over the folds, single models.
+) -> Figures:
+    """The figures of the paper's table, for each way to the labels.
 
     The rows whose thresholds were searched on the recordings that are scored are optimistic, as the paper's are; the
     two after them search each fold's on the other folds' out-of-fold probabilities, and the last one has no thresholds.
-    A figure that no fold defines is None.
     """
-    rows: dict[str, list] = {}
+    folds = []
     for fold in range(fold_of.max() + 1):
         here, elsewhere = fold_of == fold, fold_of != fold
         ways = {
@@ -467,39 +467,8 @@ def cross_validation(
         }
         decided = {way: decide(p[here], thresholds) for way, thresholds in ways.items()}
         decided["highest expected metric"] = decide_expected(weights.matrix, tempered(p[here], temperature))
-        for way, outputs in decided.items():
-            scores = scoring.score(weights, labels[here], outputs, p[here])
-            figures = (scores.challenge_metric, scores.sensitivity, scores.specificity, scores.auroc, scores.auprc)
-            rows.setdefault(way, []).append([scoring.mean(np.atleast_1d(figure)) for figure in figures])
-    names = ("challenge_metric", "sensitivity", "specificity", "auroc", "auprc")
-    return {
-        way: {name: over_folds(column) for name, column in zip(names, np.array(folds).T)} for way, folds in rows.items()
-    }
-
-
-def over_folds(figures: np.ndarray) -> dict[str, float | None]:
-    """Mean and standard deviation of a figure over the folds that define it."""
-    defined = figures[~np.isnan(figures)]
-    return {
-        "mean": round(float(defined.mean()), 4) if defined.size else None,
-        "sd": round(float(defined.std(ddof=1)), 4) if defined.size > 1 else None,
-    }
-
-
-def cross_validation_table(figures: dict) -> str:
-    def cell(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
-    columns = "Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"
-    lines = [f"{'decided by thresholds':33s}  {columns}"]
-    for way, row in figures.items():
-        metric, *others = row.values()
-        sensitivity, specificity, auroc, auprc = (cell(figure["mean"]) for figure in others)
-        lines.append(
-            f"{way:33s}  {cell(metric['mean']):>7} +- {cell(metric['sd']):5}  {sensitivity:>11}  {specificity:>11}"
-            f"  {auroc:>5}  {auprc:>5}"
-        )
-    return "\n".join(lines)
+        folds.append({way: scoring.score(weights, labels[here], outputs, p[here]) for way, outputs in decided.items()})
+    return over_folds(folds)
 
 
 def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:

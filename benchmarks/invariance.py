@@ -35,6 +35,11 @@ def gain(value: float) -> Callable[[str, np.ndarray], Given]:
     return altered
 
 
+def unit(microvolts: float) -> Callable[[str, np.ndarray], Given]:
+    """The same voltages as another device stores them, with a header that does not know."""
+    return lambda text, signal: (text, to_counts(signal / microvolts))
+
+
 def other_order(text: str, signal: np.ndarray) -> Given:
     lines = text.splitlines()
     leads = len(signal)
@@ -69,6 +74,8 @@ WAYS: dict[str, Callable[[str, np.ndarray], Given]] = {
     "gain 200": gain(200),
     "gain 4880": gain(4880),
     "gain 2000000": gain(2e6),
+    "counts of 2.5 uV": unit(2.5),
+    "counts of 5 uV": unit(5),
     "leads in reverse order": other_order,
     "2 s of silence after it": silence,
     **{f"{rate} Hz": sampled(rate) for rate in (1000, 300, 257, 250, 100)},

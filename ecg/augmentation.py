@@ -15,6 +15,8 @@ LARGEST_WANDER = 0.7  # of the recording's own amplitude
 LARGEST_NOISE = 0.2  # of the same, in half of the recordings, most often far less
 GAIN = 0.2  # standard deviation of its logarithm, of the whole recording
 LEAD_GAIN = 0.08  # the same, of each lead
+OTHER_UNIT = 0.1  # of the recordings are in another unit, up to so many times larger or smaller:
+LARGEST_UNIT = 10.0
 LOSING_LEADS = 0.4  # of the recordings, and each of their leads is then lost with
 LOST_LEAD = 0.15
 
@@ -26,7 +28,8 @@ def augment(windows: torch.Tensor, rate: float) -> torch.Tensor:
     amplitude = power.sqrt()[:, None, None]
     windows = _through_another_device(windows, rate) + amplitude * (_wander(windows, rate) + _noise(windows))
     batch, leads, _ = windows.shape
-    gain = torch.exp(GAIN * _normal(windows, batch, 1, 1) + LEAD_GAIN * _normal(windows, batch, leads, 1))
+    unit = math.log(LARGEST_UNIT) * _some(windows, OTHER_UNIT) * (2 * _uniform(windows, batch, 1, 1) - 1)
+    gain = torch.exp(unit + GAIN * _normal(windows, batch, 1, 1) + LEAD_GAIN * _normal(windows, batch, leads, 1))
     lost = _some(windows, LOSING_LEADS) & (_uniform(windows, batch, leads, 1) < LOST_LEAD)
     return windows * gain * (live & ~lost)
 
