@@ -1,12 +1,14 @@
 """What could have been recorded in a training window's place: by another device, with more noise, with a lead off.
 
-Each recording of a batch is changed on its own, on the device where it lies. What is zero - padding, a lead that is
-missing - stays so. The random numbers are PyTorch's, so a training that is gone on with draws the same ones.
+Each recording of a batch is changed on its own, on the device where it lies. What was not measured - padding, a lead
+that is missing - stays zero. The random numbers are PyTorch's, so a training that is gone on with draws the same ones.
 """
 
 import math
 
 import torch
+
+from ecg.network import measured, to_unit_amplitude
 
 HIGH_PASS = (0.05, 1.0)  # Hz, of half of the recordings
 LOW_PASS = (15.0, 50.0)  # Hz, of half of the recordings
@@ -23,9 +25,7 @@ LOST_LEAD = 0.15
 
 def augment(windows: torch.Tensor, rate: float) -> torch.Tensor:
     """``windows`` (batch, leads, samples) at ``rate`` Hz, each as another recording of the same heart."""
-    live = windows != 0
-    power = windows.square().sum(dim=(1, 2)) / live.sum(dim=(1, 2)).clamp(min=1)
-    amplitude = power.sqrt()[:, None, None]
+    live, amplitude = measured(windows), to_unit_amplitude(windows)[1][:, :, None]
     windows = _through_another_device(windows, rate) + amplitude * (_wander(windows, rate) + _noise(windows))
     batch, leads, _ = windows.shape
     unit = math.log(LARGEST_UNIT) * _some(windows, OTHER_UNIT) * (2 * _uniform(windows, batch, 1, 1) - 1)

@@ -13,13 +13,22 @@ USUAL_AMPLITUDE = 200  # counts
 DEMOGRAPHICS = 5  # age / 100, age known, female, male, sex known
 
 
+def measured(windows: torch.Tensor) -> torch.Tensor:
+    """Boolean, as ``windows`` (batch, leads, samples): false in a missing lead and in padding, where all leads are 0.
+
+    A single zero is a measurement: a signal crosses zero.
+    """
+    nonzero = windows != 0
+    return nonzero.any(dim=2, keepdim=True) & nonzero.any(dim=1, keepdim=True)
+
+
 def to_unit_amplitude(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """``windows`` (batch, leads, samples) without each lead's offset, divided by their amplitudes (batch, 1).
 
-    The amplitude is the root mean square over all leads, so what they are to each other stays. What is zero, padding or
-    a missing lead, does not count and stays zero.
+    The amplitude is the root mean square over all leads, so what they are to each other stays. What was not measured
+    does not count and stays zero.
     """
-    live = windows != 0
+    live = measured(windows)
     of_lead = live.sum(dim=2, keepdim=True)
     windows = (windows - windows.sum(dim=2, keepdim=True) / of_lead.clamp(min=1)) * live
     power = windows.square().sum(dim=(1, 2)) / of_lead.sum(dim=(1, 2)).clamp(min=1)
@@ -126,8 +135,8 @@ class SEResNet(nn.Module):
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5).
 
-        Under autocast the residual blocks alone compute in short numbers. The stem sees raw counts, of which bfloat16
-        would keep 8 bits and float16 overflow; behind its batch normalisation all is of the order of 1.
+        Under autocast the residual blocks alone compute in short numbers. The stem may see raw counts: bfloat16 would
+        keep 8 bits of them, float16 overflow. Behind its batch normalisation all is of the order of 1.
         """
         with torch.autocast(windows.device.type, enabled=False):
             if self.scale:

@@ -9,17 +9,20 @@ RATE = 100.0
 
 
 def windows(batch: int = 64) -> torch.Tensor:
-    """A sine of 8 Hz in each lead, of 200 counts, the second half of lead 3 padding, lead 5 missing."""
+    """A sine of 8 Hz in each lead, of 200 counts, on an offset in lead 4; the last 3 s padding, lead 5 missing."""
     time = torch.arange(1000) / RATE
     signal = 200 * torch.sin(2 * torch.pi * 8 * time + torch.arange(12)[:, None] + 0.3).repeat(batch, 1, 1)
-    signal[:, 3, 500:] = 0
+    signal[:, 4] += 5000
+    signal[:, :, 700:] = 0
+    signal[:, 3, 100] = 0  # as a signal crosses zero
     signal[:, 5] = 0
     return signal
 
 
 def test_what_is_zero_stays_zero():
     changed = augment(windows(), RATE)
-    assert (changed[:, 3, 500:] == 0).all() and (changed[:, 5] == 0).all()
+    assert (changed[:, :, 700:] == 0).all() and (changed[:, 5] == 0).all()
+    assert (changed[:, 3, 100] != 0).float().mean() > 0.4  # where it has wandered
 
 
 def test_the_heart_is_still_seen_and_each_recording_is_changed_in_its_own_way():

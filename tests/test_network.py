@@ -27,10 +27,13 @@ def test_a_scaled_network_sees_the_amplitude_beside_the_signal_alone():
     """A recorder's gain changes what it is told, and nothing of what it sees; padding and offsets are nothing to it."""
     torch.manual_seed(0)
     windows = (300 * torch.randn(4, 12, 500)).round()
-    windows[1, 3] = 0
-    windows[2, :, 400:] = 0
+    windows[0, 2, ::7] = 0  # as a signal crosses zero
+    there = torch.ones(4, 12, 500)
+    there[1, 3] = 0
+    there[2, :, 400:] = 0
+    windows *= there
     unit, amplitude = to_unit_amplitude(windows)
-    louder, its_amplitude = to_unit_amplitude(7 * windows + 50 * (windows != 0))
+    louder, its_amplitude = to_unit_amplitude((7 * windows + 50) * there)
     torch.testing.assert_close(unit, louder, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(its_amplitude, 7 * amplitude)
     assert amplitude[:, 0].tolist() == pytest.approx([300] * 4, rel=0.03)
@@ -38,6 +41,11 @@ def test_a_scaled_network_sees_the_amplitude_beside_the_signal_alone():
     network = SEResNet(width=16, scale=True).eval()
     silence = network(torch.zeros(1, 12, 500), torch.zeros(1, 5))
     assert torch.isfinite(silence).all()
+    people = torch.zeros(4, 5)
+    assert not torch.allclose(network(windows, people), network(7 * windows, people), atol=1e-4)
+    with torch.no_grad():
+        network.demographics.weight[:, -1] = 0  # of the amplitude
+    torch.testing.assert_close(network(windows, people), network(7 * windows, people), atol=1e-4, rtol=1e-3)
 
 
 def test_a_squeeze_excite_unit_scales_whole_channels():

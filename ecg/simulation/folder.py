@@ -20,7 +20,7 @@ Made by:  python tools/simulate.py FOLDER --records {records} --seed {seed}
 The same numbers make the same files, to the byte; a greater number of records adds some and changes none.
 Each recording is a header (.hea, text) and its signal (.mat, MATLAB v4, int16, 12 leads, 1 count = 1 uV).
 """
-TO_LEARN_FROM = 1  # a stream of random numbers of their own
+TO_LEARN_FROM = 20201  # a stream of random numbers of their own
 SEX = {"female": "Female", "male": "Male", None: "Unknown"}
 
 
