@@ -32,7 +32,7 @@ from ecg.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.records import as_record, find_records, parse_header
 from ecg.scoring import Weights, load_weights
-from ecg.store import Store, open_store
+from ecg.store import Store, fingerprint, open_store
 from ecg.windows import Recordings, covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
@@ -126,22 +126,27 @@ def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Traini
     workplace, weights = checkpoint.workplace(model), load_weights()
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
-    store, recordings = read_folder(data, workplace / "store", weights, recipe, compute, recipe.simulated)
-    checkpoint.claim(workplace, recipe, store.fingerprint)
+    headers = list_folder(data)
+    checkpoint.claim(workplace, recipe, fingerprint(headers, weights, recipe))
+    store, recordings = read_recordings(headers, workplace / "store", weights, recipe, compute, recipe.simulated)
     real, fold_of = ~store.simulated, np.full(len(store), -1)
     fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
     return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
 
 
-def read_folder(
-    data: Path, place: Path, weights: Weights, recipe: Recipe, compute: Compute, simulated: int = 0
+def list_folder(data: Path) -> list[Path]:
+    """The headers of the recordings of ``data``; what can be none of them is named and left out."""
+    return find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
+
+
+def read_recordings(
+    headers: Sequence[Path], place: Path, weights: Weights, recipe: Recipe, compute: Compute, simulated: int = 0
 ) -> tuple[Store, Recordings]:
-    """The recordings of ``data`` with a scored label and ``simulated`` ones, kept in ``place``.
+    """Those of the recordings with a scored label, and behind them ``simulated`` ones, kept in ``place``.
 
     They are on the device where it holds them.
     """
-    headers = find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
     store = open_store(headers, place, weights, recipe, simulated)
     recordings = Recordings.over(store.signals, store.lengths, store.demographics)
     if compute.holds(recordings.counts.nbytes):
@@ -520,10 +525,15 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
 
 
 def run_recordings(model: Model, views: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (0 or 1) and probabilities (recordings, classes) of several recordings; of each its ``network_view``."""
+    """Labels (0 or 1) and probabilities (recordings, classes) of several recordings; of each its ``network_view``.
+
+    ArithmeticError where one of them has no probability.
+    """
     recordings = Recordings.of(*zip(*views))
     networks = [member.network for member in model.members]
     p = probabilities(networks, recordings, np.arange(len(views)), model.recipe, model.compute)
+    if not np.isfinite(p).all():
+        raise ArithmeticError("the networks give no number for it; with --float32 they may")
     thresholds = np.array([member.thresholds for member in model.members])
     labels, scores = conclude(model.recipe, model.rewards, p, thresholds)
     return labels.astype(int), scores

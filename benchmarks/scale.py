@@ -105,7 +105,7 @@ def scripts(place: Path) -> None:
         print(f"driver.py, best: {what}: {seconds:.0f} s, {megabytes:.0f} MB at the peak", flush=True)
         if data is mixed:
             print(f"    {HIDDEN:,} such: {seconds * HIDDEN / records / 3600:.1f} hours")
-    training = ["train_model.py", mixed, place / "trained", "--folds", 2, "--epochs", 1]
+    training = ["train_model.py", mixed, place / "trained", "--folds", 2, "--epochs", 1, "--simulated", 0]
     print(f"train_model.py, best, 2 folds of 1 epoch: {peak_memory(script=training):.0f} MB at the peak")
 
 

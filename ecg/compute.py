@@ -23,7 +23,7 @@ class Compute:
         return torch.amp.GradScaler(self.device.type, enabled=self.number == torch.float16)
 
     def random_state(self) -> dict[str, torch.Tensor]:
-        """Where the random numbers stand that a training step draws (dropout's)."""
+        """Where the random numbers stand that a training step draws (of dropout and augmentation)."""
         state = {"cpu": torch.get_rng_state()}
         return state | {"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else state
 

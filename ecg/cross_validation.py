@@ -36,7 +36,7 @@ def _mean_and_deviation(figures: np.ndarray) -> dict[str, float | None]:
 def table(figures: Figures) -> str:
     """For a reader; a dash where a figure is not defined."""
     columns = "Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"
-    lines = [f"{'decided by thresholds':33s}  {columns}"]
+    lines = [f"{'decided by thresholds, or by':33s}  {columns}"]
     for way, row in figures.items():
         metric, *others = row.values()
         sensitivity, specificity, auroc, auprc = (_cell(figure["mean"]) for figure in others)

@@ -27,6 +27,8 @@ from ecg.scoring import Weights
 FORMAT = 2
 LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
 LEFT_OVER = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # half written as all was killed
+MOST_CLASSES = 200  # a decision takes time and memory with their cube
+LARGEST_REWARD = 1000.0
 CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
 
 
@@ -123,11 +125,13 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], np.ndarray, list[
         thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
+    if len(classes) > MOST_CLASSES:
+        raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
     if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
         raise EntryError(f"{path}: its classes are no codes; train again")
     if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
         raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
-    if rewards.shape != (len(classes),) * 2 or not np.isfinite(rewards).all():
+    if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
         raise EntryError(f"{path}: does not hold one reward for each two classes; train again")
     return (
         recipe,

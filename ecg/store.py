@@ -30,7 +30,7 @@ from ecg.simulation.folder import simulated_record
 
 FORMAT = 3  # raised whenever the files, or the numbers that preprocessing gives, change: older stores are built again
 FEW = 64  # recordings that are decoded before other processes would have started
-SIMULATED = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
+LIKE_A_FILE = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
 TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over
 
 
@@ -78,8 +78,10 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(headers, weights, recipe)
-    made_of = {"fingerprint": fingerprint, "simulated": [simulated, recipe.seed if simulated else 0]}
+    made_of = {
+        "fingerprint": fingerprint(headers, weights, recipe),
+        "simulated": [simulated, recipe.seed if simulated else 0],
+    }
     index = folder / "index.json"
     try:
         found = json.loads(index.read_text())
@@ -91,10 +93,10 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
             folder.mkdir()
             found = made_of | {"sources": _build(headers, folder, weights, recipe, simulated)}
         write_json(index, found)
-    return Store(folder, found["sources"], len(weights.classes), fingerprint)
+    return Store(folder, found["sources"], len(weights.classes), found["fingerprint"])
 
 
-def _fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
+def fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
     """Changes with any file of the recordings, the classes and the preprocessing."""
     digest = hashlib.sha256(repr((FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
     for header in headers:
@@ -132,7 +134,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
     """Writes the store's files but the index; the sources of its recordings."""
     sources: dict[str, int] = {}
     entries = [*headers, *(Simulated(recipe.seed, index) for index in range(simulated))]
-    unscored, unreadable = 0, 0
+    scored, unscored, unreadable = 0, 0, 0
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
         opened = [stack.enter_context(open(folder / name, "wb")) for name in ("signals.i16", "rows.bin", "names.jsonl")]
@@ -147,6 +149,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
             elif found is None:
                 unscored += 1
             else:
+                scored += isinstance(entry, Path)
                 header, row["labels"], row["length"] = found
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["simulated"] = isinstance(entry, Simulated)
@@ -159,7 +162,6 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         samples = np.fromfile(folder / "rows.bin", row.dtype)["length"].sum()
         if os.path.getsize(folder / "signals.i16") != 2 * len(LEADS) * samples:
             raise EntryError(f"{folder}: was changed by another process while it was written; start again")
-    scored = len(headers) - unscored - unreadable
     progress.say(f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
     if simulated:
         progress.say(f"and {simulated} simulated ones")
@@ -191,7 +193,7 @@ def _grouped(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
     """``entries`` in turn, in groups whose signal files have at most ``limit`` bytes together, or are one."""
     group, size = [], 0
     for entry in entries:
-        more = SIMULATED if isinstance(entry, Simulated) else signal_size(entry)
+        more = LIKE_A_FILE if isinstance(entry, Simulated) else signal_size(entry)
         if group and size + more > limit:
             yield group
             group, size = [], 0

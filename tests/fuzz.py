@@ -7,6 +7,7 @@ fuzz-findings/, and the exit code is 1.
 """
 
 import io
+import json
 import os
 import sys
 import tempfile
@@ -80,12 +81,21 @@ def model(content: bytes) -> None:
     model_folder.load_model(PLACE)
 
 
+DESCRIPTION = json.dumps(
+    {
+        "format": model_folder.FORMAT,
+        "recipe": {"name": "x", "width": 4, "reduction": 2},
+        "classes": ["1"],
+        "rewards": [[1.0]],
+        "folds": [{"thresholds": [0.5]}],
+    }
+).encode()
 TARGETS: dict[Callable, list[bytes]] = {
     header: [HEADER.encode(), b"A1 2 500/1000(0) 0 11:00:00 01/02/2020\nA1.mat 16 200(5)/mV 16 0 I\n# Sex: M\n"],
     signal: [mat("4"), mat("5")],
     other_formats: [HEADER.replace(".mat 16+24", ".dat 16").replace("A1", "B1").encode()],
     outputs: [OUTPUTS.encode()],
-    model: [b'{"format": 1, "recipe": {"name": "x", "width": 4}, "classes": ["1"], "folds": [{"thresholds": [0.5]}]}'],
+    model: [DESCRIPTION],
 }
 
 

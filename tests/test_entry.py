@@ -1,5 +1,6 @@
 """Train, load, run: the contract of team_code, and that a training can be repeated and gone on with."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import driver
 import run_12ECG_classifier
 import team_code
 import train_12ECG_classifier
@@ -53,6 +55,19 @@ def test_the_official_signature(model):
     assert classes == list(scoring.load_weights().classes)
     assert len(labels) == len(probabilities) == 24 and set(labels) <= {0, 1} and sum(labels) >= 1
     assert all(0 < p < 1 for p in probabilities)
+
+
+def test_a_recording_without_a_probability_is_an_error_and_no_guess(model, tmp_path):
+    """Whatever makes a network overflow: nothing is said of the recording, and of the others all."""
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.members[0].network.head.bias[3] = torch.nan
+    with pytest.raises(ArithmeticError, match="no number"):
+        run(broken, noise(5000))
+    path = write_recording(tmp_path, "A1")
+    assert "A1.hea" in str(
+        driver.run_alone(broken, path, signals.network_view(records.read_record(path), model.recipe))
+    )
 
 
 def test_the_way_of_2020_survives_a_recording_that_cannot_be_run(model, capsys):

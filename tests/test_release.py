@@ -22,10 +22,10 @@ def test_it_says_what_the_model_says_in_about_half_the_size(model_folder, tmp_pa
     np.testing.assert_allclose(told[0][2], told[1][2], atol=2e-3)
 
 
-def test_the_model_itself_is_never_overwritten(model_copy, tmp_path):
+def test_nothing_that_is_there_is_overwritten_or_handed_on(model_copy, tmp_path):
     before = (model_copy / "fold-1.safetensors").read_bytes()
     result = run_script("tools/release.py", model_copy, model_copy)
-    assert result.returncode == 2 and "is the model itself" in result.stderr
+    assert result.returncode == 2 and "is not empty" in result.stderr
     assert (model_copy / "fold-1.safetensors").read_bytes() == before
-    result = run_script("tools/release.py", tmp_path, tmp_path / "release")
+    result = run_script("tools/release.py", tmp_path / "nothing", tmp_path / "release")
     assert result.returncode == 2 and "no trained model" in result.stderr

@@ -25,8 +25,6 @@ def main() -> int:
     arguments.add_argument("model", type=Path, metavar="MODEL", help="the folder of the trained model (read only)")
     arguments.add_argument("release", type=Path, metavar="RELEASE", help="the folder for the small one")
     given = arguments.parse()
-    if given.release.resolve() == given.model.resolve():
-        raise EntryError(f"{given.release}: is the model itself; give another folder, the model stays as it is")
     release(given.model, given.release)
     size = sum(path.stat().st_size for path in given.release.iterdir())
     say(f"{size / 1e6:.1f} MB in {given.release}")
@@ -34,15 +32,21 @@ def main() -> int:
 
 
 def release(model: Path, folder: Path) -> None:
-    """The ensemble of ``model`` in half precision in ``folder``; EntryError where ``model`` is not one."""
+    """The ensemble of ``model`` in half precision in ``folder``; EntryError where ``model`` is not one.
+
+    ``folder`` must be new or empty: what is handed on is to hold nothing else.
+    """
     _, _, _, members = model_folder.load_model(model)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise EntryError(f"{folder}: is not empty; give a new folder")
     for fold, member in enumerate(members):
         tensors = {name: in_half_precision(name, tensor) for name, tensor in member.network.state_dict().items()}
         model_folder.save_tensors(model_folder.weights_file(folder, fold), tensors)
     description = read_bytes(model / "model.json", model_folder.LARGEST_DESCRIPTION)
     write_whole(folder / "model.json", lambda temporary: temporary.write_bytes(description))
+    model_folder.load_model(folder)  # which refuses weights that are too large for half precision
 
 
 def in_half_precision(name: str, tensor: torch.Tensor) -> torch.Tensor:

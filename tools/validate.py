@@ -89,8 +89,12 @@ class Validation:
         """What ``recipe`` answers, by the kind of recordings."""
         training = team_code.prepare(self.given.data, self.workplace / name, recipe, self.compute)
         unseen = {
-            folder.name: team_code.read_folder(
-                folder, self.workplace / f"{name} {folder.name}", self.weights, recipe, self.compute
+            folder.name: team_code.read_recordings(
+                team_code.list_folder(folder),
+                self.workplace / f"{name} {folder.name}",
+                self.weights,
+                recipe,
+                self.compute,
             )
             for folder in self.given.unseen
         }
