@@ -138,7 +138,7 @@ def test_by_fold_every_recording_is_answered_for_by_a_model_that_has_not_seen_it
                 assert not {i // 3 for i in unit["test"]} & {i // 3 for i in unit["chose"]}
     table = list(csv.DictReader((results / "figures.csv").open()))
     kinds = [row["recordings"] for row in table if row["recipe"] == recipes[0]]
-    assert kinds[:2] == ["that chose epochs and thresholds", "that chose nothing"] and "of other" in kinds
+    assert kinds[:2] == ["held out from single networks", "that chose nothing"] and "of other" in kinds
     assert [row["number"] for row in table if row["recordings"] == "that chose nothing"] == ["60"] * 3
     assert not (results / ".training").exists()
     assert (results / "reliability.png").read_bytes()[:4] == b"\x89PNG"

@@ -4,13 +4,16 @@
     python tools/validate.py DATA RESULTS --by fold|source published best,width=32,epochs=10 ...
 
 DATA is dealt into parts: folds, or by source (the letters a record's name begins with). For each part in turn a model
-is made of the others, just as train_model.py makes it (it chooses its epochs and thresholds on folds of its own), and
-answers for the part, of which it has seen nothing. The tables give the official figures on those recordings, all
-together and by source, beside those on the recordings that chose epochs and thresholds: what is between them is
+is made of the others, just as train_model.py makes it, with folds of its own, and answers for the part, of which it has
+seen no recording. The tables give the official figures on those recordings, all together and by source, beside those of
+its single networks on the folds held out from them: where these chose epochs and thresholds, what is between the two is
 optimism. With several recipes, the first is what the others are compared with.
 
+Simulated recordings that a recipe learns from show label sets as frequent as in all of the Challenge's sources: of a
+source that is left out a model knows these, and no signal.
+
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over recordings; several seeds train anew, with folds of their own, and their figures are averaged.
+are of a bootstrap over recordings; several seeds train anew, with folds of their own but from the same simulated recordings, and their figures are averaged.
 """
 
 import csv
@@ -43,7 +46,7 @@ from ecg.windows import Recordings  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
 MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
-CHOSE = "that chose epochs and thresholds"
+HELD_OUT = "held out from single networks"
 SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
 
 
@@ -233,7 +236,7 @@ def gathered(
     chose = np.concatenate([rows for rows, _, _ in seen])
     outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
     return {
-        CHOSE: Answers(labels[chose], sources[chose], [(outputs, p)]),
+        HELD_OUT: Answers(labels[chose], sources[chose], [(outputs, p)]),
         "that chose nothing": Answers(labels[tested], sources[tested], fresh),
         **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
     }
@@ -247,7 +250,7 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
         of_kind = {recipe: kinds[kind] for recipe, kinds in answers.items()}
         sources, counts = np.unique(of_kind[first].sources.astype(str), return_counts=True)
         groups = {kind: of_kind}
-        if kind != CHOSE and len(sources) > 1:
+        if kind != HELD_OUT and len(sources) > 1:
             groups |= {
                 f"{kind}: {source or 'no letters'}": {recipe: one.of(source) for recipe, one in of_kind.items()}
                 for source, number in zip(sources, counts)
@@ -266,7 +269,7 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
 def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list]:
     """Prints the recipes' figures on the same recordings, and their differences from the first; its csv lines."""
     names, values = list(answers), np.array([figures(weights, one) for one in answers.values()])
-    alike = kind != CHOSE  # of the same recordings, each once, so that an interval and a difference mean something
+    alike = kind != HELD_OUT  # of the same recordings, each once, so that an interval and a difference mean something
     draws = resampled(weights, list(answers.values())) if alike else None
     lines = [(name, value, draws[:, i] if alike else None) for i, (name, value) in enumerate(zip(names, values))]
     if alike:
