@@ -13,7 +13,8 @@ Simulated recordings that a recipe learns from show label sets as frequent as in
 source that is left out a model knows these, and no signal.
 
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over recordings; several seeds train anew, with folds of their own but from the same simulated recordings, and their figures are averaged.
+are of a bootstrap over recordings; several seeds train anew, with folds of their own but from the same simulated
+recordings, and their figures are averaged.
 """
 
 import csv
