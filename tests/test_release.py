@@ -1,9 +1,12 @@
-"""A model made small: it says what the model says, and nothing of whom it learned from."""
+"""A model made small: it says what the model says, and nothing of whom it learned from. And the one that is there."""
 
 import numpy as np
+import pytest
 
+from ecg.scoring import ABBREVIATIONS
+from ecg.simulation import recording
 from team_code import load_model, run_model
-from tests.conftest import CPU, header_text, noise, run_script
+from tests.conftest import CPU, ROOT, header_text, noise, run_script
 
 
 def test_it_says_what_the_model_says_in_about_half_the_size(model_folder, tmp_path):
@@ -29,3 +32,22 @@ def test_nothing_that_is_there_is_overwritten_or_handed_on(model_copy, tmp_path)
     assert (model_copy / "fold-1.safetensors").read_bytes() == before
     result = run_script("tools/release.py", tmp_path / "nothing", tmp_path / "release")
     assert result.returncode == 2 and "no trained model" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def open_model():
+    return load_model(ROOT / "models/open", compute=CPU)
+
+
+def test_the_open_model_is_small_and_has_its_card():
+    files = list((ROOT / "models/open").iterdir())
+    assert sum(path.stat().st_size for path in files) < 20e6
+    assert "no medical device" in (ROOT / "models/open/MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize("label", ["AF", "CRBBB", "LBBB", "PVC", "SB", "SNR", "STach"])
+def test_the_open_model_knows_a_textbooks_ecg(open_model, label):
+    counts = recording([label], 60, "male", 500, 10, np.random.default_rng(1))
+    classes, labels, probabilities = run_model(open_model, header_text("A1", counts), counts)
+    at = [ABBREVIATIONS[code] for code in classes].index(label)
+    assert labels[at] == 1 and probabilities[at] > 0.5
