@@ -48,6 +48,8 @@ def claim(place: Path, recipe: Recipe, recordings: str) -> None:
 
     EntryError where that is not what an unfinished training there began with: nothing of it is to be lost unasked.
     """
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
     file = place / "training.json"
     this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings}
     try:
