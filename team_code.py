@@ -37,9 +37,7 @@ from ecg.windows import Recordings, covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
 
-SIMULATED = (
-    1_000_000  # the stream of random numbers of a course on simulated recordings; those of the folds are 0, 1 ...
-)
+SIMULATED = 1_000_000  # the stream of random numbers of the course on simulated recordings; the folds' are 0, 1 ...
 
 
 @dataclass(frozen=True)
