@@ -3,6 +3,7 @@
 
 LABELS is the folder of the recordings' headers, OUTPUTS that of the driver's csv files. Prints the official figures,
 the paper's sensitivity and specificity beside them, and where the score would stand among the teams of 2020.
+--report writes a page to look at: intervals, curves, confusions, groups, and the ECGs of the worst recordings.
 """
 
 import sys
@@ -14,10 +15,10 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.errors import printable
+from ecg.errors import EntryError, printable
 from ecg.files import write_text
 from ecg.leaderboard import standings
-from ecg.outputs import load_results
+from ecg.outputs import Judged, load_results
 from ecg.records import find_records
 from ecg.scoring import ABBREVIATIONS, Scores, load_weights, mean, score
 
@@ -30,10 +31,11 @@ def main() -> int:
     arguments.add_either("outputs", "-o", "the folder of their outputs")
     arguments.add_either("scores", "-s", "a csv for the official figures", required=False)
     arguments.add_either("class_scores", "-c", "a csv for the official figures of each class", required=False)
+    arguments.add_argument("--report", type=Path, metavar="REPORT.html", help="a page of all this and more")
     given = arguments.parse()
-    scores, malformed = evaluate_model(given.labels, given.outputs)
-    if malformed:
-        names = printable(", ".join(malformed))
+    scores, judged = evaluate_model(given.labels, given.outputs)
+    if judged.malformed:
+        names = printable(", ".join(judged.malformed))
         print(f"malformed, so counted as negative in every class: {names}", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
     print(class_table(scores), end="\n\n")
@@ -42,12 +44,23 @@ def main() -> int:
         write_text(Path(given.scores), official_figures(scores) + "\n")
     if given.class_scores:
         write_text(Path(given.class_scores), official_class_figures(scores) + "\n")
+    if given.report:
+        write_report(given.report, judged, given.labels, given.outputs)
     return ALL_WELL
 
 
-def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str, ...]]:
-    """Every figure of the outputs against the labels, and the names of the malformed output files."""
-    weights = load_weights(Path(__file__).with_name("weights.csv"))
+def write_report(path: Path, judged: Judged, labels: str, outputs: str) -> None:
+    try:
+        from ecg.report import evaluation
+    except ImportError as error:
+        raise EntryError(f"{error.name} is not installed: pip install -r requirements-report.txt") from error
+    evaluation.write_report(path, judged, labels, outputs)
+    print(f"\nThe report is {path}: open it in a browser.")
+
+
+def evaluate_model(label_directory, output_directory) -> tuple[Scores, Judged]:
+    """Every figure of the outputs against the labels, and these themselves."""
+    weights = load_weights()
     # text is handed to a worker faster than a Path
     headers = [str(path) for path in find_records(label_directory, headers_only=True)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
@@ -58,7 +71,8 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, tuple[str
     else:
         parts = [load(tasks[0])]
     *arrays, malformed = zip(*parts)
-    return score(weights, *map(np.concatenate, arrays)), sum(malformed, ())
+    judged = Judged(headers, *map(np.concatenate, arrays), sum(malformed, ()))
+    return score(weights, judged.labels, judged.outputs, judged.scores), judged
 
 
 def official_figures(scores: Scores) -> str:

@@ -16,13 +16,19 @@ SETS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a score would stand on one of the hidden sets: ``place`` of ``teams`` + 1."""
+    """Where a score would stand on one of the hidden sets, among the teams' ``scores`` there, best first."""
 
     set: str
     place: int
-    teams: int
-    best: float
-    median: float
+    scores: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        return self.scores[0]
+
+    @property
+    def median(self) -> float:
+        return self.scores[len(self.scores) // 2]
 
 
 def standings(score: float) -> list[Standing]:
@@ -33,5 +39,5 @@ def standings(score: float) -> list[Standing]:
     for column, name in SETS.items():
         scores = sorted((float(team[column]) for team in teams), reverse=True)
         place = 1 + sum(other > score for other in scores)
-        result.append(Standing(name, place, len(scores), scores[0], scores[len(scores) // 2]))
+        result.append(Standing(name, place, tuple(scores)))
     return result

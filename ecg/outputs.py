@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,17 @@ from ecg.records import read_diagnoses, read_text
 from ecg.scoring import Weights
 
 TRUE = frozenset(("1", "True", "true", "T", "t"))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The recordings at ``headers``: of each its labels, the outputs and the scores, all (recordings, classes)."""
+
+    headers: Sequence[str]
+    labels: np.ndarray
+    outputs: np.ndarray
+    scores: np.ndarray
+    malformed: tuple[str, ...]  # names of the recordings whose output file is
 
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:

@@ -86,14 +86,29 @@ def rewards(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> np.n
     return ((labels @ matrix) * outputs).sum(axis=1) / union
 
 
-def challenge_metric(weights: Weights, labels: np.ndarray, outputs: np.ndarray) -> float:
-    """The weighted accuracy: 1 for outputs equal to the labels, 0 for sinus rhythm everywhere; it can be below 0."""
+def reward_parts(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """The Challenge's confusion (labels, outputs): each recording's pairs, by the size of its union, summed."""
+    union = np.maximum((labels | outputs).sum(axis=1, keepdims=True), 1)
+    return (labels / union).T @ outputs
+
+
+def metric_parts(weights: Weights, labels: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each recording, above sinus rhythm's reward, that of its outputs and that of its labels, each (recordings,).
+
+    The Challenge metric is the ratio of their sums.
+    """
     always_normal = np.zeros_like(labels)
     always_normal[:, weights.normal] = True
     observed, correct, inactive = (
-        rewards(weights.matrix, labels, choice).sum() for choice in (outputs, labels, always_normal)
+        rewards(weights.matrix, labels, choice) for choice in (outputs, labels, always_normal)
     )
-    return float((observed - inactive) / (correct - inactive)) if correct != inactive else 0.0
+    return observed - inactive, correct - inactive
+
+
+def challenge_metric(weights: Weights, labels: np.ndarray, outputs: np.ndarray) -> float:
+    """The weighted accuracy: 1 for outputs equal to the labels, 0 for sinus rhythm everywhere; it can be below 0."""
+    gained, possible = (part.sum() for part in metric_parts(weights, labels, outputs))
+    return float(gained / possible) if possible else 0.0
 
 
 def accuracy(labels: np.ndarray, outputs: np.ndarray) -> float:

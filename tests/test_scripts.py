@@ -199,7 +199,7 @@ def test_a_missing_output_is_an_error_that_names_the_file(test_data, tmp_path):
 def test_where_a_score_would_stand():
     places = {standing.set: standing.place for standing in standings(0.520)}
     assert places["full test set"] == 2  # the paper's own
-    assert standings(1.0)[0].place == 1 and standings(-1.0)[0].place == standings(-1.0)[0].teams + 1 == 42
+    assert standings(1.0)[0].place == 1 and standings(-1.0)[0].place == len(standings(-1.0)[0].scores) + 1 == 42
 
 
 def test_the_official_helper_names():

@@ -1,0 +1,229 @@
+"""The report of an evaluation: what a score is made of, for people who would rather look than read."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecg import progress, validation
+from ecg.errors import RecordError
+from ecg.leaderboard import standings
+from ecg.outputs import Judged
+from ecg.records import Header, read_header, read_record
+from ecg.report.page import write_page
+from ecg.report.paper import draw_paper, record_title
+from ecg.scoring import (
+    ABBREVIATIONS,
+    Scores,
+    Weights,
+    confusion,
+    curve,
+    load_weights,
+    metric_parts,
+    reward_parts,
+    score,
+)
+
+POINTS = 120  # of a curve: more are not seen
+DRAWN = 12  # of the worst recordings, each with its ECG
+LISTED = 300  # of the worst recordings in the table
+COSTLIEST = 15
+FEWEST = 5  # recordings of a group that has figures of its own
+OFFICIAL = validation.FIGURES[1:]
+
+
+def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
+    """Writes the page to ``path``; ``data`` and ``outputs`` name the folders in its title."""
+    weights = load_weights()
+    names = [ABBREVIATIONS.get(code, code) for code in weights.classes]
+    headers = [read_header(path) for path in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
+    scores = score(weights, judged.labels, judged.outputs, judged.scores)
+    answers = validation.Answers(
+        judged.labels, np.array([one.source for one in headers]), [(judged.outputs, judged.scores)]
+    )
+    drawn = validation.resampled(weights, [answers])[:, 0]
+    values = validation.figures(weights, answers)
+    figures = {
+        name: {"value": value, "low": low, "high": high}
+        for name, value, (low, high) in zip(validation.FIGURES, values, map(validation.interval, drawn.T))
+    }
+    write_page(
+        path,
+        "evaluation.html",
+        data=data,
+        outputs=outputs,
+        recordings=len(headers),
+        malformed=judged.malformed,
+        figures=figures,
+        official=OFFICIAL,
+        standings=standings(scores.challenge_metric),
+        classes=list(_classes(judged, scores, names)),
+        confusion=_confusion(judged, weights),
+        costliest=costs(judged, weights, names)[:COSTLIEST],
+        names=names,
+        groups=list(_groups(judged, headers, weights)),
+        worst=list(_worst(judged, headers, weights, names)),
+        drawn=DRAWN,
+    )
+
+
+def _classes(judged: Judged, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
+    """Of each class its figures and its curves."""
+    counts = confusion(judged.labels, judged.outputs)
+    for k, name in enumerate(names):
+        label, output, p = judged.labels[:, k], judged.outputs[:, k], judged.scores[:, k]
+        tp, fp = curve(label, p)
+        positive, negative = max(label.sum(), 1), max((~label).sum(), 1)
+        precision = tp[1:] / (tp + fp)[1:]
+        yield {
+            "name": name,
+            "code": scores.classes[k],
+            "labels": int(label.sum()),
+            "outputs": int(output.sum()),
+            "sensitivity": scores.sensitivity[k],
+            "specificity": scores.specificity[k],
+            "ppv": counts.tp[k] / (counts.tp + counts.fp)[k] if output.any() else np.nan,
+            "f_measure": scores.f_measure[k],
+            "auroc": scores.auroc[k],
+            "auprc": scores.auprc[k],
+            "threshold": p[output].min() if output.any() else np.nan,
+            "roc": _thinned(fp / negative, tp / positive),
+            "precision_recall": _thinned(tp[1:] / positive, precision),
+            "operating": (counts.fp[k] / negative, counts.tp[k] / positive),
+            "reliability": _bins(label, p),
+        }
+
+
+def _thinned(across: np.ndarray, along: np.ndarray) -> list[tuple[float, float]]:
+    kept = np.unique(np.linspace(0, len(across) - 1, POINTS).round().astype(int))
+    return list(zip(across[kept].tolist(), along[kept].tolist()))
+
+
+def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
+    counts, said, is_so = validation.reliability(label, np.clip(p, 0, 1))
+    return [
+        {"count": int(count), "said": x, "is_so": y, "radius": 1.5 + 3.5 * np.sqrt(count / counts.max())}
+        for count, x, y in zip(counts, said, is_so)
+        if count
+    ]
+
+
+def _confusion(judged: Judged, weights: Weights) -> list[list[dict]]:
+    """The Challenge's own confusion: each recording's pairs of label and output, by the size of their union."""
+    amounts = reward_parts(judged.labels, judged.outputs)
+    costs = amounts * (1 - weights.matrix) / _possible(judged, weights)
+    shades = np.sqrt(amounts / np.maximum(amounts.sum(axis=1, keepdims=True), 1e-9))
+    return [
+        [
+            {"row": i, "column": j, "amount": amounts[i, j], "shade": shades[i, j]}
+            | {"reward": weights.matrix[i, j], "cost": costs[i, j]}
+            for j in range(len(amounts))
+            if amounts[i, j]
+        ]
+        for i in range(len(amounts))
+    ]
+
+
+def _possible(judged: Judged, weights: Weights) -> float:
+    """What outputs equal to the labels gain over sinus rhythm everywhere: 1 of the metric."""
+    return max(metric_parts(weights, judged.labels, judged.outputs)[1].sum(), 1e-9)
+
+
+def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
+    """What each class would add to the metric if it alone were right wherever it is missed or put out wrongly."""
+    before = metric_parts(weights, judged.labels, judged.outputs)[0].sum()
+    rows = []
+    for k, name in enumerate(names):
+        missed = judged.labels[:, k] & ~judged.outputs[:, k]
+        false = ~judged.labels[:, k] & judged.outputs[:, k]
+        for kind, wrong in (("missed", missed), ("put out wrongly", false)):
+            if wrong.any():
+                mended = judged.outputs.copy()
+                mended[wrong, k] ^= True
+                gain = metric_parts(weights, judged.labels, mended)[0].sum() - before
+                cost = gain / _possible(judged, weights)
+                rows.append({"name": name, "kind": kind, "number": int(wrong.sum()), "cost": cost})
+    return sorted(rows, key=lambda row: -row["cost"])
+
+
+def _groups(judged: Judged, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
+    """The figures of the recordings of one source, age, sex, length or sampling rate."""
+    seconds = [(one.samples or 0) / one.rate for one in headers]
+    by: dict[str, list[str]] = {
+        "source": [one.source or "no letters" for one in headers],
+        "age": [_band(one.age, (40, 60, 80), "years") for one in headers],
+        "sex": [one.sex or "unknown" for one in headers],
+        "length": [_band(one or None, (9.5, 10.5, 30), "s") for one in seconds],
+        "sampling rate": [f"{one.rate:g} Hz" for one in headers],
+    }
+    for kind, values in by.items():
+        of = np.array(values)
+        for value in sorted(set(values)):
+            here = of == value
+            if here.sum() >= FEWEST:
+                part = score(weights, judged.labels[here], judged.outputs[here], judged.scores[here])
+                gained, possible = metric_parts(weights, judged.labels[here], judged.outputs[here])
+                low, high = _interval(gained, possible)
+                official = part.official()
+                yield {
+                    "kind": kind,
+                    "value": value,
+                    "number": int(here.sum()),
+                    "metric": part.challenge_metric,
+                    "low": low,
+                    "high": high,
+                    "auroc": official["AUROC"],
+                    "auprc": official["AUPRC"],
+                }
+
+
+def _band(value: float | None, edges: Sequence[float], unit: str) -> str:
+    if value is None:
+        return "unknown"
+    for low, high in zip((0, *edges), edges):
+        if value < high:
+            return f"{low:g} to {high:g} {unit}" if low else f"below {high:g} {unit}"
+    return f"{edges[-1]:g} {unit} and more"
+
+
+def _interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
+    """Of the Challenge metric, by a bootstrap over the recordings."""
+    random = np.random.default_rng(0)
+    draws = random.integers(0, len(gained), (validation.RESAMPLES, len(gained)))
+    below = possible[draws].sum(axis=1)
+    return validation.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
+
+
+def _worst(judged: Judged, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:
+    """The recordings that lose most, the first of them with their ECG."""
+    gained, possible = metric_parts(weights, judged.labels, judged.outputs)
+    lost = possible - gained
+    order = np.argsort(-lost, kind="stable")[:LISTED]
+    order = order[lost[order] > 1e-9]
+    for place, row in enumerate(progress.bar(order, len(order), "worst", "recordings")):
+        header = headers[row]
+        yield {
+            "header": header,
+            "labels": _named(judged.labels[row], names),
+            "outputs": _named(judged.outputs[row], names),
+            "surest": [(names[k], judged.scores[row, k]) for k in np.argsort(-judged.scores[row])[:4]],
+            "lost": lost[row],
+            "picture": _picture(judged.headers[row], header) if place < DRAWN else None,
+        }
+
+
+def _named(chosen: np.ndarray, names: Sequence[str]) -> str:
+    return ", ".join(name for name, is_so in zip(names, chosen) if is_so) or "none"
+
+
+def _picture(path: str, header: Header) -> str | None:
+    """The ECG as a data address; None where its signal is not beside the header."""
+    try:
+        record = read_record(path)
+    except RecordError:
+        return None
+    content = io.BytesIO()
+    draw_paper(record, record_title(header)).savefig(content, format="png", dpi=100)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
