@@ -1,7 +1,5 @@
 """The report of an evaluation: what a score is made of, for people who would rather look than read."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from ecg.leaderboard import standings
 from ecg.outputs import Judged
 from ecg.records import Header, read_header, read_record
 from ecg.report.page import write_page
-from ecg.report.paper import draw_paper, record_title
+from ecg.report.paper import as_address, draw_paper, record_title
 from ecg.scoring import (
     ABBREVIATIONS,
     Scores,
@@ -219,11 +217,8 @@ def _named(chosen: np.ndarray, names: Sequence[str]) -> str:
 
 
 def _picture(path: str, header: Header) -> str | None:
-    """The ECG as a data address; None where its signal is not beside the header."""
+    """The ECG; None where its signal is not beside the header."""
     try:
-        record = read_record(path)
+        return as_address(draw_paper(read_record(path), record_title(header)))
     except RecordError:
         return None
-    content = io.BytesIO()
-    draw_paper(record, record_title(header)).savefig(content, format="png", dpi=100)
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

@@ -4,6 +4,8 @@ One count is drawn as 1 uV, as the networks take it (see ``ecg.signals``). From 
 else: no filter.
 """
 
+import base64
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,12 +63,19 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
 def record_title(header: Header) -> str:
     """Whose recording it is, and what its header says of it."""
     age = "age unknown" if header.age is None else f"{header.age:g} years"
-    found = ", ".join(ABBREVIATIONS.get(code, code) for code in header.diagnoses) or "no diagnosis"
+    found = ", ".join(ABBREVIATIONS.get(code, code) for code in header.diagnoses)
     return printable(f"{header.name}   {age}, {header.sex or 'sex unknown'}   {found}")
 
 
 def save_picture(figure: Figure, path: Path) -> None:
     write_whole(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=200))
+
+
+def as_address(figure: Figure) -> str:
+    """The picture itself as an address, for a page that is one file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def _places(length: float, start: float) -> Iterator[tuple[str, int, float, float, float]]:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ecg.simulation.dipole import Wave, excursion, wave
-from ecg.simulation.leads import measured_leads, twelve_leads
+from ecg.simulation.leads import MEASURED, measured_leads, twelve_leads
+from ecg.simulation.population import LEFT, PACED, RIGHT, RIGHT_INCOMPLETE, UNSPECIFIC, USUAL
 
-USUAL, RIGHT_INCOMPLETE, RIGHT, LEFT, UNSPECIFIC, PACED = "usual", "IRBBB", "CRBBB", "LBBB", "NSIVCB", "paced"
 LEFT_FIRST = (LEFT, PACED)  # the septum is activated from the right: no septal wave, T against the QRS
 
 Vector = tuple[float, float, float]
+NOTHING: Vector = (0.0, 0.0, 0.0)
 
 # How the QRS begins: the end in s and the direction of the first wave. Those of INFARCTS are pathologic Q waves.
 BEGINNINGS: dict[str, tuple[float, Vector]] = {
@@ -43,11 +44,13 @@ RIGHTWARD = (-0.75, -0.05, 0.05)  # the last wave where the axis is to the right
 class Heart:
     """What one person's beats look like.
 
-    ``conduction``: how the ventricles are activated; ``beginning``: a key of BEGINNINGS; ``axis``: of the QRS's net
-    area in the frontal plane, degrees; ``limb``: the greatest swing of the QRS in a limb lead, mV; ``chest``: the
-    most that it may be in a chest lead. ``qrs``, ``pr``, ``qt``: s. ``p``: the height of P in its own direction, mV.
-    ``t``: T's vector, mV; ``opening``: that of T's first half where it is biphasic; ``st``: that of the ST segment;
-    ``ectopic``: that of premature ventricular beats at their peak.
+    ``conduction``: how the ventricles are activated; ``beginning``: a key of BEGINNINGS, and its height and the
+    ending's, in parts of the usual ones; ``axis``: of the QRS's net area in the frontal plane, degrees; ``limb``: the
+    greatest swing of the QRS in a limb lead, mV; ``chest``: the most that it may be in a chest lead; ``chest_gain``:
+    how much more than that the chest leads show. ``qrs``, ``pr``, ``qt``: s. ``p``: the height of P in its own
+    direction, mV. ``t``: T's vector, mV; ``opening``: that of T's first half where it is biphasic; ``st``: that of the
+    ST segment; ``ectopic``: that of premature ventricular beats at their peak. ``variety``: how far this person's
+    waves are from anybody's, 0 to 1.
     """
 
     conduction: str
@@ -60,6 +63,10 @@ class Heart:
     qt: float
     p: float
     t: Vector
+    beginning_height: float = 1.0
+    ending_height: float = 1.0
+    chest_gain: float = 1.0
+    variety: float = 0.0
     opening: Vector = (0.0, 0.0, 0.0)
     st: Vector = (0.0, 0.0, 0.0)
     ectopic: Vector = (0.0, 0.0, 0.0)
@@ -67,6 +74,29 @@ class Heart:
 
 def scaled(vector: Sequence[float], factor: float) -> Vector:
     return tuple(float(factor * part) for part in vector)
+
+
+def added(vector: Sequence[float], other: Sequence[float]) -> Vector:
+    return tuple(float(a + b) for a, b in zip(vector, other))
+
+
+def varied(waves: Sequence[Wave], variety: float, rng: np.random.Generator) -> list[Wave]:
+    """``waves`` as one person has them: each a little earlier, longer, higher, elsewhere."""
+    return [
+        Wave(
+            one.peak + 0.004 * variety * rng.normal(),
+            one.rise * math.exp(0.12 * variety * rng.normal()),
+            one.fall * math.exp(0.12 * variety * rng.normal()),
+            _varied_vector(np.array(one.vector), variety, rng),
+        )
+        for one in waves
+    ]
+
+
+def _varied_vector(vector: np.ndarray, variety: float, rng: np.random.Generator) -> Vector:
+    size = math.sqrt(sum(part**2 for part in vector.tolist()))
+    scale = math.exp(0.2 * variety * rng.normal()) * np.exp(0.15 * variety * rng.normal(size=3))
+    return added(vector * scale, 0.08 * variety * size * rng.normal(size=3))
 
 
 def p_waves(height: float, pr: float) -> list[Wave]:
@@ -78,14 +108,15 @@ def p_waves(height: float, pr: float) -> list[Wave]:
     ]
 
 
-def ectopic_p_waves(height: float, pr: float) -> list[Wave]:
-    """P of an atrial beat from low in the atria: upwards, so inverted in II, III and aVF."""
-    return [wave(-pr, -pr + 0.085, scaled((0.25, -0.95, 0.3), height))]
+def ectopic_p_waves(height: float, pr: float, variety: float, rng: np.random.Generator) -> list[Wave]:
+    """P of an atrial beat from low in the atria: upwards, inverted in II, III and aVF; with variety from anywhere."""
+    direction = (0.25, -0.95, 0.3) if rng.random() >= 0.5 * variety else scaled(rng.normal(size=3), 0.6)
+    return [wave(-pr, -pr + 0.085, scaled(direction, height))]
 
 
-def qrs_waves(heart: Heart) -> list[Wave]:
+def qrs_waves(heart: Heart, rng: np.random.Generator) -> list[Wave]:
     """The QRS, from 0 s to ``heart.qrs``, turned to the heart's axis and scaled to its size."""
-    beginning, main, ending = _activation(heart)
+    beginning, main, ending = (varied(waves, heart.variety, rng) for waves in _activation(heart))
     # The axis is read from the net area, so the main waves make up for what beginning and ending do to it.
     net = sum(stage.area[0] for stage in main)
     rest = sum((stage.area for stage in beginning + ending), np.zeros(3)) / net
@@ -103,7 +134,7 @@ def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
     end, direction = BEGINNINGS[heart.beginning]
     infarcted = heart.beginning in INFARCTS
     delay = 0.018 if infarcted else 0.0  # a pathologic Q holds the R wave up
-    beginning = [wave(0, end, direction)]
+    beginning = [wave(0, end, scaled(direction, heart.beginning_height))]
     if heart.conduction in LEFT_FIRST:
         middle = delay + 0.5 * heart.qrs
         main = [wave(delay, middle + 0.016, (0.85, 0, -0.45)), wave(middle - 0.026, heart.qrs, (1.0, 0, -0.95))]
@@ -114,41 +145,49 @@ def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
             wave(0.060 + delay, heart.qrs - 0.018, (0.6, 0, -0.4)),
         ]
         return beginning, main, [wave(heart.qrs - 0.048, heart.qrs, ENDINGS[UNSPECIFIC])]
-    main = [wave(0.014 + delay, 0.068 + delay, (1.0, 0, -0.35))]
+    main = [wave(0.014 + delay, 0.064 + delay, (1.0, 0, -0.35))]
     ending = RIGHTWARD if heart.conduction == USUAL and heart.axis > 90 else ENDINGS[heart.conduction]
-    return beginning, main, [wave(LAST + delay, heart.qrs, ending)]
+    last = min(LAST + delay, heart.qrs - 0.03)
+    return beginning, main, [wave(last, heart.qrs, scaled(ending, heart.ending_height))]
 
 
 def _sized(waves: list[Wave], limb: float, chest: float) -> list[Wave]:
     """``waves`` with the greatest swing of a limb lead at ``limb`` mV, or less lest a chest lead exceed ``chest``."""
     times = np.arange(-0.02, 0.25, 0.002)
-    swing = np.ptp(twelve_leads(measured_leads(excursion(waves, times))), axis=1)
+    swing = np.ptp(twelve_leads(measured_leads(excursion(waves, times), MEASURED)), axis=1)
     factor = min(limb / swing[:6].max(), chest / swing[6:].max())
     return [replace(stage, vector=scaled(stage.vector, factor)) for stage in waves]
 
 
-def t_waves(heart: Heart) -> list[Wave]:
-    """ST and T, with T's end (where the tangent to its fall meets the baseline, 2 standard deviations on) at QT."""
+def t_waves(heart: Heart, rng: np.random.Generator) -> list[Wave]:
+    """ST and T, with T's end (where the tangent to its fall meets the baseline, 2 standard deviations on) at QT.
+
+    With variety some people have a U wave.
+    """
     fall = 0.085 * heart.qt
-    rise = 1.5 * fall
+    rise = 1.5 * fall * math.exp(0.15 * heart.variety * rng.normal())
     peak = heart.qt - 2 * fall
-    return [
+    waves = [
         wave(heart.qrs - 0.02, peak, heart.st),
         Wave(peak - 2.2 * fall, 0.9 * rise, fall, heart.opening),
         Wave(peak, rise, fall, heart.t),
     ]
+    if rng.random() < 0.3 * heart.variety:
+        waves.append(wave(heart.qt + 0.01, heart.qt + 0.16, scaled(heart.t, rng.uniform(0.05, 0.2))))
+    return varied(waves, heart.variety, rng)
 
 
-def ventricular_waves(heart: Heart) -> list[Wave]:
+def ventricular_waves(heart: Heart, rng: np.random.Generator) -> list[Wave]:
     """A beat that begins in a ventricle: wide, notched, tall along ``heart.ectopic``, with ST and T against it."""
-    width = 0.155
+    width = 0.155 * math.exp(0.12 * heart.variety * rng.normal())
     peak = max(heart.qt - 0.05, width + 0.14)
-    return [
+    waves = [
         wave(0, 0.095, scaled(heart.ectopic, 0.7)),
         wave(0.040, width, heart.ectopic),
         wave(width - 0.03, peak, scaled(heart.ectopic, -0.1)),
         Wave(peak, 0.06, 0.045, scaled(heart.ectopic, -0.4)),
     ]
+    return varied(waves, heart.variety, rng)
 
 
 def pacing_spike(rate: float) -> Wave:

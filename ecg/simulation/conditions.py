@@ -1,82 +1,67 @@
-"""From labels to a heart and its rhythm, by the textbook's criteria, with values well inside them.
+"""From labels to a heart and its rhythm: what a label means is the textbook's, how much of it a population's.
 
 Labels can contradict each other (sinus rhythm and atrial fibrillation): the stronger one wins, as a reader of the
 ECG would have it. Everything that the labels leave open is a person's own: normal, and different from the next one's.
 """
 
 import math
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 import numpy as np
 
-from ecg.simulation.beats import (
-    INFARCTS,
-    LEFT,
-    LEFT_FIRST,
-    PACED,
-    RIGHT,
-    RIGHT_INCOMPLETE,
-    UNSPECIFIC,
-    USUAL,
-    Heart,
-    Vector,
-    scaled,
-)
+from ecg.simulation.beats import INFARCTS, LEFT_FIRST, NOTHING, Heart, Vector, added, scaled
+from ecg.simulation.population import RIGHT, USUAL, Population, Range
 from ecg.simulation.rhythm import ATRIAL, FIBRILLATION, FLUTTER, SINUS, VENTRICULAR, Rhythm
 
-# The first of these that is among the labels decides how the ventricles are activated; the QRS's width in s.
-CONDUCTIONS = (
-    ("PR", PACED, (0.155, 0.175)),
-    ("LBBB", LEFT, (0.140, 0.165)),
-    ("CRBBB", RIGHT, (0.136, 0.156)),
-    ("NSIVCB", UNSPECIFIC, (0.122, 0.138)),
-    ("IRBBB", RIGHT_INCOMPLETE, (0.106, 0.116)),
-)
-# The same for the QRS axis in degrees.
-AXES = (("PR", (-80, -62)), ("LAnFB", (-70, -52)), ("LAD", (-50, -36)), ("RAD", (106, 126)))
-INFARCT_AXES = {"inferior": (5, 30), "lateral": (60, 85)}  # the axis turns away from where muscle is lost
-# And for the rate in beats a minute; the second range is that of atrial fibrillation.
-RATES = (
-    ("STach", (108, 138), (118, 145)),
-    ("Brady", (36, 44), (38, 46)),
-    ("SB", (47, 56), (48, 56)),
-    ("SA", (64, 80), (70, 105)),
-)
+OFTEN = (0.6, 0.25, 0.15)  # how often abnormal Q waves are those of each of the INFARCTS
 INVERSIONS: dict[str, Vector] = {  # where T points if it is inverted in this territory, in parts of its usual height
     "inferior": (0.55, -1.20, 0.30),
     "anterior": (0.07, 0.43, -0.86),
     "lateral": (-1.00, 0.18, -0.21),
 }
-NOTHING: Vector = (0.0, 0.0, 0.0)
+INVERTED_OFTEN = (0.4, 0.4, 0.8)  # the parameters of a Dirichlet distribution of these
+ECTOPIC: tuple[Vector, Vector] = ((0.35, 1.05, -0.8), (-0.6, -0.8, 0.7))  # from the right ventricle, from the left one
 
 
-def conditions(labels: Set[str], age: float | None, sex: str | None, rng: np.random.Generator) -> tuple[Heart, Rhythm]:
+def conditions(
+    labels: Set[str], age: float | None, sex: str | None, population: Population, rng: np.random.Generator
+) -> tuple[Heart, Rhythm]:
     """A heart and a rhythm with the signs of ``labels`` (abbreviations), for a person of ``age`` and ``sex``."""
-    rhythm = _rhythm(labels, rng)
-    return _heart(labels, 60.0 if age is None else age, sex, rhythm.interval, rng), rhythm
+    rhythm = _rhythm(labels, population, rng)
+    return _heart(labels, 60.0 if age is None else age, sex, rhythm.interval, population, rng), rhythm
 
 
-def _between(limits: tuple[float, float], rng: np.random.Generator) -> float:
+def _between(limits: Range, rng: np.random.Generator) -> float:
     return float(rng.uniform(*limits))
 
 
-def _rhythm(labels: Set[str], rng: np.random.Generator) -> Rhythm:
-    rates = next((rates for label, *rates in RATES if label in labels), None)
+def _first(table: Iterable[tuple], labels: Set[str]) -> tuple | None:
+    """What a table says of the first of its labels that is there."""
+    return next((rest for label, *rest in table if label in labels), None)
+
+
+def _rhythm(labels: Set[str], population: Population, rng: np.random.Generator) -> Rhythm:
+    rates = _first(population.rates, labels)
     premature = (VENTRICULAR,) if "PVC" in labels else ()
     if "PR" in labels:
-        rate = _between((50, 58) if labels & {"Brady", "SB"} else (62, 76), rng)
+        slow, usual = population.paced_rates
+        rate = _between(slow if labels & {"Brady", "SB"} else usual, rng)
         return Rhythm(FIBRILLATION if "AF" in labels else SINUS, 60 / rate, irregularity=0, premature=premature)
     if "AFL" in labels:
         ratios = _flutter_ratios(labels, rng)
-        cycle = _between((0.190, 0.215), rng)
+        cycle = _between(population.flutter_cycle, rng)
         return Rhythm(FLUTTER, cycle * float(np.mean(ratios)), irregularity=0, ratios=ratios, premature=premature)
     if "AF" in labels:
-        rate = _between(rates[1] if rates else (70, 105), rng)
-        return Rhythm(FIBRILLATION, 60 / rate, irregularity=0.27, premature=premature)
-    rate = _between(rates[0], rng) if rates else float(np.clip(rng.normal(74, 8), 63, 94))
-    breathing = _between((0.16, 0.21) if "SA" in labels else (0.005, 0.025), rng)
+        irregularity = _between(population.fibrillation_irregularity, rng)
+        return Rhythm(FIBRILLATION, 60 / _between(rates[1], rng), irregularity, premature=premature)
+    if rates:
+        rate = _between(rates[0], rng)
+    else:
+        mean, deviation, lowest, highest = population.usual_rate
+        rate = float(np.clip(rng.normal(mean, deviation), lowest, highest))
+    breathing = _between(population.arrhythmia if "SA" in labels else population.breathing, rng)
     premature += (ATRIAL,) if "PAC" in labels else ()
-    return Rhythm(SINUS, 60 / rate, irregularity=0.01, breathing=breathing, premature=premature)
+    return Rhythm(SINUS, 60 / rate, _between(population.irregularity, rng), breathing, premature=premature)
 
 
 def _flutter_ratios(labels: Set[str], rng: np.random.Generator) -> tuple[int, ...]:
@@ -87,69 +72,92 @@ def _flutter_ratios(labels: Set[str], rng: np.random.Generator) -> tuple[int, ..
         return (2,)
     if labels & {"Brady", "SB"}:
         return (6,)
-    return ((2,), (3,), (4,), (2, 4))[rng.integers(4)]
+    return ((2,), (3,), (4,), (2, 4), (2, 3, 4), (3, 4, 5))[rng.integers(6)]
 
 
-def _heart(labels: Set[str], age: float, sex: str | None, interval: float, rng: np.random.Generator) -> Heart:
-    conduction, width = next(
-        ((conduction, width) for label, conduction, width in CONDUCTIONS if label in labels), (USUAL, (0.082, 0.096))
-    )
+def _heart(
+    labels: Set[str], age: float, sex: str | None, interval: float, population: Population, rng: np.random.Generator
+) -> Heart:
+    conduction, width = _first(population.conductions, labels) or (USUAL, population.usual_width)
     beginning = "posterior fascicle" if "LAnFB" in labels else "septum"
     if "QAb" in labels:
-        beginning = INFARCTS[rng.integers(len(INFARCTS))]
-    qrs = _between(width, rng) + (0.018 if beginning in INFARCTS else 0.008 if "LAnFB" in labels else 0)
-    usual_axis = float(np.clip(rng.normal(65 - 0.4 * (age - 30), 14), 5, 80))  # it turns to the left with age
-    if beginning in INFARCT_AXES:
-        usual_axis = _between(INFARCT_AXES[beginning], rng)
-    axis = next((_between(limits, rng) for label, limits in AXES if label in labels), usual_axis)
-    low = "LQRSV" in labels
-    size = _between((0.32, 0.42) if low else (1.3, 1.8) if beginning in INFARCTS else (0.95, 1.6), rng)
-    qtc = _between((0.505, 0.560) if "LQT" in labels else (0.390, 0.425), rng) + (0.010 if sex == "female" else 0)
-    t, opening, st = _repolarisation(labels, conduction, axis, size, rng)
+        beginning = INFARCTS[rng.choice(len(INFARCTS), p=OFTEN)]
+    infarcted, low = beginning in INFARCTS, "LQRSV" in labels
+    longer = 0.018 if infarcted else 0.008 if "LAnFB" in labels else 0
+    deviation, lowest, highest = population.usual_axis
+    usual_axis = float(np.clip(rng.normal(65 - 0.4 * (age - 30), deviation), lowest, highest))  # to the left with age
+    if beginning in population.infarct_axes:
+        usual_axis = _between(population.infarct_axes[beginning], rng)
+    of_label = _first(population.axes, labels)
+    axis = _between(*of_label, rng) if of_label else usual_axis
+    usual_height = population.infarct_height if infarcted else population.height
+    height = _between(population.low_height if low else usual_height, rng)
+    qtc = _between(population.long_qtc if "LQT" in labels else population.usual_qtc, rng)
+    t, opening, st = _repolarisation(labels, conduction, axis, height, population, rng)
+    wander = 0.5 * population.variety * rng.normal(size=3)
+    ectopic = added(ECTOPIC[rng.integers(len(ECTOPIC))], wander)
     return Heart(
         conduction=conduction,
         beginning=beginning,
+        beginning_height=_between(population.beginning, rng),
+        ending_height=_between(population.ending, rng),
         axis=axis,
-        limb=size,
-        chest=0.8 if low else 2.8,
-        qrs=qrs,
-        pr=min(_pr(labels, age, rng), 0.45 * interval),
-        qt=qtc * math.sqrt(interval),  # Bazett's formula
-        p=_between((0.09, 0.14), rng) * (0.7 if low else 1),
+        limb=height,
+        chest=_between(population.low_chest if low else population.chest, rng),
+        chest_gain=_between(population.low_chest_gain if low else population.chest_gain, rng),
+        qrs=_between(width, rng) + longer,
+        pr=min(_pr(labels, age, population, rng), 0.45 * interval),
+        qt=(qtc + (0.010 if sex == "female" else 0)) * math.sqrt(interval),  # Bazett's formula
+        p=_between(population.p, rng) * (0.7 if low else 1),
         t=t,
         opening=opening,
         st=st,
-        ectopic=scaled(((0.35, 1.05, -0.8), (-0.6, -0.8, 0.7))[rng.integers(2)], size * _between((1.2, 1.6), rng)),
+        ectopic=scaled(ectopic, height * _between(population.ectopic, rng)),
+        variety=population.variety,
     )
 
 
-def _pr(labels: Set[str], age: float, rng: np.random.Generator) -> float:
+def _pr(labels: Set[str], age: float, population: Population, rng: np.random.Generator) -> float:
     """The PR interval in s. A block of first degree holds the beat up for longer than a mere prolonged interval."""
-    if "IAVB" in labels:
-        return _between((0.265, 0.320), rng)
-    if "LPR" in labels:
-        return _between((0.218, 0.240), rng)
-    return _between((0.135, 0.165), rng) + 0.0002 * age
+    if of_label := _first(population.pr, labels):
+        return _between(*of_label, rng)
+    return _between(population.usual_pr, rng) + 0.0002 * age
 
 
 def _repolarisation(
-    labels: Set[str], conduction: str, axis: float, size: float, rng: np.random.Generator
+    labels: Set[str], conduction: str, axis: float, size: float, population: Population, rng: np.random.Generator
 ) -> tuple[Vector, Vector, Vector]:
     """T, its opening where it is biphasic, and ST (mV), for a QRS with ``axis`` (degrees) and ``size`` (mV)."""
     if conduction in LEFT_FIRST:  # secondary changes, against the QRS, whatever else there is
         angle = math.radians(axis)
         against = scaled((math.cos(angle), math.sin(angle), -0.75), -0.28 * size)
         return against, NOTHING, scaled(against, 0.35)
-    angle = math.radians(float(np.clip(axis, 20, 60)) + rng.normal(0, 6))
-    front = -0.35 if conduction == RIGHT else rng.uniform(0.15, 0.45)
+    lowest, highest, deviation = population.t_axis
+    angle = math.radians(float(np.clip(axis, lowest, highest)) + rng.normal(0, deviation))
+    front = _between(population.right_t_front if conduction == RIGHT else population.t_front, rng)
     usual = (math.cos(angle), math.sin(angle), front)
-    height = (0.07 + 0.19 * size) * _between((0.85, 1.2), rng)
-    depressed = scaled(usual, -_between((0.06, 0.09), rng)) if "TAb" in labels else NOTHING
+    height = (0.07 + 0.19 * size) * _between(population.t_height, rng)
+    scatter = population.st_scatter * rng.normal(size=3)
+    depressed = added(scaled(usual, -_between(population.depression, rng)), scatter)
     if "TInv" in labels:
-        territory = tuple(INVERSIONS)[rng.integers(len(INVERSIONS))]
-        return scaled(INVERSIONS[territory], height * _between((1.0, 1.3), rng)), NOTHING, depressed
+        inverted = scaled(_inversion(population, rng), height * _between(population.inverted, rng))
+        return inverted, NOTHING, depressed if "TAb" in labels else scatter
     if "TAb" in labels:
-        if rng.random() < 0.5:  # flat
-            return scaled(usual, 0.1 * height), NOTHING, depressed
-        return scaled(usual, 0.45 * height), scaled(usual, -0.55 * height), NOTHING  # biphasic
-    return scaled(usual, height), NOTHING, scaled(usual, _between((0.0, 0.03), rng))
+        flat, biphasic = population.abnormal
+        kind = rng.random()
+        if kind < flat:
+            left = _between(population.flat, rng)
+            in_front = _between(population.flat_front, rng)
+            return (height * left * usual[0], height * left * usual[1], height * in_front * front), NOTHING, depressed
+        if kind < flat + biphasic:
+            return scaled(usual, 0.45 * height), scaled(usual, -0.55 * height), NOTHING
+        return scaled(_inversion(population, rng), height * _between(population.flat, rng)), NOTHING, depressed
+    return scaled(usual, height), NOTHING, added(scaled(usual, _between(population.st, rng)), scatter)
+
+
+def _inversion(population: Population, rng: np.random.Generator) -> Vector:
+    """Where an inverted T points: in one territory, or in several that overlap."""
+    directions = np.array(list(INVERSIONS.values()))
+    if population.mixed:
+        return scaled(rng.dirichlet(INVERTED_OFTEN) @ directions, 1)
+    return tuple(directions[rng.integers(len(directions))].tolist())

@@ -11,6 +11,7 @@ from ecg.progress import bar
 from ecg.records import LEADS, Record, as_record, parse_header
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation.cases import SOURCES, Case, draw_case
+from ecg.simulation.population import PATIENTS, TEXTBOOK, Population
 from ecg.simulation.recording import recording
 
 ABOUT = """The recordings in this folder are simulated. They are of no patient and are no evidence about any disease.
@@ -42,23 +43,24 @@ def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Pat
 
 def write_record(folder: Path, seed: int, index: int) -> Path:
     """Recording ``index`` of ``seed``, its signal first, so that no header stands without one."""
-    name, case, counts = draw(index, np.random.default_rng([seed, index]))
+    name, case, counts = draw(index, TEXTBOOK, np.random.default_rng([seed, index]))
     (folder / f"{name}.mat").write_bytes(mat_content(counts))
     path = folder / f"{name}.hea"
     path.write_bytes(header_text(name, case, counts).encode("ascii"))
     return path
 
 
-def draw(index: int, rng: np.random.Generator) -> tuple[str, Case, np.ndarray]:
+def draw(index: int, population: Population, rng: np.random.Generator) -> tuple[str, Case, np.ndarray]:
     """The name, the case and the counts, int16 (12, samples), of recording ``index``, all else from ``rng``."""
     case = draw_case(index, rng)
-    counts = recording(case.labels, case.age, case.sex, case.rate, case.seconds, rng)
+    counts = recording(case.labels, case.age, case.sex, case.rate, case.seconds, rng, population=population)
     return f"{case.source}{index + 1:0{SOURCES[case.source].digits}d}", case, counts
 
 
 def simulated_record(seed: int, index: int) -> Record:
-    """Recording ``index`` of ``seed`` as if it had been read, to learn from: none of those that ``simulate`` writes."""
-    name, case, counts = draw(index, np.random.default_rng([seed, index, TO_LEARN_FROM]))
+    """Recording ``index`` of ``seed`` as if it had been read, to learn from: of patients, where ``simulate`` writes the
+    textbook's."""
+    name, case, counts = draw(index, PATIENTS, np.random.default_rng([seed, index, TO_LEARN_FROM]))
     return as_record(parse_header(header_text(name, case, counts)), counts)
 
 

@@ -40,13 +40,13 @@ class Beat:
     kind: str
 
 
-def beats(rhythm: Rhythm, seconds: float, rng: np.random.Generator) -> list[Beat]:
+def beats(rhythm: Rhythm, seconds: float, variety: float, rng: np.random.Generator) -> list[Beat]:
     """The beats from LEAD_IN before a recording of ``seconds`` to LEAD_IN after it."""
     number = 2 + int(1.5 * (seconds + 2 * LEAD_IN) / rhythm.interval)
     intervals = _intervals(rhythm, number, rng)
     kinds = [NORMAL] * number
     for kind in rhythm.premature:
-        _put_premature(kind, kinds, intervals, rhythm.interval, seconds, rng)
+        _put_premature(kind, kinds, intervals, rhythm.interval, seconds, variety, rng)
     onsets = np.cumsum(intervals) - LEAD_IN - rng.uniform(0, rhythm.interval)
     return [Beat(onset, kind) for onset, kind in zip(onsets.tolist(), kinds) if onset < seconds + LEAD_IN]
 
@@ -63,28 +63,39 @@ def _intervals(rhythm: Rhythm, number: int, rng: np.random.Generator) -> np.ndar
 
 
 def _put_premature(
-    kind: str, kinds: list[str], intervals: np.ndarray, usual: float, seconds: float, rng: np.random.Generator
+    kind: str,
+    kinds: list[str],
+    intervals: np.ndarray,
+    usual: float,
+    seconds: float,
+    variety: float,
+    rng: np.random.Generator,
 ) -> None:
     """Makes some beats premature, in place: never two in succession, and one near the middle of the recording."""
     early, late = PREMATURE[kind]
+    later = variety * rng.uniform(-0.12, 0.20)  # in one person always about as early
+    early, late = early + later, late - (later if kind == VENTRICULAR else 0)
     middle = int((LEAD_IN + rng.uniform(0.4, 0.6) * seconds) / usual)
-    wanted = rng.random(len(kinds)) < FREQUENCY
+    wanted = rng.random(len(kinds)) < FREQUENCY * (1 + variety * rng.uniform(-1, 1))
     for place in [middle, *np.flatnonzero(wanted).tolist()]:
         if 1 <= place < len(kinds) - 1 and kinds[place - 1 : place + 2] == [NORMAL] * 3:
             kinds[place] = kind
-            intervals[place], intervals[place + 1] = early * usual, late * usual
+            intervals[place] = early * usual * math.exp(0.04 * variety * rng.normal())
+            intervals[place + 1] = late * usual
 
 
-def atrial_waves(rhythm: Rhythm, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def atrial_waves(rhythm: Rhythm, times: np.ndarray, variety: float, rng: np.random.Generator) -> np.ndarray:
     """The heart vector (3, times) in mV of atria that flutter or fibrillate."""
     if rhythm.atria == FLUTTER:
         phase = 2 * math.pi * (times * np.mean(rhythm.ratios) / rhythm.interval + rng.random())
         # the first terms of a sawtooth that falls slowly and climbs fast: in II, III and aVF, the other way in V1
         sawtooth = sum(np.sin(term * phase) / term**1.2 for term in (1, 2, 3))
-        return np.outer((-0.01, 0.14, -0.06), rng.uniform(1.0, 1.3) * sawtooth)
+        direction = np.array([-0.01, 0.14, -0.06]) + 0.03 * variety * rng.normal(size=3)
+        return np.outer(direction, rng.uniform(1.0 - 0.6 * variety, 1.3) * sawtooth)
     vector = np.zeros((3, len(times)))
+    size = math.exp(0.5 * variety * rng.normal())
     for _ in range(3):  # wavelets that wander, each with a direction, and a frequency and a strength that change
-        direction = np.array([-0.015, 0.018, 0.022]) + 0.014 * rng.normal(size=3)
+        direction = size * np.array([-0.015, 0.018, 0.022]) + 0.014 * rng.normal(size=3)
         bend = _sway(times, rng.uniform(0.2, 0.5), rng)
         strength = 1 + 0.5 * _sway(times, rng.uniform(0.3, 0.7), rng)
         wavelet = strength * np.sin(2 * math.pi * rng.uniform(*FIBRILLATION_WAVES) * times + 1.5 * bend)

@@ -1,0 +1,186 @@
+"""Whose hearts are drawn: the textbook's, or patients'.
+
+The textbook's lie well inside the criteria of a diagnosis, so that it can be seen and measured: they are to be tried
+and taught with. Patients' reach to the criteria's limits and beyond, as readers label them, and no two of them have
+waves or electrodes in the same place: they are to learn from. The patients' ranges were set so that what is
+measured in simulated recordings - heights of QRS and T, widths, rates - spreads as in 2,303 recordings of PTB-XL.
+"""
+
+from dataclasses import dataclass, replace
+
+Range = tuple[float, float]
+
+USUAL, RIGHT_INCOMPLETE, RIGHT, LEFT, UNSPECIFIC, PACED = "usual", "IRBBB", "CRBBB", "LBBB", "NSIVCB", "paced"
+
+
+@dataclass(frozen=True)
+class Population:
+    """From where to where a person's values are; labels decide between them, in the order they stand here.
+
+    Times are in s, heights in mV, axes in degrees, rates in beats a minute; the second range of a rate is that of
+    atrial fibrillation. ``variety``, from 0 to 1, is how far the shapes of waves, the places of electrodes and the
+    courses of rhythms differ between people.
+    """
+
+    variety: float
+
+    # the rhythm
+    rates: tuple[tuple[str, Range, Range], ...]
+    usual_rate: tuple[float, float, float, float]  # mean, standard deviation, lowest, highest
+    paced_rates: tuple[Range, Range]  # with a label of slowness, without
+    fibrillation_irregularity: Range  # the standard deviation of the intervals' logarithm
+    irregularity: Range
+    breathing: Range  # the swing of the intervals with the breath, to either side
+    arrhythmia: Range  # the same in sinus arrhythmia
+    flutter_cycle: Range
+
+    # the QRS
+    conductions: tuple[tuple[str, str, Range], ...]  # how the ventricles are activated, and how long that takes
+    usual_width: Range
+    axes: tuple[tuple[str, Range], ...]
+    usual_axis: tuple[float, float, float]  # standard deviation, lowest, highest
+    infarct_axes: dict[str, Range]  # the axis turns away from where muscle is lost
+    height: Range  # the greatest swing in a limb lead
+    low_height: Range
+    infarct_height: Range
+    chest: Range  # the most that a chest lead may swing
+    low_chest: Range
+    chest_gain: Range  # how much more than their place says the chest leads show
+    low_chest_gain: Range
+    beginning: Range  # how strong the first wave of the QRS is, in parts of the textbook's
+    ending: Range  # and how strong its last wave
+    ectopic: Range  # a ventricular beat's height, in parts of the QRS's
+
+    # the intervals
+    pr: tuple[tuple[str, Range], ...]
+    usual_pr: Range
+    long_qtc: Range
+    usual_qtc: Range
+    p: Range
+
+    # ST and T
+    t_axis: tuple[float, float, float]  # lowest and highest, as far as it follows the QRS; standard deviation around it
+    t_front: Range  # how far to the front T points, in parts of its height
+    right_t_front: Range  # the same in right bundle branch block
+    t_height: Range  # in parts of what goes with the QRS
+    st: Range
+    st_scatter: float  # the standard deviation of ST in any direction: findings that are no scored class
+    depression: Range  # of ST, where T is abnormal
+    abnormal: tuple[float, float]  # the parts of abnormal Ts that are flat, biphasic; the others are inverted
+    flat: Range  # what is left of a flat T's height
+    flat_front: Range  # and of what it has to the front
+    inverted: Range  # an inverted T's depth, in parts of the usual height
+    mixed: bool  # whether an inverted T's territories may overlap
+
+
+TEXTBOOK = Population(
+    variety=0.0,
+    rates=(
+        ("STach", (108, 138), (118, 145)),
+        ("Brady", (36, 44), (38, 46)),
+        ("SB", (47, 56), (48, 56)),
+        ("SA", (64, 80), (70, 105)),
+        ("AF", (70, 105), (70, 105)),
+    ),
+    usual_rate=(74, 8, 63, 94),
+    paced_rates=((50, 58), (62, 76)),
+    fibrillation_irregularity=(0.27, 0.27),
+    irregularity=(0.01, 0.01),
+    breathing=(0.005, 0.025),
+    arrhythmia=(0.16, 0.21),
+    flutter_cycle=(0.190, 0.215),
+    conductions=(
+        ("PR", PACED, (0.155, 0.175)),
+        ("LBBB", LEFT, (0.140, 0.165)),
+        ("CRBBB", RIGHT, (0.136, 0.156)),
+        ("NSIVCB", UNSPECIFIC, (0.122, 0.138)),
+        ("IRBBB", RIGHT_INCOMPLETE, (0.106, 0.116)),
+    ),
+    usual_width=(0.082, 0.096),
+    axes=(("PR", (-80, -62)), ("LAnFB", (-70, -52)), ("LAD", (-50, -36)), ("RAD", (106, 126))),
+    usual_axis=(14, 5, 80),
+    infarct_axes={"inferior": (5, 30), "lateral": (60, 85)},
+    height=(0.95, 1.6),
+    low_height=(0.32, 0.42),
+    infarct_height=(1.3, 1.8),
+    chest=(2.8, 2.8),
+    low_chest=(0.8, 0.8),
+    chest_gain=(1, 1),
+    low_chest_gain=(1, 1),
+    beginning=(1, 1),
+    ending=(1, 1),
+    ectopic=(1.2, 1.6),
+    pr=(("IAVB", (0.265, 0.320)), ("LPR", (0.218, 0.240))),
+    usual_pr=(0.135, 0.165),
+    long_qtc=(0.505, 0.560),
+    usual_qtc=(0.390, 0.425),
+    p=(0.09, 0.14),
+    t_axis=(20, 60, 6),
+    t_front=(0.15, 0.45),
+    right_t_front=(-0.35, -0.35),
+    t_height=(0.85, 1.2),
+    st=(0.0, 0.03),
+    st_scatter=0.0,
+    depression=(0.06, 0.09),
+    abnormal=(0.5, 0.5),
+    flat=(0.1, 0.1),
+    flat_front=(0.1, 0.1),
+    inverted=(1.0, 1.3),
+    mixed=False,
+)
+
+PATIENTS = replace(
+    TEXTBOOK,
+    variety=1.0,
+    rates=(
+        ("STach", (100, 150), (105, 170)),
+        ("Brady", (34, 55), (35, 55)),
+        ("SB", (42, 60), (42, 60)),
+        ("SA", (52, 92), (70, 105)),
+        ("AF", (55, 130), (50, 150)),
+    ),
+    usual_rate=(73, 12, 52, 102),
+    fibrillation_irregularity=(0.13, 0.30),
+    irregularity=(0.005, 0.02),
+    breathing=(0.003, 0.05),
+    arrhythmia=(0.07, 0.28),
+    flutter_cycle=(0.180, 0.260),
+    conductions=(
+        ("PR", PACED, (0.140, 0.190)),
+        ("LBBB", LEFT, (0.122, 0.175)),
+        ("CRBBB", RIGHT, (0.122, 0.170)),
+        ("NSIVCB", UNSPECIFIC, (0.082, 0.130)),
+        ("IRBBB", RIGHT_INCOMPLETE, (0.080, 0.106)),
+    ),
+    usual_width=(0.066, 0.092),
+    axes=(("PR", (-110, -40)), ("LAnFB", (-85, -45)), ("LAD", (-70, -8)), ("RAD", (92, 150))),
+    usual_axis=(27, -20, 95),
+    infarct_axes={"inferior": (-25, 30), "lateral": (40, 95)},
+    height=(0.6, 1.75),
+    low_height=(0.35, 0.75),
+    infarct_height=(0.6, 1.75),
+    chest=(1.6, 4.0),
+    low_chest=(1.0, 3.0),
+    chest_gain=(0.75, 1.35),
+    low_chest_gain=(1.0, 2.2),
+    beginning=(0.3, 1.2),
+    ending=(0.4, 1.1),
+    ectopic=(0.9, 1.7),
+    pr=(("IAVB", (0.205, 0.330)), ("LPR", (0.200, 0.250))),
+    usual_pr=(0.120, 0.175),
+    long_qtc=(0.465, 0.560),
+    usual_qtc=(0.370, 0.450),
+    p=(0.05, 0.19),
+    t_axis=(0, 75, 15),
+    t_front=(0.1, 1.3),
+    right_t_front=(-0.5, 0.0),
+    t_height=(0.5, 1.2),
+    st=(-0.03, 0.06),
+    st_scatter=0.025,
+    depression=(-0.01, 0.06),
+    abnormal=(0.75, 0.08),
+    flat=(0.0, 0.65),
+    flat_front=(0.3, 1.0),
+    inverted=(0.3, 1.3),
+    mixed=True,
+)

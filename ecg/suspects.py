@@ -1,0 +1,69 @@
+"""Suspect labels, without a reader: by what networks say that did not learn from them, and by a rule for the axis."""
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from ecg.records import LEADS, Record
+from ecg.signals import close_gaps
+
+LEFT_AXIS = (-90.0, -30.0)  # degrees: left axis deviation, as readers define it
+SHORTEST_BEAT = 0.25  # s
+QRS = (0.06, 0.06)  # s before and after the middle of a QRS
+BEFORE = 0.03  # s before that: the level it begins from
+
+
+def confident_learning(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """(recordings, classes): how suspect each label is, 0 where it is not.
+
+    ``p`` are out-of-fold probabilities. A label is suspect where the other answer is at least as probable as it is, on
+    average, in the recordings that have that answer (Northcutt et al., arXiv 1911.00068, each class by itself); how
+    suspect is by how much. A class that no recording has, or all have, has no suspects.
+    """
+    suspicion = np.zeros(labels.shape)
+    for k in range(labels.shape[1]):
+        label, probable = labels[:, k], p[:, k]
+        if not label.any() or label.all():
+            continue
+        usual_yes, usual_no = probable[label].mean(), (1 - probable[~label]).mean()
+        missing, wrong = ~label & (probable >= usual_yes), label & (1 - probable >= usual_no)
+        suspicion[missing, k] = probable[missing] - (1 - probable[missing])
+        suspicion[wrong, k] = (1 - probable[wrong]) - probable[wrong]
+    return np.where(suspicion > 0, suspicion, 0)
+
+
+def frontal_axis(record: Record) -> float | None:
+    """The axis of the QRS in degrees, -180 to 180, from its net areas in I and aVF; None where there is none.
+
+    Of the median beat, so that a single premature one does not matter.
+    """
+    needed = [LEADS.index(lead) for lead in ("I", "aVF")]
+    rate = record.header.rate
+    signal = close_gaps(record.counts).astype(float)
+    if not record.mask[needed].all() or signal.shape[1] < rate:
+        return None
+    steepness = np.abs(np.gradient(signal, axis=1)).sum(axis=0)
+    width = max(round(0.1 * rate), 1)
+    hump = np.convolve(steepness, np.ones(width) / width, "same")  # one a QRS, be it notched or not
+    height = 0.4 * np.quantile(hump, 0.98)
+    if not height:
+        return None
+    middles, _ = find_peaks(hump, height=height, distance=max(round(SHORTEST_BEAT * rate), 1))
+    first, last = (round(part * rate) for part in QRS)
+    level = max(round(BEFORE * rate), 1)
+    beats = [
+        signal[needed, middle - first - level : middle + last]
+        for middle in middles
+        if middle >= first + level and middle + last <= signal.shape[1]
+    ]
+    if not beats:
+        return None
+    beat = np.median(beats, axis=0)
+    one, foot = (beat[:, level:] - beat[:, :level].mean(axis=1, keepdims=True)).sum(axis=1)
+    return float(np.degrees(np.arctan2(2 * foot, np.sqrt(3) * one)))
+
+
+def off_left_axis(axis: float) -> float:
+    """Degrees from ``axis`` to the nearest left axis deviation: below 0 within it."""
+    low, high = LEFT_AXIS
+    middle, half = (low + high) / 2, (high - low) / 2
+    return abs((axis - middle + 180) % 360 - 180) - half
