@@ -26,6 +26,7 @@ from ecg.errors import EntryError
 from ecg.expected import decide_expected, tempered
 from ecg.files import write_csv
 from ecg.folds import assign_folds
+from ecg.history import LOG, log_epochs
 from ecg.interruption import held_back
 from ecg.model_folder import Member
 from ecg.network import SEResNet
@@ -114,6 +115,7 @@ def training_code(
         figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
         progress.say(table(figures))
         save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
+        os.replace(training.workplace / LOG, model / LOG)
         model_folder.save_model(model, recipe, weights, networks, folds, figures)
         shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
         shutil.rmtree(training.workplace)
@@ -195,6 +197,8 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
     scaler = training.compute.gradient_scaler()
     file = training.workplace / f"{course.name}.safetensors"
     state = checkpoint.load_progress(file, network, optimiser, scaler)
+    log = training.workplace / LOG
+    log_epochs(log, course.name, state.history)
     if (state.epoch or state.step) and state.epoch < recipe.epochs:
         progress.say(f"{course.title}: going on after {state}")
     try:
@@ -204,7 +208,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
                 raise EntryError(
                     f"{course.title}, epoch {state.epoch + 1}: the loss is not a number; is the data in counts?"
                 )
-            figures, told = {"loss": loss}, ""
+            figures, told = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}, ""
             if len(course.judged):
                 outputs = decide(probabilities_of(training, course.judged, network), recipe.epoch_threshold)
                 metric = scoring.challenge_metric(weights, training.labels[course.judged], outputs)
@@ -213,6 +217,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
             with held_back():
                 state.end_epoch(network, figures, recipe.keep)
                 checkpoint.save_progress(file, network, optimiser, scaler, state)
+                log_epochs(log, course.name, state.history)
             progress.say(
                 f"{course.title}  epoch {state.epoch:2d}/{recipe.epochs}  loss {loss:.4f}{told}"
                 f"  {rate:.0f} recordings/s"

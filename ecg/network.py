@@ -133,15 +133,24 @@ class SEResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5).
+        """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5)."""
+        return self.logits(*self.prepared(windows, demographics))
 
-        Under autocast the residual blocks alone compute in short numbers. The stem may see raw counts: bfloat16 would
-        keep 8 bits of them, float16 overflow. Behind its batch normalisation all is of the order of 1.
+    def prepared(self, windows: torch.Tensor, demographics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What ``logits`` gets of them: with ``scale`` in units of their amplitude, told beside age and sex."""
+        if not self.scale:
+            return windows, demographics
+        with torch.autocast(windows.device.type, enabled=False):
+            windows, amplitude = to_unit_amplitude(windows)
+            return windows, torch.cat([demographics, torch.log(amplitude / USUAL_AMPLITUDE)], dim=1)
+
+    def logits(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
+        """Under autocast the residual blocks alone compute in short numbers.
+
+        The stem may see raw counts: bfloat16 would keep 8 bits of them, float16 overflow. Behind its batch
+        normalisation all is of the order of 1.
         """
         with torch.autocast(windows.device.type, enabled=False):
-            if self.scale:
-                windows, amplitude = to_unit_amplitude(windows)
-                demographics = torch.cat([demographics, torch.log(amplitude / USUAL_AMPLITUDE)], dim=1)
             features = self.stem(windows)
         features = self.blocks(features).mean(dim=2, dtype=torch.float32)
         with torch.autocast(windows.device.type, enabled=False):

@@ -28,15 +28,21 @@ def trim_silence(counts: np.ndarray) -> np.ndarray:
 
     A last value that is held is left once, one of zeros or INVALID not at all; of nothing but silence, one sample.
     """
-    if counts.shape[1] < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
-        return counts
+    return counts[:, within_silence(counts)]
+
+
+def within_silence(counts: np.ndarray) -> slice:
+    """The samples of ``counts`` (leads, samples) that ``trim_silence`` leaves."""
+    samples = counts.shape[1]
+    if samples < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
+        return slice(0, samples)
     changes = np.flatnonzero((counts[:, 1:] != counts[:, :-1]).any(axis=0))
     if not changes.size:
-        return counts[:, :1]
-    first, last = changes[0], changes[-1] + 1  # the samples before the first change and after the last one
+        return slice(0, 1)
+    first, last = int(changes[0]), int(changes[-1]) + 1  # the samples before the first change and after the last one
     first += first > 0 and _is_nothing(counts[:, first])
-    last -= last < counts.shape[1] - 1 and _is_nothing(counts[:, last])
-    return counts[:, first : last + 1] if first <= last else counts[:, :1]
+    last -= last < samples - 1 and _is_nothing(counts[:, last])
+    return slice(first, last + 1) if first <= last else slice(0, 1)
 
 
 def _is_nothing(sample: np.ndarray) -> bool:

@@ -43,7 +43,7 @@ def test_the_published_recipe_is_the_papers():
 def test_a_model_folder_is_weights_and_one_json(model_folder):
     """No store of the patients' signals is left, nothing that would have to be unpickled."""
     names = sorted(path.name for path in model_folder.iterdir())
-    assert names == ["fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
+    assert names == ["epochs.csv", "fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
     content = json.loads((model_folder / "model.json").read_text())
     assert content["classes"] == list(scoring.load_weights().classes)
     assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2

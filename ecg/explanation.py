@@ -1,0 +1,86 @@
+"""Why a network said so: where in leads and time, which leads it needs, what its squeeze-and-excite units do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from scipy.ndimage import gaussian_filter1d
+
+from ecg.network import SEResNet, SqueezeExcite
+from ecg.recipe import Recipe
+from ecg.records import Record
+from ecg.signals import network_view, within_silence
+from ecg.windows import Recordings, covering_windows
+
+STEPS = 32  # from the flat line to the recording
+SMOOTHING = 0.02  # s
+STRONGEST = 0.995  # the part of all samples whose relevance is below 1
+
+
+def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe: Recipe) -> np.ndarray:
+    """float (12, samples of the record): how much each sample speaks for the class, the mean over the networks.
+
+    Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit, from a flat line to the
+    recording, in the unit in which the first convolution sees it: where the network divides a window by its amplitude,
+    that amplitude is held. Over all samples and leads they sum up to what the recording adds to the flat line's logit.
+    """
+    recordings = Recordings.of(*zip(network_view(record, recipe)))
+    length = int(recordings.lengths[0])
+    total, times_seen = np.zeros((2, len(record.counts), length))
+    for windows in covering_windows(recordings.lengths, recipe):
+        for network in networks:
+            network.eval()
+            seen, told = network.prepared(*recordings.cut(windows, torch.device("cpu")))
+            gradients = IntegratedGradients(network.logits)
+            parts = gradients.attribute(
+                seen, additional_forward_args=(told,), target=class_, n_steps=STEPS, internal_batch_size=len(seen)
+            )
+            for part, offset in zip(parts.numpy(), windows.offset):
+                end = min(offset + windows.samples, length)
+                total[:, offset:end] += part[:, : end - offset]
+                times_seen[:, offset:end] += 1
+    return _at_the_records_rate(total / np.maximum(times_seen, 1), record, recipe)
+
+
+def _at_the_records_rate(values: np.ndarray, record: Record, recipe: Recipe) -> np.ndarray:
+    """``values`` (leads, samples the network saw) at the record's samples: 0 where it saw nothing; the sum is kept."""
+    inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
+    samples = inside.stop - inside.start
+    at = np.minimum((np.arange(samples) * values.shape[1]) // samples, values.shape[1] - 1)
+    spread = np.zeros(record.counts.shape)
+    spread[:, inside] = values[:, at] * (values.shape[1] / samples)
+    return spread
+
+
+def for_the_eye(relevant: np.ndarray, rate: float) -> np.ndarray:
+    """What speaks for the class, smoothed, from 0 to 1, as ``ecg.report.paper`` draws it."""
+    smooth = gaussian_filter1d(np.maximum(relevant, 0), max(SMOOTHING * rate, 0.5), axis=1)
+    highest = np.quantile(smooth, STRONGEST)
+    return np.clip(smooth / highest, 0, 1) if highest > 0 else np.zeros_like(smooth)
+
+
+def without_each_lead(record: Record, recipe: Recipe) -> Recordings:
+    """The recording, and behind it once without each of its twelve leads."""
+    counts, demographics = network_view(record, recipe)
+    views = [counts] + [np.where(np.arange(len(counts))[:, None] == lead, 0, counts) for lead in range(len(counts))]
+    return Recordings.of([view.astype(np.int16) for view in views], [demographics] * len(views))
+
+
+@torch.inference_mode()
+def unit_weights(network: SEResNet, record: Record, recipe: Recipe) -> list[np.ndarray]:
+    """Of each block's squeeze-and-excite unit the weights (channels,), 0 to 1: the mean over the windows."""
+    units = [module for module in network.modules() if isinstance(module, SqueezeExcite)]
+    told: list[list[np.ndarray]] = [[] for _ in units]
+    hooks = [
+        unit.weigh.register_forward_hook(lambda _module, _seen, weights, place=place: place.append(weights.numpy()))
+        for unit, place in zip(units, told)
+    ]
+    try:
+        recordings = Recordings.of(*zip(network_view(record, recipe)))
+        for windows in covering_windows(recordings.lengths, recipe):
+            network.eval()(*recordings.cut(windows, torch.device("cpu")))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [np.concatenate(weights).mean(axis=0) for weights in told]

@@ -1,0 +1,79 @@
+#!/usr/bin/env python
+"""Why did it say so?  python tools/explain.py MODEL RECORD explanation.html --class LAD
+
+Writes a page with the ECG on paper and, behind the leads, where the networks look for the class (the most probable one
+if none is given): the more blue, the more a stretch speaks for it. Besides: the probability with each lead left out,
+and how the squeeze-and-excite units weigh their channels. It says what moved the networks, not what is true.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
+
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.compute import pick_compute
+from ecg.errors import EntryError
+from ecg.records import LEADS, read_record
+from ecg.scoring import ABBREVIATIONS, FIRST
+from team_code import Model, load_model, probabilities, run_recordings
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_argument("model", type=Path, help="a model folder")
+    arguments.add_argument("record", type=Path, help="a header, or a signal file that has one beside it")
+    arguments.add_argument("page", type=Path, help="the page to write")
+    arguments.add_argument("--class", dest="class_", help="its abbreviation or code (the most probable class)")
+    given = arguments.parse()
+    model = load_model(given.model, compute=pick_compute("cpu", float32=True))
+    record = read_record(given.record.with_suffix(".hea"))
+    explain(model, record, given.class_, given.page)
+    print(given.page)
+    return ALL_WELL
+
+
+def explain(model: Model, record, wanted: str | None, page: Path) -> None:
+    from ecg import explanation
+    from ecg.report.page import write_page
+    from ecg.report.paper import as_address, draw_paper, record_title
+    from ecg.signals import network_view
+
+    recipe, networks = model.recipe, [member.network for member in model.members]
+    labels, scores = run_recordings(model, [network_view(record, recipe)])
+    k = int(np.argmax(scores[0])) if wanted is None else class_of(model, wanted)
+    names = [ABBREVIATIONS.get(code, code) for code in model.classes]
+    views = explanation.without_each_lead(record, recipe)
+    p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
+    relevant = explanation.relevance(networks, record, k, recipe)
+    shade = explanation.for_the_eye(relevant, record.header.rate)
+    by_lead = np.maximum(relevant, 0).sum(axis=1)
+    order = np.argsort(-scores[0])
+    write_page(
+        page,
+        "explanation.html",
+        name=names[k],
+        record=record.header.name,
+        picture=as_address(draw_paper(record, record_title(record.header), relevance=shade)),
+        scores=[(names[i], scores[0, i], bool(labels[0, i])) for i in order if labels[0, i] or i == k][:24],
+        probability=p[0],
+        leads=[
+            {"name": lead, "there": bool(there), "share": share, "without": without}
+            for lead, there, share, without in zip(LEADS, record.mask, by_lead / max(by_lead.sum(), 1e-12), p[1:])
+        ],
+        units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights(networks[0], record, recipe)],
+    )
+
+
+def class_of(model: Model, name: str) -> int:
+    for k, code in enumerate(model.classes):
+        if name.upper() == ABBREVIATIONS.get(code, code).upper() or FIRST.get(name, name) == code:
+            return k
+    known = ", ".join(ABBREVIATIONS.get(code, code) for code in model.classes)
+    raise EntryError(f"{name}: no class of this model; it has {known}")
+
+
+if __name__ == "__main__":
+    run(main)
