@@ -42,11 +42,10 @@ from ecg.folds import assign_folds  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
 from ecg.scoring import Weights, load_weights  # noqa: E402
 from ecg.store import Store  # noqa: E402
-from ecg.validation import FIGURES, Answers, figures, interval, reliability, resampled  # noqa: E402
+from ecg.validation import FIGURES, Answers, figures, interval, resampled  # noqa: E402
 from ecg.windows import Recordings  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
-MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
 HELD_OUT = "held out from single networks"
 SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
 
@@ -293,26 +292,12 @@ def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list
 
 
 def draw_reliability(path: Path, answers: dict[str, Answers]) -> None:
-    """A picture: of the recordings given a probability, the part that had the class; on the diagonal it is right."""
     try:
-        from matplotlib.figure import Figure
+        from ecg.report import reliability
     except ImportError:
-        print("With matplotlib installed there would be a picture of how far the probabilities can be believed.")
+        print("There is a picture besides with: pip install -r requirements-report.txt")
         return
-    figure = Figure(figsize=(4.5 * len(answers), 4.8), layout="constrained")
-    for axes, (name, one) in zip(figure.subplots(1, len(answers), squeeze=False)[0], answers.items()):
-        labels = np.concatenate([one.labels] * len(one.runs))
-        scores = np.concatenate([scores for _, scores in one.runs])
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        for label, score in zip(labels.T, scores.T):
-            if label.sum() >= MANY:
-                counts, said, is_so = reliability(label, score)
-                axes.plot(said[counts > MANY], is_so[counts > MANY], color="C0", alpha=0.3, linewidth=1)
-        counts, said, is_so = reliability(labels.ravel(), scores.ravel())
-        axes.plot(said[counts > 0], is_so[counts > 0], "o-", color="C0", label="all classes together")
-        axes.set(title=name, xlabel="probability given", ylabel="part that has the class", xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left", title=f"thin: each class with {MANY} recordings or more")
-    figure.savefig(path, dpi=120)
+    reliability.draw_reliability(path, answers)
     print(f"How far the probabilities can be believed is drawn in {path}.")
 
 
