@@ -126,7 +126,7 @@ BEST = Recipe(
     overlap=100,
     width=32,
     scale=True,
-    epochs=10,
+    epochs=20,
     batch=32,
     schedule="one-cycle",
     augment=True,
@@ -137,7 +137,7 @@ BEST = Recipe(
 )
 
 # Half of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
-SMALL = replace(BEST, name="small", width=16, folds=3, batch=16, simulated=2000, threshold_search="exact")
+SMALL = replace(BEST, name="small", width=16, folds=3, epochs=10, batch=16, simulated=2000, threshold_search="exact")
 
 RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 

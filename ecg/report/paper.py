@@ -8,6 +8,7 @@ import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,6 +32,8 @@ ROW = 30.0  # mm from row to row
 PULSE = (2.0, 5.0, 3.0)  # mm before, of and after the calibration pulse of 1 mV
 WIDTH = sum(PULSE) + len(COLUMNS) * SECONDS * SPEED + 10  # mm
 HEIGHT = 4 * ROW + 10
+
+LONGEST_TITLE = 90  # letters: there is room for no more
 
 PAPER, FINE, BOLD, INK, FAINT = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777"
 
@@ -64,7 +67,8 @@ def record_title(header: Header) -> str:
     """Whose recording it is, and what its header says of it."""
     age = "age unknown" if header.age is None else f"{header.age:g} years"
     found = ", ".join(ABBREVIATIONS.get(code, code) for code in header.diagnoses)
-    return printable(f"{header.name}   {age}, {header.sex or 'sex unknown'}   {found}")
+    parts = (header.name, f"{age}, {header.sex or 'sex unknown'}", found)
+    return shorten(printable(" · ".join(filter(None, parts))), LONGEST_TITLE)
 
 
 def save_picture(figure: Figure, path: Path) -> None:
