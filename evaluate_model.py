@@ -15,7 +15,7 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.errors import EntryError, printable
+from ecg.errors import printable
 from ecg.files import write_text
 from ecg.leaderboard import standings
 from ecg.outputs import Judged, load_results
@@ -45,17 +45,11 @@ def main() -> int:
     if given.class_scores:
         write_text(Path(given.class_scores), official_class_figures(scores) + "\n")
     if given.report:
+        from ecg.report.evaluation import write_report  # needs what the image has not
+
         write_report(given.report, judged, given.labels, given.outputs)
+        print(f"\nThe report is {given.report}: open it in a browser.")
     return ALL_WELL
-
-
-def write_report(path: Path, judged: Judged, labels: str, outputs: str) -> None:
-    try:
-        from ecg.report import evaluation
-    except ImportError as error:
-        raise EntryError(f"{error.name} is not installed: pip install -r requirements-report.txt") from error
-    evaluation.write_report(path, judged, labels, outputs)
-    print(f"\nThe report is {path}: open it in a browser.")
 
 
 def evaluate_model(label_directory, output_directory) -> tuple[Scores, Judged]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.signal import find_peaks
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -21,11 +20,11 @@ from ecg.compute import pick_compute
 from ecg.explanation import relevance
 from ecg.model_folder import build_network
 from ecg.network import SEResNet
+from ecg.qrs import qrs_middles
 from ecg.records import LEADS, Header, Record
-from ecg.review import find_class
-from ecg.scoring import load_weights
+from ecg.scoring import find_class
 from ecg.simulation import recording
-from team_code import load_model
+from team_code import Model, load_model
 
 RATE, SECONDS, RECORDINGS = 500, 10, 8
 BEFORE, QRS, AFTER = (-0.36, -0.05), (-0.08, 0.10), (0.12, 0.42)  # s from the middle of the QRS: P and PR, QRS, T
@@ -43,22 +42,19 @@ def example(label: str, seed: int) -> Record:
 
 def on_the_wave(record: Record, wave: tuple[float, float]) -> np.ndarray:
     """Boolean (samples,): in the stretch that ``wave`` says, of any QRS."""
-    steepness = np.abs(np.gradient(record.counts.astype(float), axis=1)).sum(axis=0)
-    hump = np.convolve(steepness, np.ones(50) / 50, "same")
-    middles, _ = find_peaks(hump, height=0.4 * hump.max(), distance=RATE // 4)
     inside = np.zeros(record.counts.shape[1], bool)
-    for middle in middles:
+    for middle in qrs_middles(record.counts, RATE):
         inside[max(middle + round(wave[0] * RATE), 0) : max(middle + round(wave[1] * RATE), 0)] = True
     return inside
 
 
-def shares(networks: list[SEResNet], recipe, label: str, recordings: int = RECORDINGS) -> tuple[float, float]:
+def shares(networks: list[SEResNet], model: Model, label: str, recordings: int = RECORDINGS) -> tuple[float, float]:
     """The shares of the relevance, and of the time, that are on the wave that carries ``label``."""
-    k, found, times = find_class(load_weights(), label), [], []
+    k, found, times = find_class(model.classes, label), [], []
     for seed in range(recordings):
         record = example(label, seed)
         inside = on_the_wave(record, CARRIED_BY[label])
-        speaks = np.maximum(relevance(networks, record, k, recipe), 0).sum(axis=0)
+        speaks = np.maximum(relevance(networks, record, k, model.recipe), 0).sum(axis=0)
         found.append(speaks[inside].sum() / speaks.sum())
         times.append(inside.mean())
     return float(np.mean(found)), float(np.mean(times))
@@ -78,7 +74,7 @@ def main() -> int:
     others = randomised(model.recipe, len(model.classes))
     rows = []
     for label in progress.bar(CARRIED_BY, len(CARRIED_BY), "explaining", "classes"):
-        (there, time), (by_chance, _) = (shares(some, model.recipe, label) for some in (networks, others))
+        (there, time), (by_chance, _) = (shares(some, model, label) for some in (networks, others))
         rows.append(f"| {label} | {time:.2f} | {there:.2f} | {there / time:.1f}x | {by_chance / time:.1f}x |")
     print(
         "| class | the wave's share of the time | of the relevance | ratio | random networks |\n|---|---|---|---|---|"

@@ -43,6 +43,18 @@ def only_training(model: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_training(model: Path) -> bool:
+    """Whether a training into the folder ``model`` is running at this moment."""
+    file = workplace(model) / "lock"
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def claim(place: Path, recipe: Recipe, recordings: str) -> None:
     """Notes in the workplace ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
 

@@ -9,6 +9,7 @@ from ecg.errors import EntryError
 from ecg.interruption import Interrupted, listen
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+REPORTING = ("captum", "jinja2", "matplotlib")  # what pages and pictures need, and nothing else
 
 
 class Arguments(argparse.ArgumentParser):
@@ -53,6 +54,11 @@ def run(main: Callable[[], int]) -> None:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(NOTHING_DONE)
+    except ModuleNotFoundError as error:
+        if error.name not in REPORTING:
+            raise
+        print(f"error: {error.name} is not installed: pip install -r requirements-report.txt", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)

@@ -23,7 +23,8 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
 
     Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit, from a flat line to the
     recording, in the unit in which the first convolution sees it: where the network divides a window by its amplitude,
-    that amplitude is held. Over all samples and leads they sum up to what the recording adds to the flat line's logit.
+    that amplitude is held. Over a window they sum up to what it adds to the flat line's logit; where windows overlap
+    stands their mean.
     """
     recordings = Recordings.of(*zip(network_view(record, recipe)))
     length = int(recordings.lengths[0])

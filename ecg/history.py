@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ecg.errors import EntryError
@@ -15,10 +16,19 @@ History = Sequence[dict[str, float]]  # of each epoch its number and the other c
 
 
 def log_epochs(path: Path, network: str, history: History) -> None:
-    """Puts the ``history`` of ``network`` into the log at ``path``, in the place of what it said of that before."""
-    others = read_log(path) if path.exists() else {}
-    others[network] = history
-    rows = [(name, *(epoch.get(column, "") for column in COLUMNS[1:])) for name, of in others.items() for epoch in of]
+    """Puts the ``history`` of ``network`` into the log at ``path``, in the place of what it said of that before.
+
+    Of a log that somebody has damaged nothing else is kept: it is to be looked at, and no training depends on it.
+    """
+    histories: dict[str, History] = {}
+    with suppress(EntryError):
+        histories |= read_log(path)
+    histories[network] = history
+    rows = [
+        (name, *(epoch.get(column, "") for column in COLUMNS[1:]))
+        for name, epochs in histories.items()
+        for epoch in epochs
+    ]
     write_csv(path, [COLUMNS, *rows])
 
 

@@ -5,33 +5,21 @@ A reader says of each class of each recording "yes", "no" or "unsure". What is n
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import read_bytes, write_csv, write_whole
+from ecg.files import read_bytes, write_csv, write_whole, writing
 from ecg.records import LARGEST_TEXT, read_text
-from ecg.scoring import ABBREVIATIONS, EQUIVALENT, Weights
 from ecg.validation import interval
 
 ANSWERS = {"yes": 1, "no": 0}
 UNKNOWN = -1
 RESAMPLES = 2000
 KEY_COLUMNS = ("number", "recording")
-
-
-def find_class(weights: Weights, name: str) -> int:
-    """The column of a class, by its abbreviation or its code; EntryError where it is no scored one."""
-    for column, code in enumerate(weights.classes):
-        if name.upper() == ABBREVIATIONS.get(code, code).upper():
-            return column
-    if name in weights.column:
-        return weights.column[name]
-    known = ", ".join(ABBREVIATIONS.get(code, code) for code in weights.classes)
-    raise EntryError(f"{name}: no scored class; there are {known}")
 
 
 def draw(labels: np.ndarray, outputs: np.ndarray, records: int, controls: int, seed: int) -> np.ndarray:
@@ -145,44 +133,47 @@ def overturned(labels: np.ndarray, readers: Sequence[np.ndarray]) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------ corrected headers
 
+DX = re.compile(rb"^([ \t]*#[# \t]*dx[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
-def correct_headers(headers: Mapping[str, Path], changes: Mapping[str, Mapping[str, bool]], folder: Path) -> None:
-    """Writes each changed recording's header to ``folder``, its diagnoses corrected and nothing else.
 
-    ``changes``: by the recording's name, codes and whether it has them. EntryError where ``folder`` is the headers' own
-    or holds one of them already.
+@dataclass(frozen=True)
+class Correction:
+    """Of one class of a recording: whether it is there, its code, and all codes that count as it."""
+
+    is_so: bool
+    code: str
+    same: Collection[str]
+
+
+def correct_headers(data: Path, folder: Path, changes: Mapping[Path, Sequence[Correction]]) -> None:
+    """Writes the header at each path of ``changes`` to ``folder``, its diagnoses corrected and nothing else.
+
+    EntryError where ``folder`` is ``data`` or in it (a second header of the same name would stand in the first one's
+    way), or holds one of them already.
     """
-    for name in changes:
-        if name not in headers:
-            raise EntryError(f"{name}: no such recording in the folder; give the one the labels came from")
-        if (folder / f"{name}.hea").exists():
-            raise EntryError(f"{folder / f'{name}.hea'}: is there already; give a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, codes in changes.items():
-        content = read_bytes(headers[name], LARGEST_TEXT)
-        corrected = corrected_header(content, codes)
-        write_whole(folder / f"{name}.hea", lambda temporary, corrected=corrected: temporary.write_bytes(corrected))
+    if data.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise EntryError(f"{folder}: is in {data}; give another folder for the corrected headers")
+    for path in changes:
+        if (folder / path.name).exists():
+            raise EntryError(f"{folder / path.name}: is there already; give a new folder")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path, corrections in changes.items():
+        corrected = corrected_header(read_bytes(path, LARGEST_TEXT), corrections)
+        write_whole(folder / path.name, lambda temporary, corrected=corrected: temporary.write_bytes(corrected))
 
 
-def corrected_header(content: bytes, codes: Mapping[str, bool]) -> bytes:
-    """A header with ``codes`` among its diagnoses, or not; the rest stays as it is, to the byte."""
-    wanted = [code for code, is_so in codes.items() if is_so]
-    unwanted = {other for code, is_so in codes.items() if not is_so for other in _same(code)}
-    pattern = re.compile(rb"^([ \t]*#[ \t]*dx[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-
-    def corrected(line: re.Match) -> bytes:
-        here = [code.strip() for code in line.group(2).decode("latin-1").split(",")]
-        kept = [code for code in here if code not in {"", "Unknown"} | unwanted]
-        new = [code for code in wanted if not set(_same(code)) & set(kept)]
-        wanted[:] = []  # once
-        return line.group(1) + (",".join(kept + new) or "Unknown").encode("latin-1")
-
-    content = pattern.sub(corrected, content)
-    if wanted:
-        content = content.rstrip(b"\r\n") + f"\n#Dx: {','.join(wanted)}\n".encode()
-    return content
-
-
-def _same(code: str) -> Iterable[str]:
-    """All codes that count as one class with ``code``."""
-    return next((group for group in EQUIVALENT if code in group), (code,))
+def corrected_header(content: bytes, corrections: Sequence[Correction]) -> bytes:
+    """A header with corrected diagnoses; the rest stays as it is, to the byte."""
+    lines = [[code.strip() for code in line.group(2).decode("latin-1").split(",")] for line in DX.finditer(content)]
+    unwanted = {code for one in corrections if not one.is_so for code in one.same} | {"", "Unknown"}
+    kept = [[code for code in line if code not in unwanted] for line in lines]
+    there = {code for line in kept for code in line}
+    new = [one.code for one in corrections if one.is_so and not there & set(one.same)]
+    if not lines:
+        end = b"\r\n" if b"\r\n" in content else b"\n"
+        begun = content if not content or content.endswith(b"\n") else content + end
+        return begun + b"#Dx: " + ",".join(new).encode("latin-1") + end if new else content
+    kept[0] += new
+    texts = iter(",".join(line) or "Unknown" for line in kept)
+    return DX.sub(lambda line: line.group(1) + next(texts).encode("latin-1"), content)

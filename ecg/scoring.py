@@ -7,7 +7,7 @@ loops over recordings are gone.
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,19 @@ ABBREVIATIONS = {
     "426783006": "SNR", "427084000": "STach", "164934002": "TAb", "59931005": "TInv",
     "733534002": "CLBBB", "365413008": "PRWP", "6374002": "BBB",
 }  # fmt: skip
+
+
+def find_class(classes: Sequence[str], name: str) -> int:
+    """Which of ``classes`` (codes) has the abbreviation or the code ``name``; EntryError where none has."""
+    for column, code in enumerate(classes):
+        if name.upper() == abbreviation(code).upper() or code in (name, FIRST.get(name)):
+            return column
+    raise EntryError(f"{name}: none of the classes {', '.join(map(abbreviation, classes))}")
+
+
+def abbreviation(code: str) -> str:
+    """Of a class; its code where it has none."""
+    return ABBREVIATIONS.get(code, code)
 
 
 @dataclass(frozen=True)

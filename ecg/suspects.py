@@ -1,13 +1,12 @@
 """Suspect labels, without a reader: by what networks say that did not learn from them, and by a rule for the axis."""
 
 import numpy as np
-from scipy.signal import find_peaks
 
+from ecg.qrs import qrs_middles
 from ecg.records import LEADS, Record
 from ecg.signals import close_gaps
 
 LEFT_AXIS = (-90.0, -30.0)  # degrees: left axis deviation, as readers define it
-SHORTEST_BEAT = 0.25  # s
 QRS = (0.06, 0.06)  # s before and after the middle of a QRS
 BEFORE = 0.03  # s before that: the level it begins from
 
@@ -15,20 +14,17 @@ BEFORE = 0.03  # s before that: the level it begins from
 def confident_learning(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
     """(recordings, classes): how suspect each label is, 0 where it is not.
 
-    ``p`` are out-of-fold probabilities. A label is suspect where the other answer is at least as probable as it is, on
+    ``p`` are out-of-fold probabilities. A label is suspect where the other answer is more probable than it is, on
     average, in the recordings that have that answer (Northcutt et al., arXiv 1911.00068, each class by itself); how
     suspect is by how much. A class that no recording has, or all have, has no suspects.
     """
     suspicion = np.zeros(labels.shape)
     for k in range(labels.shape[1]):
         label, probable = labels[:, k], p[:, k]
-        if not label.any() or label.all():
-            continue
-        usual_yes, usual_no = probable[label].mean(), (1 - probable[~label]).mean()
-        missing, wrong = ~label & (probable >= usual_yes), label & (1 - probable >= usual_no)
-        suspicion[missing, k] = probable[missing] - (1 - probable[missing])
-        suspicion[wrong, k] = (1 - probable[wrong]) - probable[wrong]
-    return np.where(suspicion > 0, suspicion, 0)
+        if label.any() and not label.all():
+            usual_yes, usual_no = probable[label].mean(), (1 - probable[~label]).mean()
+            suspicion[:, k] = np.where(label, (1 - probable) - usual_no, probable - usual_yes)
+    return np.maximum(suspicion, 0)
 
 
 def frontal_axis(record: Record) -> float | None:
@@ -39,27 +35,20 @@ def frontal_axis(record: Record) -> float | None:
     needed = [LEADS.index(lead) for lead in ("I", "aVF")]
     rate = record.header.rate
     signal = close_gaps(record.counts).astype(float)
-    if not record.mask[needed].all() or signal.shape[1] < rate:
+    if not record.mask[needed].all():
         return None
-    steepness = np.abs(np.gradient(signal, axis=1)).sum(axis=0)
-    width = max(round(0.1 * rate), 1)
-    hump = np.convolve(steepness, np.ones(width) / width, "same")  # one a QRS, be it notched or not
-    height = 0.4 * np.quantile(hump, 0.98)
-    if not height:
-        return None
-    middles, _ = find_peaks(hump, height=height, distance=max(round(SHORTEST_BEAT * rate), 1))
     first, last = (round(part * rate) for part in QRS)
     level = max(round(BEFORE * rate), 1)
     beats = [
         signal[needed, middle - first - level : middle + last]
-        for middle in middles
+        for middle in qrs_middles(signal, rate)
         if middle >= first + level and middle + last <= signal.shape[1]
     ]
     if not beats:
         return None
     beat = np.median(beats, axis=0)
     one, foot = (beat[:, level:] - beat[:, :level].mean(axis=1, keepdims=True)).sum(axis=1)
-    return float(np.degrees(np.arctan2(2 * foot, np.sqrt(3) * one)))
+    return float(np.degrees(np.arctan2(2 * foot, np.sqrt(3) * one))) if one or foot else None
 
 
 def off_left_axis(axis: float) -> float:

@@ -61,6 +61,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 def reliability(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of one class in BINS bins of its score, each (bins,): recordings, their mean score, the part that is positive."""
+    scores = np.clip(scores, 0, 1)  # another entry's may be no probabilities
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     below = np.maximum(counts, 1)

@@ -1,5 +1,7 @@
 """The explanation: it adds up, it points at the wave that carries the diagnosis, and not with random networks."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_it_adds_up_to_what_the_recording_adds(model, networks):
 
 @pytest.mark.parametrize("label", ["TInv", "LBBB", "LAnFB"])
 def test_it_points_at_the_wave_that_carries_the_diagnosis(model, networks, label):
-    there, time = shares(networks, model.recipe, label, recordings=3)
+    there, time = shares(networks, model, label, recordings=3)
     assert there > 1.3 * time
 
 
@@ -78,17 +80,28 @@ def test_the_units_weights(model, networks, tmp_path):
     assert all(part.min() >= 0 and part.max() <= 1 for part in weights)
 
 
-@needs_browser
-def test_the_page(tmp_path):
-    header = write_recording(tmp_path, "A<1>", noise(5000))
-    done = run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "lad")
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explained")
+    header = write_recording(folder, "A<1>", noise(5000))
+    done = run_script("tools/explain.py", ROOT / "models/open", header, folder / "page.html", "--class", "lad")
     assert done.returncode == 0, done.stderr
+    return folder / "page.html"
+
+
+def test_the_page_is_one_file(page):
+    content = page.read_text()
+    assert content.count("data:image/png;base64,") == 1 and not re.findall(r'src="(?!data:)', content)
+
+
+@needs_browser
+def test_the_page_in_a_browser(page, tmp_path):
     script = "return [document.querySelector('h1').textContent, document.querySelectorAll('tbody tr').length]"
-    title, rows = in_browser(tmp_path / "page.html", script, tmp_path)
+    title, rows = in_browser(page, script, tmp_path)
     assert title.startswith("A<1>: why LAD") and rows >= 13
 
 
 def test_a_class_it_does_not_have(tmp_path):
     header = write_recording(tmp_path, "A1", noise(5000))
     done = run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "XYZ")
-    assert done.returncode == 2 and "XYZ: no class of this model" in done.stderr
+    assert done.returncode == 2 and "XYZ: none of the classes" in done.stderr

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg.outputs import format_outputs
+from ecg.outputs import Judged, format_outputs
 from ecg.records import find_records, read_header
-from ecg.report.evaluation import costs
-from ecg.scoring import challenge_metric, load_weights
+from ecg.report.evaluation import confusions, costs, thinned
+from ecg.scoring import challenge_metric, curve, load_weights
 from ecg.simulation import simulate
 from evaluate_model import evaluate_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import ROOT, run_script, write_recording
 
 WEIGHTS = load_weights()
+LAD = WEIGHTS.column["39732003"]
 SECTIONS = ("score", "classes", "curves", "confusion", "groups", "worst")
 
 
@@ -106,14 +107,46 @@ def test_without_signals_and_with_malformed_outputs(golden, tmp_path):
 def test_nothing_wrong(folder, tmp_path):
     write_outputs(folder / "data", tmp_path / "outputs", right=1)
     page = report_of(folder / "data", tmp_path / "outputs", tmp_path / "report.html")
-    assert "every output equals its labels" in page.text
+    assert "no recording loses anything" in page.text
 
 
-def test_one_recording(tmp_path):
-    write_recording(tmp_path / "data", "A1", comments=("#Dx: 164889003",))
-    write_outputs(tmp_path / "data", tmp_path / "outputs", right=0)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"comments": ("#Age: 3", "#Dx: 164889003,$\\frac$,$x_$")},  # no mathematics
+        {"rate": "500Hz"},  # the scorer reads the diagnoses all the same
+        {"comments": ("#Dx: 426783006",)},  # sinus rhythm alone: the metric has no scale
+    ],
+)
+@pytest.mark.parametrize("score", ["0.9", "-3.5", "inf"])
+def test_one_odd_recording(tmp_path, odd, score):
+    write_recording(tmp_path / "data", "A1", **odd)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/A1.csv").write_text(f"#A1\n426783006,39732003\n1,1\n{score},{score}\n")
     page = report_of(tmp_path / "data", tmp_path / "outputs", tmp_path / "report.html")
-    assert "Challenge metric 0.000" in page.text
+    assert "Challenge metric" in page.text and "99999" not in page.text
+
+
+def test_what_a_confusion_costs():
+    """AF was put out in the place of LAD once; what is labelled and put out together is no confusion."""
+    labels, outputs = np.zeros((2, 2, 24), bool)
+    af = WEIGHTS.column["164889003"]
+    labels[:, LAD] = outputs[0, [af, LAD]] = labels[0, af] = outputs[1, af] = True
+    judged = Judged((), labels, outputs, outputs.astype(float), ())
+    found = {(cell["row"], cell["column"]): cell for cell in confusions(judged, WEIGHTS)}
+    gain = challenge_metric(WEIGHTS, labels, labels) - challenge_metric(WEIGHTS, labels, outputs)
+    assert found[LAD, af]["confused"] == 1 and found[LAD, af]["cost"] == pytest.approx(gain)
+    assert found[af, LAD]["confused"] == 0 and found[af, LAD]["cost"] == 0
+
+
+def test_a_curve_keeps_its_shape_with_few_points():
+    random = np.random.default_rng(0)
+    label = random.random(40_000) < 0.0025
+    tp, fp = curve(label, random.normal(size=40_000) + 4 * label)
+    across, along = tp[1:] / tp[-1], tp[1:] / (tp + fp)[1:]
+    x, y = np.array(thinned(across, along)).T
+    assert len(x) <= 121
+    assert np.trapezoid(y, x) == pytest.approx(np.trapezoid(along, across), abs=0.01)
 
 
 def test_what_costs_most_is_what_mending_it_would_gain(folder):
@@ -127,7 +160,7 @@ def test_what_costs_most_is_what_mending_it_would_gain(folder):
 
 
 def test_what_is_not_installed_is_named(folder, tmp_path):
-    (tmp_path / "jinja2.py").write_text("raise ImportError(name='jinja2')")
+    (tmp_path / "jinja2.py").write_text("raise ModuleNotFoundError(name='jinja2')")
     program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; sys.argv[0] = 'evaluate_model.py'\n"
     program += "import runpy; runpy.run_module('evaluate_model', run_name='__main__')"
     (tmp_path / "program.py").write_text(program)

@@ -14,6 +14,7 @@ from ecg.records import LEADS, find_records, read_record
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation import recording, simulate
 from ecg.simulation.cases import SOURCES, classes, draw_label_set
+from ecg.simulation.population import PATIENTS, TEXTBOOK
 from tests.conftest import run_script
 
 
@@ -25,9 +26,10 @@ from tests.conftest import run_script
     rate=st.integers(100, 1000),
     seconds=st.floats(1, 40),
     seed=st.integers(0, 2**32),
+    population=st.sampled_from([TEXTBOOK, PATIENTS]),
 )
-def test_anybody_has_a_sound_ecg(labels, age, sex, rate, seconds, seed):
-    counts = recording(labels, age, sex, rate, seconds, np.random.default_rng(seed))
+def test_anybody_has_a_sound_ecg(labels, age, sex, rate, seconds, seed, population):
+    counts = recording(labels, age, sex, rate, seconds, np.random.default_rng(seed), population=population)
     assert counts.dtype == np.int16 and counts.shape == (12, round(rate * seconds))
     assert counts.min() >= -32767 and np.ptp(counts) > 0
     one, two, three, right, left, foot = counts[:6].astype(int)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from ecg.checkpoint import only_training
 from ecg.errors import EntryError
 from ecg.history import LOG, log_epochs, read_log
 from tests.browser import in_browser, needs_browser
@@ -40,30 +41,56 @@ def test_no_log(tmp_path, content):
         read_log(tmp_path / LOG)
 
 
-@needs_browser
-def test_a_training_that_is_done(model_folder, tmp_path):
-    done = run_script("tools/watch.py", model_folder, tmp_path / "page.html")
+def test_a_damaged_log_stops_no_training(tmp_path):
+    (tmp_path / LOG).write_text("network;epoch;learning_rate;loss\n")
+    log_epochs(tmp_path / LOG, "a", [{"epoch": 1, "loss": 0.5}])
+    assert read_log(tmp_path / LOG) == {"a": [{"epoch": 1, "loss": 0.5}]}
+
+
+def watched(model, page) -> str:
+    done = run_script("tools/watch.py", model, page, "--once")
     assert done.returncode == 0, done.stderr
+    return page.read_text()
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A training that has come to its first fold."""
+    (tmp_path / "model/.training").mkdir(parents=True)
+    log_epochs(tmp_path / "model/.training" / LOG, "simulated", [{"epoch": 1, "loss": 0.5}])
+    log_epochs(tmp_path / "model/.training" / LOG, "fold-1", [])
+    return tmp_path / "model"
+
+
+def test_a_training_that_runs_one_that_was_interrupted_and_one_that_is_done(begun, model_folder, tmp_path):
+    with only_training(begun):
+        running = watched(begun, tmp_path / "page.html")
+    assert "The training goes on" in running and 'http-equiv="refresh"' in running
+    assert "The training was interrupted" in watched(begun, tmp_path / "page.html")
+    done = watched(model_folder, tmp_path / "page.html")
+    assert "The training is done" in done and "http-equiv" not in done
+
+
+def test_before_the_first_epoch(model_copy, tmp_path):
+    with only_training(model_copy):  # a model is there from before
+        assert "The training goes on" in watched(model_copy, tmp_path / "page.html")
+
+
+def test_a_model_without_a_log(model_copy, tmp_path):
+    (model_copy / LOG).unlink()
+    assert "fold-2" in watched(model_copy, tmp_path / "page.html")
+
+
+@needs_browser
+def test_every_part_is_seen(model_folder, tmp_path):
+    watched(model_folder, tmp_path / "page.html")
     script = """
       const rows = (id) => document.querySelectorAll(`#${id} ~ .scroll tbody`)[0].rows.length;
       return [rows("epochs"), rows("scores"), rows("thresholds"), document.querySelectorAll(".curve").length];
     """
     assert in_browser(tmp_path / "page.html", script, tmp_path) == [5, 7, 24, 5]
-    assert "http-equiv" not in (tmp_path / "page.html").read_text()
-
-
-@needs_browser
-def test_a_training_that_runs(tmp_path):
-    (tmp_path / "model/.training").mkdir(parents=True)
-    log_epochs(tmp_path / "model/.training" / LOG, "simulated", [{"epoch": 1, "loss": 0.5}])
-    log_epochs(tmp_path / "model/.training" / LOG, "fold-1", [])
-    done = run_script("tools/watch.py", tmp_path / "model", tmp_path / "page.html", "--once")
-    assert done.returncode == 0, done.stderr
-    script = "return [document.querySelector('meta[http-equiv=refresh]').content, document.body.textContent]"
-    every, text = in_browser(tmp_path / "page.html", script, tmp_path)
-    assert every == "30" and "The training goes on" in text
 
 
 def test_nothing_to_watch(tmp_path):
     done = run_script("tools/watch.py", tmp_path, tmp_path / "page.html")
-    assert done.returncode == 2 and "no training to be seen there" in done.stderr
+    assert done.returncode == 2 and "model.json" in done.stderr

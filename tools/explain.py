@@ -15,9 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import pick_compute
-from ecg.errors import EntryError
 from ecg.records import LEADS, read_record
-from ecg.scoring import ABBREVIATIONS, FIRST
+from ecg.scoring import abbreviation, find_class
 from team_code import Model, load_model, probabilities, run_recordings
 
 
@@ -43,8 +42,8 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
 
     recipe, networks = model.recipe, [member.network for member in model.members]
     labels, scores = run_recordings(model, [network_view(record, recipe)])
-    k = int(np.argmax(scores[0])) if wanted is None else class_of(model, wanted)
-    names = [ABBREVIATIONS.get(code, code) for code in model.classes]
+    k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
+    names = [abbreviation(code) for code in model.classes]
     views = explanation.without_each_lead(record, recipe)
     p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
     relevant = explanation.relevance(networks, record, k, recipe)
@@ -65,14 +64,6 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
         ],
         units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights(networks[0], record, recipe)],
     )
-
-
-def class_of(model: Model, name: str) -> int:
-    for k, code in enumerate(model.classes):
-        if name.upper() == ABBREVIATIONS.get(code, code).upper() or FIRST.get(name, name) == code:
-            return k
-    known = ", ".join(ABBREVIATIONS.get(code, code) for code in model.classes)
-    raise EntryError(f"{name}: no class of this model; it has {known}")
 
 
 if __name__ == "__main__":

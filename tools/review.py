@@ -21,6 +21,7 @@ training leaves them in its model folder), and for left axis deviation by the ax
 import csv
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -33,19 +34,19 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError, RecordError
 from ecg.files import write_csv
 from ecg.outputs import load_results
-from ecg.records import find_records, read_header, read_record, read_text
+from ecg.records import Record, find_records, read_header, read_record, read_text
 from ecg.review import (
     Agreement,
+    Correction,
     agreement,
     correct_headers,
     draw,
-    find_class,
     overturned,
     read_form,
     read_key,
     write_key,
 )
-from ecg.scoring import ABBREVIATIONS, Weights, load_weights
+from ecg.scoring import Weights, abbreviation, find_class, load_weights
 from ecg.suspects import confident_learning, frontal_axis, off_left_axis
 
 LAD = "39732003"
@@ -87,21 +88,39 @@ def sample(given: Namespace) -> None:
     from ecg.report.booklet import write_booklet
 
     weights = load_weights()
-    columns = [find_class(weights, name) for name in given.classes]
-    classes = [ABBREVIATIONS.get(weights.classes[column], weights.classes[column]) for column in columns]
+    columns = list(dict.fromkeys(find_class(weights.classes, name) for name in given.classes))
+    classes = [abbreviation(weights.classes[column]) for column in columns]
     headers = [str(path) for path in find_records(given.labels, headers_only=True)]
-    labels, outputs, _, _ = load_results(headers, given.outputs, weights)
-    rows = draw(labels[:, columns], outputs[:, columns], given.records, given.controls, given.seed)
+    labels, outputs, _, malformed = load_results(headers, given.outputs, weights)
     if given.study.exists() and any(given.study.iterdir()):
         raise EntryError(f"{given.study}: is not empty; give a new folder, or a study would be mixed with another")
-    records = [read_record(headers[row]) for row in progress.bar(rows, len(rows), "reading", "recordings")]
+    usable = np.array([Path(header).stem not in malformed for header in headers])
+    while True:  # until all that are drawn can be read: what the driver could not read was not misclassified
+        rows = np.flatnonzero(usable)
+        of_study = labels[np.ix_(rows, columns)], outputs[np.ix_(rows, columns)]
+        rows = rows[draw(*of_study, given.records, given.controls, given.seed)]
+        records = read_those([headers[row] for row in rows])
+        if len(records) == len(rows):
+            break
+        usable[[row for row in rows if headers[row] not in records]] = False
     given.study.mkdir(parents=True, exist_ok=True)
-    write_booklet(given.study / "booklet.html", records, classes)
+    write_booklet(given.study / "booklet.html", list(records.values()), classes)
     empty = [(number, *("" for _ in classes), "") for number in range(1, len(rows) + 1)]
     write_csv(given.study / "form.csv", [("number", *classes, "comment"), *empty])
     key = given.study / "key.csv"
     write_key(key, [Path(headers[row]).stem for row in rows], classes, labels[np.ix_(rows, columns)])
     print(f"{len(rows)} recordings are in {given.study / 'booklet.html'}; keep {key} from the readers.")
+
+
+def read_those(headers: Sequence[str]) -> dict[str, Record]:
+    """The recordings that can be read, by their headers; the others are named."""
+    records = {}
+    for header in progress.bar(headers, len(headers), "reading", "recordings"):
+        try:
+            records[header] = read_record(header)
+        except RecordError as error:
+            progress.say(f"left out: {error}")
+    return records
 
 
 def agree(given: Namespace) -> None:
@@ -122,14 +141,25 @@ def agree(given: Namespace) -> None:
         print(f"  {key.names[row]}: {', '.join(said)}")
     if given.apply:
         data, folder = given.apply
-        weights = load_weights()
-        codes = [weights.classes[find_class(weights, name)] for name in key.classes]
+        headers = {path.stem: path for path in find_records(data, headers_only=True)}
+        if missing := [name for name in key.names if name not in headers]:
+            raise EntryError(f"{data}: has no recording {missing[0]}; give the folder the labels came from")
         changes = {
-            key.names[row]: {codes[k]: not key.labels[row, k] for k in np.flatnonzero(changed[row])}
-            for row in np.flatnonzero(changed.any(axis=1))
+            headers[key.names[row]]: [
+                correction(key.classes[k], not key.labels[row, k]) for k in np.flatnonzero(of_row)
+            ]
+            for row, of_row in enumerate(changed)
+            if of_row.any()
         }
-        correct_headers({path.stem: path for path in find_records(data, headers_only=True)}, changes, folder)
+        correct_headers(data, folder, changes)
         print(f"Their corrected headers are in {folder}.")
+
+
+def correction(name: str, is_so: bool) -> Correction:
+    weights = load_weights()
+    column = find_class(weights.classes, name)
+    same = [code for code, of in weights.column.items() if of == column]
+    return Correction(is_so, weights.classes[column], same)
 
 
 def told(one: str, other: str, found: Agreement) -> str:
@@ -149,10 +179,11 @@ def suspects(given: Namespace) -> None:
     labels = np.array([weights.encode(read_header(headers[name]).diagnoses) for name in names])
     suspicion = confident_learning(labels, p)
     rows = [
-        (names[i], ABBREVIATIONS[weights.classes[k]], "yes" if labels[i, k] else "no", "networks", suspicion[i, k])
+        (names[i], abbreviation(weights.classes[k]), "yes" if labels[i, k] else "no", "networks", suspicion[i, k])
         for i, k in np.argwhere(suspicion > 0)
     ]
-    rows += left_axis(names, headers, labels[:, weights.column[LAD]])
+    if LAD in weights.column:
+        rows += left_axis(names, headers, labels[:, weights.column[LAD]])
     rows.sort(key=lambda row: (row[3] != "networks", -row[4]))
     columns = ("recording", "class", "label", "by", "suspicion")
     write_csv(given.table, [columns, *((*row[:4], f"{row[4]:.4f}") for row in rows)])

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
-from ecg.checkpoint import workplace
+from ecg.checkpoint import is_training, workplace
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.errors import EntryError
 from ecg.history import LOG, read_log
+from ecg.model_folder import load_model
 from ecg.records import read_text
-from ecg.scoring import ABBREVIATIONS
+from ecg.scoring import abbreviation
 
 EVERY = 30  # s
 
@@ -29,40 +29,47 @@ def main() -> int:
     arguments.add_argument("page", type=Path, help="the page to write")
     arguments.add_argument("--once", action="store_true", help="write it once, though the training goes on")
     given = arguments.parse()
-    while not look(given.model, given.page) and not given.once:
+    while look(given.model, given.page) and not given.once:
         time.sleep(EVERY)
     print(given.page)
     return ALL_WELL
 
 
 def look(model: Path, page: Path) -> bool:
-    """Writes the page of the training in ``model`` as it stands; whether it is done."""
+    """Writes the page of the training in ``model`` as it stands; whether one is running there."""
     from ecg.report.page import write_page
 
-    running = workplace(model) / LOG
-    log = running if running.exists() else model / LOG
-    if not log.exists():
-        raise EntryError(f"{model}: no training to be seen there ({LOG} is missing); give its model folder")
-    done = log != running
-    told = json.loads(read_text(model / "model.json")) if done else {"folds": [], "cross_validation": {}}
-    history = {name: epochs for name, epochs in read_log(log).items() if epochs}
+    running, unfinished = is_training(model), workplace(model) / LOG
+    told = {"folds": [], "cross_validation": {}, "classes": []}
+    if running or unfinished.exists():
+        history = read_log(unfinished) if unfinished.exists() else {}
+    else:
+        told = read_description(model)
+        history = {f"fold-{fold}": one.get("history", []) for fold, one in enumerate(told["folds"], 1)}
+        if (model / LOG).exists():
+            history = read_log(model / LOG)
+    every_epoch = [epoch for epochs in history.values() for epoch in epochs]
     write_page(
         page,
         "training.html",
         model=model.name,
-        every=None if done else EVERY,
-        history=history,
+        state="running" if running else "interrupted" if unfinished.exists() else "done",
+        every=EVERY,
+        history={name: epochs for name, epochs in history.items() if epochs},
         highest={
-            column: max(
-                (epoch[column] for epochs in history.values() for epoch in epochs if column in epoch), default=1
-            )
+            column: max((epoch[column] for epoch in every_epoch if column in epoch), default=1)
             for column in ("loss", "challenge_metric", "epoch")
         },
-        names=[ABBREVIATIONS.get(code, code) for code in told.get("classes", [])],
+        names=[abbreviation(code) for code in told["classes"]],
         folds=told["folds"],
         ways=told["cross_validation"],
     )
-    return done
+    return running
+
+
+def read_description(model: Path) -> dict:
+    load_model(model)  # which believes nothing that is not so
+    return json.loads(read_text(model / "model.json"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The booklet of a label study: ECGs without names and labels, and a form beside each."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ def write_booklet(path: Path, records: Sequence[Record], classes: Sequence[str])
         as_address(draw_paper(record, record_title(blinded(record, number).header)))
         for number, record in enumerate(progress.bar(records, len(records), "drawing", "recordings"), 1)
     ]
-    write_page(path, "booklet.html", pages=pages, classes=classes)
+    study = secrets.token_hex(8)  # of another booklet at the same place a browser must not remember the answers
+    write_page(path, "booklet.html", pages=pages, classes=classes, study=study)
 
 
 def blinded(record: Record, number: int) -> Record:

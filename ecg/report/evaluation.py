@@ -13,14 +13,15 @@ from ecg.records import Header, read_header, read_record
 from ecg.report.page import write_page
 from ecg.report.paper import as_address, draw_paper, record_title
 from ecg.scoring import (
-    ABBREVIATIONS,
     Scores,
     Weights,
+    abbreviation,
     confusion,
     curve,
     load_weights,
     metric_parts,
     reward_parts,
+    rewards,
     score,
 )
 
@@ -35,17 +36,17 @@ OFFICIAL = validation.FIGURES[1:]
 def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
     """Writes the page to ``path``; ``data`` and ``outputs`` name the folders in its title."""
     weights = load_weights()
-    names = [ABBREVIATIONS.get(code, code) for code in weights.classes]
-    headers = [read_header(path) for path in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
+    names = [abbreviation(code) for code in weights.classes]
+    headers = [_header(file) for file in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
     scores = score(weights, judged.labels, judged.outputs, judged.scores)
     answers = validation.Answers(
         judged.labels, np.array([one.source for one in headers]), [(judged.outputs, judged.scores)]
     )
-    drawn = validation.resampled(weights, [answers])[:, 0]
+    resamples = validation.resampled(weights, [answers])[:, 0]
     values = validation.figures(weights, answers)
     figures = {
         name: {"value": value, "low": low, "high": high}
-        for name, value, (low, high) in zip(validation.FIGURES, values, map(validation.interval, drawn.T))
+        for name, value, (low, high) in zip(validation.FIGURES, values, map(validation.interval, resamples.T))
     }
     write_page(
         path,
@@ -58,13 +59,21 @@ def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
         official=OFFICIAL,
         standings=standings(scores.challenge_metric),
         classes=list(_classes(judged, scores, names)),
-        confusion=_confusion(judged, weights),
+        confusion=confusions(judged, weights),
         costliest=costs(judged, weights, names)[:COSTLIEST],
         names=names,
         groups=list(_groups(judged, headers, weights)),
         worst=list(_worst(judged, headers, weights, names)),
         drawn=DRAWN,
     )
+
+
+def _header(path: str) -> Header:
+    """With nothing known where the scorer can read the diagnoses, and nobody the rest."""
+    try:
+        return read_header(path)
+    except RecordError:
+        return Header(Path(path).stem, np.nan, None, (), None, None, ())
 
 
 def _classes(judged: Judged, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
@@ -87,20 +96,22 @@ def _classes(judged: Judged, scores: Scores, names: Sequence[str]) -> Iterator[d
             "auroc": scores.auroc[k],
             "auprc": scores.auprc[k],
             "threshold": p[output].min() if output.any() else np.nan,
-            "roc": _thinned(fp / negative, tp / positive),
-            "precision_recall": _thinned(tp[1:] / positive, precision),
+            "roc": thinned(fp / negative, tp / positive),
+            "precision_recall": thinned(tp[1:] / positive, precision),
             "operating": (counts.fp[k] / negative, counts.tp[k] / positive),
             "reliability": _bins(label, p),
         }
 
 
-def _thinned(across: np.ndarray, along: np.ndarray) -> list[tuple[float, float]]:
-    kept = np.unique(np.linspace(0, len(across) - 1, POINTS).round().astype(int))
+def thinned(across: np.ndarray, along: np.ndarray) -> list[tuple[float, float]]:
+    """The curve's points at equal steps along it."""
+    way = np.append(0, np.cumsum(np.abs(np.diff(across)) + np.abs(np.diff(along))))
+    kept = np.unique(np.append(np.searchsorted(way, np.linspace(0, way[-1], POINTS)), len(way) - 1))
     return list(zip(across[kept].tolist(), along[kept].tolist()))
 
 
 def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
-    counts, said, is_so = validation.reliability(label, np.clip(p, 0, 1))
+    counts, said, is_so = validation.reliability(label, p)
     return [
         {"count": int(count), "said": x, "is_so": y, "radius": 1.5 + 3.5 * np.sqrt(count / counts.max())}
         for count, x, y in zip(counts, said, is_so)
@@ -108,53 +119,61 @@ def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
     ]
 
 
-def _confusion(judged: Judged, weights: Weights) -> list[list[dict]]:
-    """The Challenge's own confusion: each recording's pairs of label and output, by the size of their union."""
+def confusions(judged: Judged, weights: Weights) -> list[dict]:
+    """The Challenge's own confusion: each recording's pairs of label and output, by the size of their union.
+
+    What a confusion costs is what the metric would gain if, wherever class j was put out wrongly and class i missed, i
+    were put out in its place.
+    """
     amounts = reward_parts(judged.labels, judged.outputs)
-    costs = amounts * (1 - weights.matrix) / _possible(judged, weights)
     shades = np.sqrt(amounts / np.maximum(amounts.sum(axis=1, keepdims=True), 1e-9))
-    return [
-        [
-            {"row": i, "column": j, "amount": amounts[i, j], "shade": shades[i, j]}
-            | {"reward": weights.matrix[i, j], "cost": costs[i, j]}
-            for j in range(len(amounts))
-            if amounts[i, j]
-        ]
-        for i in range(len(amounts))
-    ]
+    missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
+    cells = []
+    for i, j in np.argwhere(amounts):
+        rows = np.flatnonzero(missed[:, i] & false[:, j])
+        mended = judged.outputs[rows]
+        mended[:, i], mended[:, j] = True, False
+        cells.append(
+            {"row": int(i), "column": int(j), "amount": amounts[i, j], "shade": shades[i, j]}
+            | {"reward": weights.matrix[i, j], "confused": len(rows), "cost": _gain(judged, weights, rows, mended)}
+        )
+    return cells
 
 
-def _possible(judged: Judged, weights: Weights) -> float:
-    """What outputs equal to the labels gain over sinus rhythm everywhere: 1 of the metric."""
-    return max(metric_parts(weights, judged.labels, judged.outputs)[1].sum(), 1e-9)
+def _gain(judged: Judged, weights: Weights, rows: np.ndarray, mended: np.ndarray) -> float:
+    """What the metric would gain with the outputs ``mended`` for the recordings ``rows``; NaN where it has no scale."""
+    possible = metric_parts(weights, judged.labels, judged.outputs)[1].sum()
+    before, after = (
+        rewards(weights.matrix, judged.labels[rows], outputs).sum() for outputs in (judged.outputs[rows], mended)
+    )
+    return float((after - before) / possible) if possible else np.nan
 
 
 def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
     """What each class would add to the metric if it alone were right wherever it is missed or put out wrongly."""
-    before = metric_parts(weights, judged.labels, judged.outputs)[0].sum()
+    missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
     rows = []
     for k, name in enumerate(names):
-        missed = judged.labels[:, k] & ~judged.outputs[:, k]
-        false = ~judged.labels[:, k] & judged.outputs[:, k]
-        for kind, wrong in (("missed", missed), ("put out wrongly", false)):
+        for kind, wrong in (("missed", missed[:, k]), ("put out wrongly", false[:, k])):
             if wrong.any():
-                mended = judged.outputs.copy()
-                mended[wrong, k] ^= True
-                gain = metric_parts(weights, judged.labels, mended)[0].sum() - before
-                cost = gain / _possible(judged, weights)
-                rows.append({"name": name, "kind": kind, "number": int(wrong.sum()), "cost": cost})
+                here = np.flatnonzero(wrong)
+                mended = judged.outputs[here]
+                mended[:, k] ^= True
+                rows.append(
+                    {"name": name, "kind": kind, "number": len(here), "cost": _gain(judged, weights, here, mended)}
+                )
     return sorted(rows, key=lambda row: -row["cost"])
 
 
 def _groups(judged: Judged, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
     """The figures of the recordings of one source, age, sex, length or sampling rate."""
-    seconds = [(one.samples or 0) / one.rate for one in headers]
+    seconds = [one.samples and one.samples / one.rate for one in headers]
     by: dict[str, list[str]] = {
         "source": [one.source or "no letters" for one in headers],
         "age": [_band(one.age, (40, 60, 80), "years") for one in headers],
         "sex": [one.sex or "unknown" for one in headers],
-        "length": [_band(one or None, (9.5, 10.5, 30), "s") for one in seconds],
-        "sampling rate": [f"{one.rate:g} Hz" for one in headers],
+        "length": [_band(one, (9.5, 10.5, 30), "s") for one in seconds],
+        "sampling rate": ["unknown" if np.isnan(one.rate) else f"{one.rate:g} Hz" for one in headers],
     }
     for kind, values in by.items():
         of = np.array(values)
@@ -169,7 +188,7 @@ def _groups(judged: Judged, headers: Sequence[Header], weights: Weights) -> Iter
                     "kind": kind,
                     "value": value,
                     "number": int(here.sum()),
-                    "metric": part.challenge_metric,
+                    "metric": part.challenge_metric if possible.any() else np.nan,
                     "low": low,
                     "high": high,
                     "auroc": official["AUROC"],

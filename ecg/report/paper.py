@@ -58,7 +58,7 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
         _draw_pulse(axes, HEIGHT - 5 - ROW * (row + 0.5))
     scale = f"{SPEED:g} mm/s   {GAIN:g} mm/mV   1 count = 1 µV   {record.header.rate:g} Hz   {length:.1f} s"
     shown = f"   from {start:g} s" if start else ""
-    figure.text(5 / WIDTH, 1 - 5 / (HEIGHT + 8), title, size=9, color=INK, va="center", weight="bold")
+    figure.text(5 / WIDTH, 1 - 5 / (HEIGHT + 8), title, size=9, color=INK, va="center", weight="bold", parse_math=False)
     figure.text(1 - 5 / WIDTH, 1 - 5 / (HEIGHT + 8), scale + shown, size=7, color=FAINT, va="center", ha="right")
     return figure
 
