@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -127,6 +127,7 @@ def test_planted_errors_give_the_known_kappa(study, tmp_path):
     assert f"{12 / 20:.1%} alike of 20" in done.stdout
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=1, max_size=60))
 def test_kappa_is_scikit_learns(pairs):
     one, other = np.array(pairs).T
@@ -174,6 +175,7 @@ def test_a_form_of_something_else(study, tmp_path, form, message):
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 8), st.integers(0, 8))
 def test_a_draw_has_what_was_wanted(seed, records, controls):
     random = np.random.default_rng(1)

@@ -1,9 +1,10 @@
-"""Simulated 12-lead ECGs that show their labels, in the Challenge's files: for trying, testing and teaching.
+"""Simulated 12-lead ECGs that show their labels: the textbook's, to try, test and teach with; patients, to learn from.
 
 No recording of a patient is in them; their label sets are real ones, the rare more often. The parts, from the heart
-to the folder: ``dipole`` (waves of the heart vector), ``beats`` (the waves of one beat), ``rhythm`` (when beats
-come), ``conditions`` (labels to heart and rhythm), ``leads`` (vector to leads), ``noise``, ``recording`` (all of
-these together), ``cases`` (who is recorded, with which labels) and ``folder`` (the files).
+to the folder: ``population`` (between what limits hearts differ), ``dipole`` (waves of the heart vector), ``beats``
+(the waves of one beat), ``rhythm`` (when beats come), ``conditions`` (labels to heart and rhythm), ``leads`` (vector to
+leads), ``noise``, ``recording`` (all of these together), ``cases`` (who is recorded, with which labels) and ``folder``
+(the files).
 """
 
 from ecg.simulation.folder import simulate

@@ -58,8 +58,7 @@ def draw(index: int, population: Population, rng: np.random.Generator) -> tuple[
 
 
 def simulated_record(seed: int, index: int) -> Record:
-    """Recording ``index`` of ``seed`` as if it had been read, to learn from: of patients, where ``simulate`` writes the
-    textbook's."""
+    """Recording ``index`` of ``seed`` as if it had been read: a patient's, to learn from; ``simulate``'s are others."""
     name, case, counts = draw(index, PATIENTS, np.random.default_rng([seed, index, TO_LEARN_FROM]))
     return as_record(parse_header(header_text(name, case, counts)), counts)
 
