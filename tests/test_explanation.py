@@ -38,10 +38,16 @@ def test_it_adds_up_to_what_the_recording_adds(model, networks):
     assert total == pytest.approx(float(with_it - flat), abs=0.15 * abs(float(with_it - flat)) + 0.1)
 
 
-@pytest.mark.parametrize("label", ["TInv", "LBBB", "LAnFB"])
+@pytest.mark.parametrize("label", ["LBBB", "LAnFB", "QAb"])
 def test_it_points_at_the_wave_that_carries_the_diagnosis(model, networks, label):
+    """Not at T waves: docs/results.md has the figures of all classes."""
     there, time = shares(networks, model, label, recordings=3)
-    assert there > 1.3 * time
+    assert there > 1.5 * time
+
+
+def test_random_networks_do_not_look_before_the_qrs(model, networks):
+    (there, _), (by_chance, _) = (shares(some, model, "IAVB", 3) for some in (networks, randomised(model.recipe, 24)))
+    assert there > 1.3 * by_chance
 
 
 def test_random_networks_give_another_map(model, networks):

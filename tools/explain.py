@@ -3,7 +3,8 @@
 
 Writes a page with the ECG on paper and, behind the leads, where the networks look for the class (the most probable one
 if none is given): the more blue, the more a stretch speaks for it. Besides: the probability with each lead left out,
-and how the squeeze-and-excite units weigh their channels. It says what moved the networks, not what is true.
+and how the squeeze-and-excite units weigh their channels. It says what moved the networks, not what is true; on
+simulated recordings it misses T waves that carry the diagnosis (docs/results.md, "What explanations point at").
 """
 
 import sys
