@@ -53,6 +53,12 @@ def test_any_recording(tmp_path, samples, rate, leads):
     figure.canvas.draw()
 
 
+@pytest.mark.parametrize("gain, doubted", [("1000/mV", False), ("200/mV", True), ("1000.0(0)/mV", False)])
+def test_another_unit_is_named(tmp_path, gain, doubted):
+    figure = draw_paper(read_record(write_recording(tmp_path, "A1", noise(5000), gain=gain)))
+    assert any("header says otherwise" in text.get_text() for text in figure.texts) == doubted
+
+
 @pytest.mark.parametrize("kind, mark", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_the_tool(tmp_path, kind, mark):
     write_recording(tmp_path, "A1", noise(5000))

@@ -33,7 +33,7 @@ PULSE = (2.0, 5.0, 3.0)  # mm before, of and after the calibration pulse of 1 mV
 WIDTH = sum(PULSE) + len(COLUMNS) * SECONDS * SPEED + 10  # mm
 HEIGHT = 4 * ROW + 10
 
-LONGEST_TITLE = 90  # letters: there is room for no more
+LONGEST_TITLE = 75  # letters: there is room for no more
 
 PAPER, FINE, BOLD, INK, FAINT = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777"
 
@@ -56,7 +56,10 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
         _draw_lead(axes, record, lead, (left, level), (begin, seconds), relevance)
     for row in range(4):
         _draw_pulse(axes, HEIGHT - 5 - ROW * (row + 0.5))
-    scale = f"{SPEED:g} mm/s   {GAIN:g} mm/mV   1 count = 1 µV   {record.header.rate:g} Hz   {length:.1f} s"
+    unit = "1 count = 1 µV"
+    if any(signal.gain != COUNTS for signal in record.header.signals):
+        unit += " (its header says otherwise)"
+    scale = f"{SPEED:g} mm/s   {GAIN:g} mm/mV   {unit}   {record.header.rate:g} Hz   {length:.1f} s"
     shown = f"   from {start:g} s" if start else ""
     figure.text(5 / WIDTH, 1 - 5 / (HEIGHT + 8), title, size=9, color=INK, va="center", weight="bold", parse_math=False)
     figure.text(1 - 5 / WIDTH, 1 - 5 / (HEIGHT + 8), scale + shown, size=7, color=FAINT, va="center", ha="right")
