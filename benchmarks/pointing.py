@@ -2,8 +2,8 @@
 """Does the explanation point at what carries the diagnosis?  python benchmarks/pointing.py models/open
 
 In simulated recordings it is known which wave that is. Of the relevance that ecg/explanation.py finds for a class the
-share on that wave, in all leads, beside the share of the time the wave takes; and the same with networks of random
-weights, whose map must not point there.
+share on that wave, in all leads, beside the share of the time the wave takes; and the same with a network of random
+weights: what its map finds too, the training has not taught.
 """
 
 import sys

@@ -57,7 +57,7 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
         name=names[k],
         record=record.header.name,
         picture=as_address(draw_paper(record, record_title(record.header), relevance=shade)),
-        scores=[(names[i], scores[0, i], bool(labels[0, i])) for i in order if labels[0, i] or i == k][:24],
+        scores=[(names[i], scores[0, i], bool(labels[0, i])) for i in order if labels[0, i] or i == k],
         probability=p[0],
         leads=[
             {"name": lead, "there": bool(there), "share": share, "without": without}

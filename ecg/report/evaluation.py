@@ -128,6 +128,7 @@ def confusions(judged: Judged, weights: Weights) -> list[dict]:
     amounts = reward_parts(judged.labels, judged.outputs)
     shades = np.sqrt(amounts / np.maximum(amounts.sum(axis=1, keepdims=True), 1e-9))
     missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
+    possible = _possible(judged, weights)
     cells = []
     for i, j in np.argwhere(amounts):
         rows = np.flatnonzero(missed[:, i] & false[:, j])
@@ -135,23 +136,32 @@ def confusions(judged: Judged, weights: Weights) -> list[dict]:
         mended[:, i], mended[:, j] = True, False
         cells.append(
             {"row": int(i), "column": int(j), "amount": amounts[i, j], "shade": shades[i, j]}
-            | {"reward": weights.matrix[i, j], "confused": len(rows), "cost": _gain(judged, weights, rows, mended)}
+            | {
+                "reward": weights.matrix[i, j],
+                "confused": len(rows),
+                "cost": _gain(judged, weights, rows, mended) / possible,
+            }
         )
     return cells
 
 
 def _gain(judged: Judged, weights: Weights, rows: np.ndarray, mended: np.ndarray) -> float:
-    """What the metric would gain with the outputs ``mended`` for the recordings ``rows``; NaN where it has no scale."""
-    possible = metric_parts(weights, judged.labels, judged.outputs)[1].sum()
+    """What the recordings ``rows`` would earn more with the outputs ``mended``."""
     before, after = (
         rewards(weights.matrix, judged.labels[rows], outputs).sum() for outputs in (judged.outputs[rows], mended)
     )
-    return float((after - before) / possible) if possible else np.nan
+    return float(after - before)
+
+
+def _possible(judged: Judged, weights: Weights) -> float:
+    """What is 1 of the metric: all that can be earned above sinus rhythm; NaN where that is nothing."""
+    return float(metric_parts(weights, judged.labels, judged.outputs)[1].sum()) or np.nan
 
 
 def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
     """What each class would add to the metric if it alone were right wherever it is missed or put out wrongly."""
     missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
+    possible = _possible(judged, weights)
     rows = []
     for k, name in enumerate(names):
         for kind, wrong in (("missed", missed[:, k]), ("put out wrongly", false[:, k])):
@@ -160,7 +170,12 @@ def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
                 mended = judged.outputs[here]
                 mended[:, k] ^= True
                 rows.append(
-                    {"name": name, "kind": kind, "number": len(here), "cost": _gain(judged, weights, here, mended)}
+                    {
+                        "name": name,
+                        "kind": kind,
+                        "number": len(here),
+                        "cost": _gain(judged, weights, here, mended) / possible,
+                    }
                 )
     return sorted(rows, key=lambda row: -row["cost"])
 
