@@ -12,7 +12,7 @@ from ecg import progress
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
 from ecg.records import INVALID, LEADS, Record, as_record, find_records, read_header, read_signal, read_text
-from ecg.scoring import ABBREVIATIONS, Weights
+from ecg.scoring import Weights, abbreviation
 
 TASK = 64  # recordings a worker looks at before it hands over what it saw
 USUAL_RATES = (100.0, 1000.0)  # Hz
@@ -150,7 +150,7 @@ def _odd_labels(record: Record, weights: Weights) -> Iterator[tuple[str, str]]:
         yield "no diagnosis", ""
     elif not weights.encode(diagnoses).any():
         yield "no scored diagnosis", ", ".join(diagnoses)
-    names = [ABBREVIATIONS.get(code, code) for code in diagnoses]
+    names = [abbreviation(code) for code in diagnoses]
     if "SNR" in names and (others := [name for name in names if name in OTHER_RHYTHMS]):
         yield "sinus rhythm and another", ", ".join(others)
 

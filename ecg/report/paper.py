@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from ecg.errors import printable
 from ecg.files import write_whole
 from ecg.records import INVALID, LEADS, Header, Record
-from ecg.scoring import ABBREVIATIONS
+from ecg.scoring import abbreviation
 
 SPEED = 25.0  # mm/s
 GAIN = 10.0  # mm/mV
@@ -69,7 +69,7 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
 def record_title(header: Header) -> str:
     """Whose recording it is, and what its header says of it."""
     age = "age unknown" if header.age is None else f"{header.age:g} years"
-    found = ", ".join(ABBREVIATIONS.get(code, code) for code in header.diagnoses)
+    found = ", ".join(map(abbreviation, header.diagnoses))
     parts = (header.name, f"{age}, {header.sex or 'sex unknown'}", found)
     return shorten(printable(" · ".join(filter(None, parts))), LONGEST_TITLE)
 
