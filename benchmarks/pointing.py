@@ -2,8 +2,8 @@
 """Does the explanation point at what carries the diagnosis?  python benchmarks/pointing.py models/open
 
 In simulated recordings it is known which wave that is. Of the relevance that ecg/explanation.py finds for a class the
-share on that wave, in all leads, beside the share of the time the wave takes; and the same with a network of random
-weights: what its map finds too, the training has not taught.
+share on that wave, in all leads, beside the share of the time the wave takes; the same with a network of random
+weights: what its map finds too, the training has not taught. And what each wave adds to the class's logit.
 """
 
 import sys
@@ -17,20 +17,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import pick_compute
+from ecg.counterfactual import WAVES, stretches
 from ecg.explanation import relevance
 from ecg.model_folder import build_network
 from ecg.network import SEResNet
-from ecg.qrs import qrs_middles
 from ecg.records import LEADS, Header, Record
 from ecg.scoring import find_class
 from ecg.simulation import recording
 from team_code import Model, load_model
 
 RATE, SECONDS, RECORDINGS = 500, 10, 8
-BEFORE, QRS, AFTER = (-0.36, -0.05), (-0.08, 0.10), (0.12, 0.42)  # s from the middle of the QRS: P and PR, QRS, T
+P, QRS, T = WAVES
 CARRIED_BY = {
-    "IAVB": BEFORE, "CRBBB": QRS, "LBBB": QRS, "LAnFB": QRS, "LAD": QRS, "RAD": QRS, "QAb": QRS,
-    "TInv": AFTER, "TAb": AFTER,
+    "IAVB": P, "LPR": P, "CRBBB": QRS, "IRBBB": QRS, "LBBB": QRS, "NSIVCB": QRS, "LAnFB": QRS, "LAD": QRS, "RAD": QRS,
+    "QAb": QRS, "TInv": T, "TAb": T, "LQT": T,
 }  # fmt: skip
 
 
@@ -40,24 +40,22 @@ def example(label: str, seed: int) -> Record:
     return Record(header, counts, np.ones(len(LEADS), bool))
 
 
-def on_the_wave(record: Record, wave: tuple[float, float]) -> np.ndarray:
-    """Boolean (samples,): in the stretch that ``wave`` says, of any QRS."""
-    inside = np.zeros(record.counts.shape[1], bool)
-    for middle in qrs_middles(record.counts, RATE):
-        inside[max(middle + round(wave[0] * RATE), 0) : max(middle + round(wave[1] * RATE), 0)] = True
-    return inside
-
-
-def shares(networks: list[SEResNet], model: Model, label: str, recordings: int = RECORDINGS) -> tuple[float, float]:
-    """The shares of the relevance, and of the time, that are on the wave that carries ``label``."""
-    k, found, times = find_class(model.classes, label), [], []
+def pointed(networks: list[SEResNet], model: Model, label: str, recordings: int = RECORDINGS) -> np.ndarray:
+    """(3, waves): of each wave its share of the time, its share of the relevance, what it adds to the logit."""
+    k, found = find_class(model.classes, label), []
     for seed in range(recordings):
         record = example(label, seed)
-        inside = on_the_wave(record, CARRIED_BY[label])
-        speaks = np.maximum(relevance(networks, record, k, model.recipe), 0).sum(axis=0)
-        found.append(speaks[inside].sum() / speaks.sum())
-        times.append(inside.mean())
-    return float(np.mean(found)), float(np.mean(times))
+        relevant = relevance(networks, record, k, model.recipe)
+        speaks = np.maximum(relevant, 0)
+        waves = stretches(record).values()
+        found.append(
+            [
+                [inside.mean() for inside in waves],
+                [speaks[:, inside].sum() / speaks.sum() for inside in waves],
+                [relevant[:, inside].sum() for inside in waves],
+            ]
+        )
+    return np.mean(found, axis=0)
 
 
 def randomised(recipe, classes: int) -> list[SEResNet]:
@@ -72,14 +70,13 @@ def main() -> int:
     model = load_model(given.model, compute=pick_compute("cpu", float32=True))
     networks = [member.network for member in model.members]
     others = randomised(model.recipe, len(model.classes))
-    rows = []
-    for label in progress.bar(CARRIED_BY, len(CARRIED_BY), "explaining", "classes"):
-        (there, time), (by_chance, _) = (shares(some, model, label) for some in (networks, others))
-        rows.append(f"| {label} | {time:.2f} | {there:.2f} | {there / time:.1f}x | {by_chance / time:.1f}x |")
-    print(
-        "| class | the wave's share of the time | of the relevance | ratio | random networks |\n|---|---|---|---|---|"
-    )
-    print("\n".join(rows))
+    print(f"| class | wave | time | relevance | ratio | random network | {' | '.join(WAVES)} |")
+    print("|---" * (6 + len(WAVES)) + "|")
+    for label, wave in progress.bar(CARRIED_BY.items(), len(CARRIED_BY), "explaining", "classes"):
+        at = WAVES.index(wave)
+        (time, share, adds), (_, by_chance, _) = (pointed(some, model, label) for some in (networks, others))
+        figures = f"{time[at]:.2f} | {share[at]:.2f} | {share[at] / time[at]:.1f} | {by_chance[at] / time[at]:.1f}"
+        print(f"| {label} | {wave} | {figures} | {' | '.join(f'{value:.1f}' for value in adds)} |")
     return ALL_WELL
 
 

@@ -1,19 +1,22 @@
 """Why a network said so: where in leads and time, which leads it needs, what its squeeze-and-excite units do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 from scipy.ndimage import gaussian_filter1d
 
+from ecg.counterfactual import HEARTS, with_normal_waves
 from ecg.network import SEResNet, SqueezeExcite
 from ecg.recipe import Recipe
 from ecg.records import Record
 from ecg.signals import network_view, within_silence
 from ecg.windows import Recordings, covering_windows
 
-STEPS = 32  # from the flat line to the recording
+STEPS = 16  # from the counterpart to the recording
+AT_ONCE = 64  # of these, of all windows and counterparts together
 SMOOTHING = 0.02  # s
 STRONGEST = 0.995  # the part of all samples whose relevance is below 1
 
@@ -21,35 +24,43 @@ STRONGEST = 0.995  # the part of all samples whose relevance is below 1
 def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe: Recipe) -> np.ndarray:
     """float (12, samples of the record): how much each sample speaks for the class, the mean over the networks.
 
-    Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit, from a flat line to the
-    recording, in the unit in which the first convolution sees it: where the network divides a window by its amplitude,
-    that amplitude is held. Over a window they sum up to what it adds to the flat line's logit; where windows overlap
-    stands their mean.
+    Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit to the recording, from the same
+    recording with another's P waves, from that with another's QRS, and from that with another's ST and T, each the mean
+    over the counterparts (``ecg.counterfactual``). On a wave they sum up to what its being this one adds to the logit;
+    where windows overlap stands their mean.
     """
-    recordings = Recordings.of(*zip(network_view(record, recipe)))
+    inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
+    whole = replace(recipe, trim=False)  # a counterpart may be silent where the recording is not
+    seen = replace(record, counts=record.counts[:, inside])
+    others = [other for of_wave in with_normal_waves(seen).values() for other in of_wave]
+    recordings = Recordings.of(*zip(*(network_view(one, whole) for one in [seen, *others])))
     length = int(recordings.lengths[0])
     total, times_seen = np.zeros((2, len(record.counts), length))
-    for windows in covering_windows(recordings.lengths, recipe):
+    for windows in covering_windows(recordings.lengths[:1], recipe):
+        here, told = recordings.cut(windows, torch.device("cpu"))
+        elsewhere = [replace(windows, recording=windows.recording + 1 + other) for other in range(len(others))]
+        from_others = torch.cat([recordings.cut(place, torch.device("cpu"))[0] for place in elsewhere])
         for network in networks:
-            network.eval()
-            seen, told = network.prepared(*recordings.cut(windows, torch.device("cpu")))
-            gradients = IntegratedGradients(network.logits)
-            parts = gradients.attribute(
-                seen, additional_forward_args=(told,), target=class_, n_steps=STEPS, internal_batch_size=len(seen)
+            parts = IntegratedGradients(network.eval()).attribute(
+                here.repeat(len(others), 1, 1),
+                from_others,
+                target=class_,
+                additional_forward_args=(told.repeat(len(others), 1),),
+                n_steps=STEPS,
+                internal_batch_size=max(AT_ONCE, len(from_others)),
             )
-            for part, offset in zip(parts.numpy(), windows.offset):
+            for part, offset in zip(parts.view(len(others), *here.shape).sum(dim=0).numpy(), windows.offset):
                 end = min(offset + windows.samples, length)
                 total[:, offset:end] += part[:, : end - offset]
                 times_seen[:, offset:end] += 1
-    return _at_the_records_rate(total / np.maximum(times_seen, 1), record, recipe)
+    return _at_the_records_rate(total / np.maximum(times_seen, 1) / HEARTS, record.counts.shape, inside)
 
 
-def _at_the_records_rate(values: np.ndarray, record: Record, recipe: Recipe) -> np.ndarray:
+def _at_the_records_rate(values: np.ndarray, shape: tuple[int, int], inside: slice) -> np.ndarray:
     """``values`` (leads, samples the network saw) at the record's samples: 0 where it saw nothing; the sum is kept."""
-    inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
     samples = inside.stop - inside.start
     at = np.minimum((np.arange(samples) * values.shape[1]) // samples, values.shape[1] - 1)
-    spread = np.zeros(record.counts.shape)
+    spread = np.zeros(shape)
     spread[:, inside] = values[:, at] * (values.shape[1] / samples)
     return spread
 
@@ -59,6 +70,12 @@ def for_the_eye(relevant: np.ndarray, rate: float) -> np.ndarray:
     smooth = gaussian_filter1d(np.maximum(relevant, 0), max(SMOOTHING * rate, 0.5), axis=1)
     highest = np.quantile(smooth, STRONGEST)
     return np.clip(smooth / highest, 0, 1) if highest > 0 else np.zeros_like(smooth)
+
+
+def with_each_wave_normal(record: Record, recipe: Recipe) -> Recordings:
+    """The recording, and behind it with each of the ``ecg.counterfactual.WAVES`` of each of its HEARTS, in turn."""
+    others = [other for of_wave in with_normal_waves(record).values() for other in of_wave]
+    return Recordings.of(*zip(*(network_view(one, recipe) for one in [record, *others])))
 
 
 def without_each_lead(record: Record, recipe: Recipe) -> Recordings:

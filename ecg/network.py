@@ -32,7 +32,7 @@ def to_unit_amplitude(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     of_lead = live.sum(dim=2, keepdim=True)
     windows = (windows - windows.sum(dim=2, keepdim=True) / of_lead.clamp(min=1)) * live
     power = windows.square().sum(dim=(1, 2)) / of_lead.sum(dim=(1, 2)).clamp(min=1)
-    amplitude = power.sqrt().clamp(min=1)[:, None]
+    amplitude = power.clamp(min=1).sqrt()[:, None]  # in this order: at 0 the root has no gradient
     return windows / amplitude[:, :, None], amplitude
 
 

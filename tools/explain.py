@@ -2,9 +2,9 @@
 """Why did it say so?  python tools/explain.py MODEL RECORD explanation.html --class LAD
 
 Writes a page with the ECG on paper and, behind the leads, where the networks look for the class (the most probable one
-if none is given): the more blue, the more a stretch speaks for it. Besides: the probability with each lead left out,
-and how the squeeze-and-excite units weigh their channels. It says what moved the networks, not what is true; on
-simulated recordings it misses T waves that carry the diagnosis (docs/results.md, "What explanations point at").
+if none is given): the more blue, the more a stretch speaks for it. Besides: the probability if the P waves, the QRS
+or the T waves were a healthy heart's, the probability with each lead left out, and how the squeeze-and-excite units
+weigh their channels. It says what moved the networks, not what is true.
 """
 
 import sys
@@ -37,6 +37,7 @@ def main() -> int:
 
 def explain(model: Model, record, wanted: str | None, page: Path) -> None:
     from ecg import explanation
+    from ecg.counterfactual import HEARTS, WAVES
     from ecg.report.page import write_page
     from ecg.report.paper import as_address, draw_paper, record_title
     from ecg.signals import network_view
@@ -47,6 +48,9 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
     names = [abbreviation(code) for code in model.classes]
     views = explanation.without_each_lead(record, recipe)
     p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
+    exchanged = explanation.with_each_wave_normal(record, recipe)
+    normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
+    normal = normal.mean(axis=0)[:, k].reshape(len(WAVES), HEARTS)
     relevant = explanation.relevance(networks, record, k, recipe)
     shade = explanation.for_the_eye(relevant, record.header.rate)
     by_lead = np.maximum(relevant, 0).sum(axis=1)
@@ -59,6 +63,8 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
         picture=as_address(draw_paper(record, record_title(record.header), relevance=shade)),
         scores=[(names[i], scores[0, i], bool(labels[0, i])) for i in order if labels[0, i] or i == k],
         probability=p[0],
+        waves=[(wave, p.min(), p.mean(), p.max()) for wave, p in zip(WAVES, normal)],
+        hearts=HEARTS,
         leads=[
             {"name": lead, "there": bool(there), "share": share, "without": without}
             for lead, there, share, without in zip(LEADS, record.mask, by_lead / max(by_lead.sum(), 1e-12), p[1:])
