@@ -4,6 +4,8 @@
 Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
 positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1, or 2
 where none could be read. --resume goes on after an interruption, and tries again what failed.
+
+Several processes share the folder with: torchrun OPTIONS driver.py MODEL DATA OUTPUTS. The outputs are the same.
 """
 
 import sys
@@ -12,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ecg import progress
+from ecg import progress, ranks
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.compute import pick_compute
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_csv, write_text, writing
 from ecg.outputs import format_outputs, parse_outputs
-from ecg.reading import View, read_batches
+from ecg.reading import View, blocks_of, read_batches
 from ecg.records import find_records, read_text
 from team_code import Model, load_model, run_recordings
 
@@ -49,11 +51,14 @@ def main() -> int:
     done = {
         path for path in headers if given.resume and is_done(path, outputs / f"{path.stem}.csv", model.classes, made)
     }
+    write = write_outputs_over_ranks if ranks.several() else write_outputs
     try:
-        failures = write_outputs(model, [path for path in headers if path not in done], outputs)
+        failures = write(model, [path for path in headers if path not in done], outputs)
     except KeyboardInterrupt as interruption:
         interruption.args = (f"interrupted; the same command with --resume goes on with what is not in {outputs} yet",)
         raise
+    if failures is None:
+        return ALL_WELL
     failures += [("", str(error)) for error in refused]
     return report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
 
@@ -87,6 +92,15 @@ def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[t
         for written in unwritten:
             written.result()
     return failures
+
+
+def write_outputs_over_ranks(model: Model, headers: Sequence[Path], folder: Path) -> list[tuple[str, str]] | None:
+    """The same, each rank its own blocks of recordings; the failures of all on the first one, None on the others."""
+    with ranks.joined() as everyone:
+        everyone.wait()  # each has seen what is done before any output is written
+        mine = blocks_of(headers, model.recipe, everyone.rank, everyone.size)
+        parts = everyone.gather(write_outputs(model, mine, folder))
+        return sorted(sum(parts, [])) if everyone.leads else None
 
 
 Result = tuple[list, list] | RecordError  # labels and scores, or why there are none

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ecg import checkpoint, model_folder, progress, scoring, signals
@@ -98,27 +99,31 @@ def training_code(
     """
     model = Path(model_directory)
     with checkpoint.only_training(model):
-        training = prepare(Path(data_directory), model, recipe, compute or pick_compute())
-        weights, labels = training.weights, training.labels
-        out_of_fold = np.zeros(labels.shape)
-        networks, folds = [], []
-        start = learn_from_simulated(training)
-        for fold in range(recipe.folds):
-            network, history = train_fold(training, fold, start)
-            here = training.held_out(fold)
-            out_of_fold[here] = probabilities_of(training, here, network)
-            thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
-            networks.append(network)
-            folds.append({"thresholds": thresholds.tolist(), "history": history})
+        train_ensemble(prepare(Path(data_directory), model, recipe, compute or pick_compute()), model)
 
-        real = training.real
-        figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
-        progress.say(table(figures))
-        save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
-        os.replace(training.workplace / LOG, model / LOG)
-        model_folder.save_model(model, recipe, weights, networks, folds, figures)
-        shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
-        shutil.rmtree(training.workplace)
+
+def train_ensemble(training: Training, model: Path) -> None:
+    """Trains what is not trained yet; the ensemble and what is known of it are in the folder ``model`` then."""
+    recipe, weights, labels = training.recipe, training.weights, training.labels
+    out_of_fold = np.zeros(labels.shape)
+    networks, folds = [], []
+    start = learn_from_simulated(training)
+    for fold in range(recipe.folds):
+        network, history = train_fold(training, fold, start)
+        here = training.held_out(fold)
+        out_of_fold[here] = probabilities_of(training, here, network)
+        thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
+        networks.append(network)
+        folds.append({"thresholds": thresholds.tolist(), "history": history})
+
+    real = training.real
+    figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
+    progress.say(table(figures))
+    save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
+    os.replace(training.workplace / LOG, model / LOG)
+    model_folder.save_model(model, recipe, weights, networks, folds, figures)
+    shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
+    shutil.rmtree(training.workplace)
 
 
 def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Training:
@@ -190,7 +195,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
     network = model_folder.build_network(recipe, len(weights.classes))
     if start is not None:
         network.load_state_dict(start)
-    network.to(training.compute.device)
+    learner = training.compute.learner(network)
     optimiser = torch.optim.Adam(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -203,7 +208,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
         progress.say(f"{course.title}: going on after {state}")
     try:
         while state.epoch < recipe.epochs:
-            loss, rate = train_epoch(training, course, network, optimiser, scaler, state)
+            loss, rate = train_epoch(training, course, learner, optimiser, scaler, state)
             if not math.isfinite(loss):
                 raise EntryError(
                     f"{course.title}, epoch {state.epoch + 1}: the loss is not a number; is the data in counts?"
@@ -235,7 +240,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
 def train_epoch(
     training: Training,
     course: Course,
-    network: SEResNet,
+    learner: nn.Module,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     state: Progress,
@@ -254,7 +259,7 @@ def train_epoch(
     left = batches[state.step :]
     if state.step:
         compute.set_random_state(state.random)
-    network.train()
+    learner.train()
     total = torch.tensor(state.loss, device=compute.device)  # stays there: to ask for it would let the device wait
     started = time.monotonic()
     try:
@@ -269,7 +274,7 @@ def train_epoch(
                 if recipe.augment:
                     seen = augment(seen, recipe.rate)
                 with compute.autocast():
-                    logits = network(seen, demographics)
+                    logits = learner(seen, demographics)
                 loss = functional.binary_cross_entropy_with_logits(logits, labels)
                 optimiser.zero_grad()
                 scaler.scale(loss).backward()

@@ -1,10 +1,19 @@
 #!/usr/bin/env python
-"""Train the ensemble on a folder of recordings:  python train_model.py DATA MODEL"""
+"""Train the ensemble on a folder of recordings:  python train_model.py DATA MODEL
 
+On several processors' or GPUs' processes, of one machine or many that share the two folders: torchrun OPTIONS
+train_model.py DATA MODEL. The networks are the same but for rounding.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from ecg import ranks
+from ecg.checkpoint import only_training
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import pick_compute
-from ecg.recipe import RECIPES, recipe
-from team_code import training_code
+from ecg.compute import Compute, pick_compute
+from ecg.recipe import RECIPES, Recipe, recipe
+from team_code import learn_from_simulated, prepare, train_ensemble, train_fold, training_code
 
 
 def main() -> int:
@@ -19,8 +28,31 @@ def main() -> int:
     arguments.add_compute()
     given = arguments.parse()
     changes = {name: getattr(given, name) for name in ("folds", "epochs", "simulated", "seed")}
-    training_code(given.data, given.model, recipe(given.recipe, **changes), pick_compute(given.device, given.float32))
+    train = train_over_ranks if ranks.several() else training_code
+    train(given.data, given.model, recipe(given.recipe, **changes), pick_compute(given.device, given.float32))
     return ALL_WELL
+
+
+def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute) -> None:
+    """What training_code does, by all ranks: together on the simulated recordings, then each fold by its own team.
+
+    The first one ends it as one process would: it finds each network trained.
+    """
+    with ranks.joined() as everyone, ExitStack() as until_the_end:
+
+        def begin():
+            if everyone.leads:
+                until_the_end.enter_context(only_training(Path(model)))
+            return prepare(Path(data), Path(model), recipe, compute)
+
+        training = everyone.first_alone(begin)
+        start = learn_from_simulated(ranks.shared(training, everyone))
+        team, folds = ranks.teams(everyone, recipe.folds)
+        for fold in folds:
+            train_fold(ranks.shared(training, team), fold, start)
+        everyone.wait()
+        if everyone.leads:
+            train_ensemble(training, Path(model))
 
 
 if __name__ == "__main__":

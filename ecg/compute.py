@@ -1,9 +1,11 @@
 """Where the networks compute, and in which numbers."""
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from ecg.errors import EntryError
 
@@ -17,6 +19,10 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.device.type, self.number, enabled=self.number != torch.float32)
+
+    def learner(self, network: nn.Module) -> nn.Module:
+        """``network`` on the device, as its training calls it."""
+        return network.to(self.device)
 
     def gradient_scaler(self) -> torch.amp.GradScaler:
         """Keeps small gradients out of float16's zero; passes those of other numbers through."""
@@ -43,16 +49,21 @@ class Compute:
 def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
     """The device called ``device``, or the GPU where there is one, or the processor.
 
-    In the fastest numbers it has units for: bfloat16, on older GPUs float16, on older processors float32; with
-    ``float32`` in those anywhere. EntryError where the device is not to be had.
+    Of several GPUs each process that torchrun started picks its own. In the fastest numbers it has units for: bfloat16,
+    on older GPUs float16, on older processors float32; with ``float32`` in those anywhere. EntryError where the device
+    is not to be had.
     """
     try:
-        picked = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        picked = torch.device(device or (_own_gpu() if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=picked)
     except (RuntimeError, AssertionError) as error:
         raise EntryError(f"--device {device}: not to be had here; try --device cpu") from error
     torch.backends.cudnn.allow_tf32 = not float32  # float32 in name only: 10 bits of mantissa
     return Compute(picked, torch.float32 if float32 else _fastest_number(picked))
+
+
+def _own_gpu() -> str:
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 
 def _fastest_number(device: torch.device) -> torch.dtype:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from ecg.errors import EntryError
 from ecg.files import write_csv
 from ecg.records import read_text
@@ -21,15 +23,16 @@ def log_epochs(path: Path, network: str, history: History) -> None:
     Of a log that somebody has damaged nothing else is kept: it is to be looked at, and no training depends on it.
     """
     histories: dict[str, History] = {}
-    with suppress(EntryError):
-        histories |= read_log(path)
-    histories[network] = history
-    rows = [
-        (name, *(epoch.get(column, "") for column in COLUMNS[1:]))
-        for name, epochs in histories.items()
-        for epoch in epochs
-    ]
-    write_csv(path, [COLUMNS, *rows])
+    with FileLock(path.with_suffix(".lock")):  # networks that are trained at the same time share it
+        with suppress(EntryError):
+            histories |= read_log(path)
+        histories[network] = history
+        rows = [
+            (name, *(epoch.get(column, "") for column in COLUMNS[1:]))
+            for name, epochs in histories.items()
+            for epoch in epochs
+        ]
+        write_csv(path, [COLUMNS, *rows])
 
 
 def read_log(path: Path) -> dict[str, list[dict[str, float]]]:

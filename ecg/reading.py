@@ -20,16 +20,24 @@ View = tuple[np.ndarray, np.ndarray]  # what ecg.signals.network_view gives
 
 
 def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, View | RecordError]]]:
-    """The recordings in the order of ``headers``, at most ``recipe.batch`` at a time; an error where one is broken."""
+    """The recordings in the order of ``headers``, at most ``recipe.batch`` at a time; an error where one is broken.
+
+    No batch goes beyond a block of so many headers: what it says of a recording is the same, to the last digit,
+    whoever does the other blocks.
+    """
     batch, samples = [], 0
-    for path, view in _read_ahead(headers, recipe):
+    for number, (path, view) in enumerate(_read_ahead(headers, recipe), 1):
         batch.append((path, view))
         samples += 0 if isinstance(view, RecordError) else view[0].shape[1]
-        if len(batch) == recipe.batch or samples >= BATCH_SAMPLES:
+        if number % recipe.batch == 0 or number == len(headers) or samples >= BATCH_SAMPLES:
             yield batch
             batch, samples = [], 0
-    if batch:
-        yield batch
+
+
+def blocks_of(headers: Sequence[Path], recipe: Recipe, rank: int, ranks: int) -> list[Path]:
+    """Those of ``headers`` that process ``rank`` of ``ranks`` runs: every so many-th block."""
+    starts = range(rank * recipe.batch, len(headers), ranks * recipe.batch)
+    return [path for start in starts for path in headers[start : start + recipe.batch]]
 
 
 def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, View | RecordError]]:
