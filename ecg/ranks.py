@@ -83,7 +83,11 @@ def joined() -> Iterator[Team]:
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST_WAIT)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
+    # What ranks told each other before torchrun started them again is still there.
+    store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT)
     everyone = Team(dist.group.WORLD, dist.get_rank(), dist.get_world_size())
     try:
         progress.show(lines=everyone.leads, bars=everyone.leads)
@@ -144,7 +148,7 @@ class SharedBatches(nn.Module):
             elif isinstance(module, Dropout):
                 module.__class__, module.team, module.whole = TeamDropout, team, 0
         self.dropouts = [module for module in network.modules() if isinstance(module, TeamDropout)]
-        self.network = DistributedDataParallel(network, process_group=team.group, broadcast_buffers=False)
+        self.network = DistributedDataParallel(network, process_group=team.group, forward_sync_buffers=False)
 
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
         whole = len(windows)
