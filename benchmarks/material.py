@@ -30,6 +30,16 @@ def write_recordings(place: Path, records: int, seconds: float = 10) -> list[Pat
     return find_records(place)
 
 
+def link(originals: list[Path], folder: Path, records: int) -> None:
+    """``records`` recordings in ``folder``, in turn hard links to the ``originals``, of the same sources."""
+    folder.mkdir()
+    for i in range(records):
+        original = originals[i % len(originals)]
+        name = original.stem.rstrip("0123456789") + f"{i:06d}"
+        for suffix in (".hea", ".mat"):
+            (folder / name).with_suffix(suffix).hardlink_to(original.with_suffix(suffix))
+
+
 def label_sets(records: int) -> np.ndarray:
     """Boolean (records, classes), as frequent as in the Challenge's training data."""
     random = np.random.default_rng(0)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -60,6 +61,40 @@ def peak_memory(code: str = "", script: list | None = None) -> float:
         [sys.executable, "-c", measure, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return int(done.stdout) / 1024
+
+
+def watched(script: list, place: Path) -> tuple[float, float, float]:
+    """Seconds that a script takes; at its peak, MB of memory that are its own and its workers', and MB in ``place``.
+
+    Of mapped files nothing counts: the system can spare their pages. Linux alone tells; it is asked ten times a second.
+    """
+    started, memory, disk = time.perf_counter(), 0.0, 0.0
+    command = [sys.executable, *map(str, script)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            memory = max(memory, sum(map(_own_memory, _family(process.pid))))
+            with suppress(OSError):  # a file that is gone meanwhile
+                disk = max(disk, sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6)
+            time.sleep(0.1)
+        if process.returncode:
+            raise RuntimeError(process.stderr.read().decode())
+    return time.perf_counter() - started, memory, disk
+
+
+def _family(process: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []
+    return [process, *(one for child in children for one in _family(int(child)))]
+
+
+def _own_memory(process: int) -> float:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1000
 
 
 def processor_name() -> str:

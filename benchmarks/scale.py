@@ -19,7 +19,7 @@ from joblib.externals.loky import get_reusable_executor
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.material import CLASSES, write_model, write_recordings  # noqa: E402
+from benchmarks.material import CLASSES, link, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import peak_memory, processor_name, timed  # noqa: E402
 from ecg.compute import pick_compute  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
@@ -52,14 +52,6 @@ def main() -> None:
             for folder in (*map(str, RECORDINGS), "long"):
                 print(f"{recipe:10s} {line(place / folder, place / 'store' / recipe / folder, recipe)}", flush=True)
         scripts(place)
-
-
-def link(originals: list[Path], folder: Path, records: int) -> None:
-    """``records`` recordings in ``folder``, in turn hard links to the ``originals``."""
-    folder.mkdir()
-    for i in range(records):
-        for suffix in (".hea", ".mat"):
-            (folder / f"HR{i:06d}{suffix}").hardlink_to(originals[i % len(originals)].with_suffix(suffix))
 
 
 def line(data: Path, store: Path, recipe: str) -> str:
