@@ -1,9 +1,10 @@
 FROM python:3.11-slim
 
 # The organisers' three lines, with the packages between them: they are installed again only when they change.
-# The folders model, training_data, test_data and test_outputs are mounted below /physionet.
-RUN mkdir /physionet
-WORKDIR /physionet
-COPY ./requirements.txt /physionet
+# The folders model, training_data, test_data and test_outputs are mounted below PLACE; for 2025: --build-arg PLACE=/challenge
+ARG PLACE=/physionet
+RUN mkdir ${PLACE}
+WORKDIR ${PLACE}
+COPY ./requirements.txt ${PLACE}
 RUN pip install --no-cache-dir -r requirements.txt
-COPY ./ /physionet
+COPY ./ ${PLACE}

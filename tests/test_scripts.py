@@ -11,7 +11,7 @@ import helper_code
 from ecg.compute import pick_compute
 from ecg.leaderboard import standings
 from ecg.outputs import parse_outputs
-from tests.conftest import CPU, ROOT, header_text, noise, run_script, write_recording
+from tests.conftest import CPU, LEADS, ROOT, header_text, noise, run_script, write_recording
 
 # What the official scripts of 2021 do with an entry, in our words: a helper that knows no more than it must, load_model
 # once a set of leads, run_model in a try, the outputs saved by the helper.
@@ -119,18 +119,50 @@ def test_a_folder_of_which_nothing_can_be_read(model_folder, tmp_path):
     assert (tmp_path / "out/E1.csv").exists()
 
 
-def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test_data, tmp_path):
-    """Only team_code.py and what is below it are ours; called from another folder."""
-    entry = tmp_path / "entry"
+def run_as_in_2021(place, model, data, outputs) -> None:
+    """By the organisers' scripts of that year in the place of ours, in ``place``."""
+    entry = place / "entry"
     shutil.copytree(ROOT / "ecg", entry / "ecg")
     for name in ("team_code.py", "weights.csv"):
         shutil.copy(ROOT / name, entry)
     (entry / "helper_code.py").write_text(HELPER_OF_2021)
     (entry / "test_model.py").write_text(TEST_SCRIPT_OF_2021)
-    command = [sys.executable, entry / "test_model.py", model_folder, test_data, "out"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, entry / "test_model.py", model, data, outputs], cwd=place, check=True)
+
+
+def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test_data, tmp_path):
+    """Only team_code.py and what is below it are ours; called from another folder."""
+    run_as_in_2021(tmp_path, model_folder, test_data, "out")
     for path in outputs.iterdir():
         assert_alike(tmp_path / "out" / path.name, path)
+
+
+LEAD_SETS_OF_2021 = (
+    LEADS,
+    ("I", "II", "III", "aVR", "aVL", "aVF"),
+    ("I", "II", "III", "V2"),
+    ("I", "II", "V2"),
+    ("I", "II"),
+)
+
+
+def test_the_lead_sets_of_2021_under_its_script(model_folder, tmp_path):
+    """Each set's recordings are run as the twelve leads are, with zeros for what is missing; by the driver too."""
+    counts = noise(3000, seed=5)
+    for leads in LEAD_SETS_OF_2021:
+        here = [LEADS.index(lead) for lead in leads]
+        write_recording(tmp_path / "data", f"E{len(leads):05d}", counts[here], leads=leads)
+        zeros = np.zeros_like(counts)
+        zeros[here] = counts[here]
+        write_recording(tmp_path / "zeros", f"E{len(leads):05d}", zeros)
+    run_as_in_2021(tmp_path, model_folder, tmp_path / "data", "by 2021")
+    for data in ("data", "zeros"):
+        assert run_script("driver.py", model_folder, tmp_path / data, tmp_path / f"{data} out").returncode == 0
+    outputs = sorted((tmp_path / "by 2021").iterdir())
+    assert len({path.read_text().split("\n", 1)[1] for path in outputs}) == len(LEAD_SETS_OF_2021) == len(outputs)
+    for path in outputs:
+        assert_alike(path, tmp_path / "data out" / path.name)
+        assert_alike(path, tmp_path / "zeros out" / path.name)
 
 
 def test_training_and_scoring_by_their_commands(training_data, tmp_path):
