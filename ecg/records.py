@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too 
 LARGEST_TEXT = 10 << 20  # bytes
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
 LONGEST = 48 * 3600.0  # seconds; a longer one, or one that claims so low a rate, would fill the memory
+MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # of a unit, in small letters
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
 
@@ -250,7 +252,16 @@ def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
     beside = Path(path).with_suffix(".mat")
     if beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat"):
         return read_mat(beside)
-    return _read_by_wfdb(Path(path), header)
+    return np.asarray(_read_by_wfdb(Path(path), header, physical=False).d_signal).T
+
+
+def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
+    """The same signal by its header's gains and units: uV, float64, NaN where it was not measured."""
+    read = _read_by_wfdb(Path(path), header, physical=True)
+    unknown = [unit for unit in read.units if unit.lower() not in MICROVOLTS]
+    if unknown:
+        raise RecordError(f"{path}: its unit {unknown[0]:.20} is no voltage; write the right one into the header")
+    return np.asarray(read.p_signal, np.float64).T * [[MICROVOLTS[unit.lower()]] for unit in read.units]
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:
@@ -262,8 +273,8 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
         raise RecordError(f"{path}: {error}") from error
 
 
-def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
-    """Formats other than .mat, by wfdb; only for files that stand beside the header."""
+def _read_by_wfdb(path: Path, header: Header, physical: bool) -> Any:
+    """A wfdb.Record, in counts or ``physical``; only for files that stand beside the header."""
     for file in {signal.file for signal in header.signals}:
         if Path(file).name != file:
             raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
@@ -274,7 +285,7 @@ def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
     import wfdb
 
     try:
-        return np.asarray(wfdb.rdrecord(str(path.with_suffix("")), physical=False).d_signal).T
+        return wfdb.rdrecord(str(path.with_suffix("")), physical=physical)
     except Exception as error:  # wfdb raises whatever its parser stumbles over
         raise RecordError(f"{path}: its signal cannot be read ({error})") from error
 
@@ -290,16 +301,22 @@ def as_record(header: Header, recording: np.ndarray, place: str = "recording") -
         raise RecordError(f"{place}: {len(header.leads)} leads in the header, a signal of shape {recording.shape}")
     if recording.shape[1] > LONGEST * header.rate:
         raise RecordError(f"{place}: lasts {recording.shape[1] / header.rate / 3600:.0f} hours; cut it into pieces")
-    rows = {}
-    for row, lead in enumerate(header.leads):
-        rows.setdefault(lead.lower(), row)
-    mask = np.array([lead.lower() in rows for lead in LEADS])
+    rows = find_leads(header.leads)
+    mask = np.array([lead in rows for lead in LEADS])
     if not mask.any():
         raise RecordError(f"{place}: none of the leads {', '.join(LEADS)} (it has {', '.join(header.leads)})")
     counts = np.zeros((len(LEADS), recording.shape[1]), np.int16)
     for index in np.flatnonzero(mask):
-        counts[index] = to_counts(recording[rows[LEADS[index].lower()]])
+        counts[index] = to_counts(recording[rows[LEADS[index]]])
     return Record(header, counts, mask)
+
+
+def find_leads(names: Iterable[str]) -> dict[str, int]:
+    """Those of LEADS that are among ``names``, however they are written, and where: the first time."""
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name.lower(), row)
+    return {lead: rows[lead.lower()] for lead in LEADS if lead.lower() in rows}
 
 
 def to_counts(recording: np.ndarray) -> np.ndarray:
