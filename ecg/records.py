@@ -34,11 +34,12 @@ OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknow
 
 @dataclass(frozen=True)
 class SignalLine:
-    """One lead's line of a header: its file, its scale (ADC units a physical unit, at ``baseline``), its name."""
+    """One lead's line of a header: its file, its scale (ADC units a physical ``unit``, at ``baseline``), its name."""
 
     file: str
     gain: float
     baseline: float
+    unit: str
     lead: str
 
 
@@ -189,7 +190,9 @@ def _signal_line(line: str) -> SignalLine:
     gain, baseline = (_number(scale.group(1)), _number(scale.group(2) or "")) if scale else (None, None)
     if baseline is None:  # the WFDB's rule: then the baseline is the ADC zero
         baseline = _number(tokens[4]) if len(tokens) > 4 else None
-    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, tokens[8] if len(tokens) > 8 else tokens[-1])
+    unit = tokens[2].partition("/")[2] if len(tokens) > 2 else ""
+    lead = tokens[8] if len(tokens) > 8 else tokens[-1]
+    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, unit or "mV", lead)
 
 
 def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
@@ -249,19 +252,30 @@ def read_record(path: str | os.PathLike) -> Record:
 
 def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
     """The signal beside the header at ``path``: (leads, samples) in the header's order, in ADC counts."""
-    beside = Path(path).with_suffix(".mat")
-    if beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat"):
-        return read_mat(beside)
+    if _is_matlab(path, header):
+        return read_mat(Path(path).with_suffix(".mat"))
     return np.asarray(_read_by_wfdb(Path(path), header, physical=False).d_signal).T
 
 
 def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
     """The same signal by its header's gains and units: uV, float64, NaN where it was not measured."""
-    read = _read_by_wfdb(Path(path), header, physical=True)
-    unknown = [unit for unit in read.units if unit.lower() not in MICROVOLTS]
-    if unknown:
+    if unknown := [line.unit for line in header.signals if line.unit.lower() not in MICROVOLTS]:
         raise RecordError(f"{path}: its unit {unknown[0]:.20} is no voltage; write the right one into the header")
-    return np.asarray(read.p_signal, np.float64).T * [[MICROVOLTS[unit.lower()]] for unit in read.units]
+    if _is_matlab(path, header):
+        counts = np.asarray(read_signal(path, header), np.float64)
+        if len(counts) != len(header.signals):
+            raise RecordError(f"{path}: {len(header.signals)} leads in the header, a signal of shape {counts.shape}")
+        baselines, gains = np.array([(line.baseline, line.gain) for line in header.signals]).T[:, :, np.newaxis]
+        signal = (np.where(counts == INVALID, np.nan, counts) - baselines) / gains
+    else:
+        signal = np.asarray(_read_by_wfdb(Path(path), header, physical=True).p_signal, np.float64).T
+    return signal * [[MICROVOLTS[line.unit.lower()]] for line in header.signals]
+
+
+def _is_matlab(path: str | os.PathLike, header: Header) -> bool:
+    """Whether the signal is read here; by wfdb it would be slower, and not at all where a header is odd."""
+    beside = Path(path).with_suffix(".mat")
+    return beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat")
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:

@@ -19,7 +19,7 @@ from ecg.importing.signals import signal_sources
 from ecg.records import INVALID, LEADS, read_record
 from ecg.scoring import abbreviation, load_weights
 from ecg.simulation import recording
-from tests.conftest import run_script, write_recording
+from tests.conftest import ROOT, run_script, write_recording
 
 
 def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
@@ -262,6 +262,8 @@ def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
     missing[:, :5] = INVALID
     write_dat(source / "b", "missing", missing)
     write_recording(source / "c", "A0001", ecg(7) * 4, gain="4000/mV", comments=("#Age: 5", "#Sex: M", "#Dx: 1"))
+    odd = source / "c/A0001.hea"
+    odd.write_text(odd.read_text().replace("A0001 12", "A0001.mat 12"))  # which wfdb refuses
     done = run_script("tools/import_records.py", "wfdb", source, folder)
     assert done.returncode == 0 and "7 of 7 recordings imported" in done.stdout, done.stdout
     record = read_record(folder / "plain.hea")
@@ -327,3 +329,17 @@ def test_where_nothing_can_be_imported(tmp_path):
     assert done.returncode == 2 and "0 of 1 recordings imported" in done.stdout
     done = run_script("tools/import_records.py", "wfdb", tmp_path / "none", tmp_path / "new")
     assert done.returncode == 2 and "no such folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "tool", "arguments"),
+    [("requests", "download", ("ptb", "{}")), ("pyedflib", "import_records", ("wfdb", "{}", "{}/new"))],
+)
+def test_what_is_not_installed_is_named(tmp_path, module, tool, arguments):
+    write_edf(tmp_path / "a.edf", ecg(), LEADS)
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+    program += f"import runpy; runpy.run_module('tools.{tool}', run_name='__main__')"
+    (tmp_path / "program.py").write_text(program)
+    done = run_script(tmp_path / "program.py", *(argument.format(tmp_path) for argument in arguments))
+    assert done.returncode == 2 and f"{module} is not installed: pip install -r requirements-data.txt" in done.stderr

@@ -1,7 +1,8 @@
 """Recordings as WFDB files (.hea beside .dat, or what else wfdb reads) and EDF files, with their own gains and units.
 
-Age, sex and diagnoses are taken where they are stated: in a header's comments; in an EDF+ file's sex, and its date of
-birth beside that of the recording. EDF is read by pyedflib: wfdb's own reader is off by a digital unit, and
+The Challenge's own folders need no import, and would suffer from it: there a header's gain is not always that of its
+samples. Age, sex and diagnoses are taken where they are stated: in a header's comments; in an EDF+ file's sex, and its
+date of birth beside that of the recording. EDF is read by pyedflib: wfdb's own reader is off by a digital unit, and
 averages all leads down to the annotations' rate where a file has annotations.
 """
 
