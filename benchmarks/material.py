@@ -11,7 +11,8 @@ from ecg.recipe import Recipe
 from ecg.records import find_records
 from ecg.scoring import ABBREVIATIONS, load_weights
 from ecg.simulation.cases import Case, draw_case
-from ecg.simulation.folder import header_text, mat_content
+from ecg.simulation.folder import header_text
+from ecg.writing import mat_content
 from team_code import Model, load_model
 
 CLASSES = load_weights()

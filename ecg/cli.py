@@ -9,7 +9,13 @@ from ecg.errors import EntryError
 from ecg.interruption import Interrupted, listen
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
-REPORTING = ("captum", "jinja2", "matplotlib")  # what pages and pictures need, and nothing else
+REQUIREMENTS = {  # of what only some scripts need: which file installs it
+    "captum": "requirements-report.txt",
+    "jinja2": "requirements-report.txt",
+    "matplotlib": "requirements-report.txt",
+    "pyedflib": "requirements-data.txt",
+    "requests": "requirements-data.txt",
+}
 
 
 class Arguments(argparse.ArgumentParser):
@@ -56,9 +62,9 @@ def run(main: Callable[[], int]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except ModuleNotFoundError as error:
-        if error.name not in REPORTING:
+        if error.name not in REQUIREMENTS:
             raise
-        print(f"error: {error.name} is not installed: pip install -r requirements-report.txt", file=sys.stderr)
+        print(f"error: {error.name} is not installed: pip install -r {REQUIREMENTS[error.name]}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)

@@ -8,7 +8,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from threading import get_native_id
 from typing import Any
 
 from ecg.errors import EntryError, RecordError
@@ -30,7 +31,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
     EntryError where it cannot be written; what was at ``path`` is then still there.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")  # a name can't be longer than the longest
+    temporary = path.with_name(f".{path.name[:40]}.{get_native_id()}")  # a name can't be longer than the longest
     with writing(path):
         try:
             write(temporary)
@@ -56,6 +57,13 @@ def write_csv(path: Path, rows: Iterable[Iterable]) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def is_below(name: str) -> bool:
+    """Whether a stranger's path leads, on any system, to a file below the folder that it is joined to."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    absolute = posix.root or windows.root or windows.drive
+    return bool(posix.name and name.isprintable() and not absolute and ".." not in posix.parts + windows.parts)
 
 
 def read_bytes(path: str | os.PathLike, largest: int) -> bytes:

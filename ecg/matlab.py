@@ -1,4 +1,4 @@
-"""MATLAB files, as far as a recording needs them: one matrix of numbers called ``val``, in version 4 or 5.
+"""MATLAB files, as far as a recording needs them: one matrix of numbers called ``val``, in version 4 or 5; or a struct.
 
 scipy reads more of them, but a crafted file crashes its compiled reader (tests/fuzz.py found one), and with it the run
 over a whole folder. What a file claims is held against its size before anything is made of it.
@@ -6,6 +6,7 @@ over a whole folder. What a file claims is held against its size before anything
 
 import math
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,6 +15,7 @@ VERSION_4 = ("f8", "f4", "i4", "i2", "u2", "u1")  # numbers, by the second last 
 VERSION_5 = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 MATRIX, COMPRESSED = 14, 15  # elements of version 5
 NUMERIC = range(6, 16)  # classes of matrices: of float64 to uint64
+STRUCT, TEXT = 2, 4  # classes of matrices too
 COMPLEX = 0x800
 MOST_UNPACKED = 50  # times its size; a recording's noise does not pack so well, a bomb a thousand times
 
@@ -42,8 +44,49 @@ def _version_4(content: bytes) -> np.ndarray:
     return np.frombuffer(content, kind, offset=20 + length).reshape(rows, columns, order="F")
 
 
+def read_struct(content: bytes, struct: str, largest: int) -> dict[str, np.ndarray | str]:
+    """The fields of the one ``struct`` of a version 5 file: matrices of numbers, and texts; others are left out.
+
+    ValueError where there is no such struct. A compressed one is not unpacked to more than ``largest`` bytes.
+    """
+    for flags, dimensions, name, element, at, order in _matrices(content, largest):
+        if name.rstrip(b"\0") != struct.encode():
+            continue
+        if _class_of(flags, order) != STRUCT or np.frombuffer(dimensions, f"{order}i4").tolist() != [1, 1]:
+            break
+        _, length, at = _element(element, at, order)
+        _, names, at = _element(element, at, order)
+        longest = int.from_bytes(length, "little" if order == "<" else "big")
+        if not 0 < longest <= len(names):
+            break
+        fields = {}
+        for start in range(0, len(names), longest):
+            kind, value, at = _element(element, at, order)
+            if kind != MATRIX:
+                raise ValueError("it is damaged; fetch it again")
+            flags, dimensions, _, value, inside = _head(value, order)
+            field = names[start : start + longest].rstrip(b"\0").decode("latin-1")
+            if _class_of(flags, order) == TEXT:
+                _, text, _ = _element(value, inside, order)
+                fields[field] = text.replace(b"\0", b"").decode("latin-1")  # in one byte a letter or, of UTF-16, in two
+            elif _class_of(flags, order) in NUMERIC:
+                fields[field] = _matrix(flags, dimensions, value, inside, order)
+        return fields
+    raise ValueError(f"no MATLAB file with a struct {struct!r}")
+
+
 def _version_5(content: bytes, largest: int) -> np.ndarray:
-    """128 bytes, then elements; each a type, a size and so many bytes, which may be elements again."""
+    for flags, dimensions, name, element, at, order in _matrices(content, largest):
+        if name.rstrip(b"\0") == NAME:
+            return _matrix(flags, dimensions, element, at, order)
+    raise ValueError("no MATLAB file with a matrix 'val'")
+
+
+def _matrices(content: bytes, largest: int) -> Iterator[tuple[bytes, bytes, bytes, bytes, int, str]]:
+    """128 bytes, then elements; each a type, a size and so many bytes, which may be elements again.
+
+    Of each matrix its flags, dimensions and name, all of it, where its content begins, and the byte order.
+    """
     order = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}.get(content[124:128])
     if order is None:
         raise ValueError("no MATLAB file of version 4 or 5 (one of 7.3 is to be saved again with -v6)")
@@ -58,12 +101,19 @@ def _version_5(content: bytes, largest: int) -> np.ndarray:
                 raise ValueError(f"its compressed matrix is damaged ({error})") from error
         if kind != MATRIX:
             raise ValueError("it is damaged; fetch it again")
-        _, flags, inner = _element(element, 0, order)
-        _, dimensions, inner = _element(element, inner, order)
-        _, name, inner = _element(element, inner, order)
-        if name.rstrip(b"\0") == NAME:
-            return _matrix(flags, dimensions, element, inner, order)
-    raise ValueError("no MATLAB file with a matrix 'val'")
+        yield (*_head(element, order), order)
+
+
+def _head(element: bytes, order: str) -> tuple[bytes, bytes, bytes, bytes, int]:
+    """A matrix's flags, dimensions and name, all of it, and where its content begins."""
+    _, flags, at = _element(element, 0, order)
+    _, dimensions, at = _element(element, at, order)
+    _, name, at = _element(element, at, order)
+    return flags, dimensions, name, element, at
+
+
+def _class_of(flags: bytes, order: str) -> int:
+    return int.from_bytes(flags[:4], "little" if order == "<" else "big") & 0xFF
 
 
 def _matrix(flags: bytes, dimensions: bytes, element: bytes, at: int, order: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +28,18 @@ SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too 
 LARGEST_TEXT = 10 << 20  # bytes
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
 LONGEST = 48 * 3600.0  # seconds; a longer one, or one that claims so low a rate, would fill the memory
+MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # of a unit, in small letters
 OLDEST = 130  # years; a higher age is a slip of the pen, so it counts as unknown
 
 
 @dataclass(frozen=True)
 class SignalLine:
-    """One lead's line of a header: its file, its scale (ADC units a physical unit, at ``baseline``), its name."""
+    """One lead's line of a header: its file, its scale (ADC units a physical ``unit``, at ``baseline``), its name."""
 
     file: str
     gain: float
     baseline: float
+    unit: str
     lead: str
 
 
@@ -187,7 +190,9 @@ def _signal_line(line: str) -> SignalLine:
     gain, baseline = (_number(scale.group(1)), _number(scale.group(2) or "")) if scale else (None, None)
     if baseline is None:  # the WFDB's rule: then the baseline is the ADC zero
         baseline = _number(tokens[4]) if len(tokens) > 4 else None
-    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, tokens[8] if len(tokens) > 8 else tokens[-1])
+    unit = tokens[2].partition("/")[2] if len(tokens) > 2 else ""
+    lead = tokens[8] if len(tokens) > 8 else tokens[-1]
+    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, unit or "mV", lead)
 
 
 def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
@@ -247,10 +252,30 @@ def read_record(path: str | os.PathLike) -> Record:
 
 def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
     """The signal beside the header at ``path``: (leads, samples) in the header's order, in ADC counts."""
+    if _is_matlab(path, header):
+        return read_mat(Path(path).with_suffix(".mat"))
+    return np.asarray(_read_by_wfdb(Path(path), header, physical=False).d_signal).T
+
+
+def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
+    """The same signal by its header's gains and units: uV, float64, NaN where it was not measured."""
+    if unknown := [line.unit for line in header.signals if line.unit.lower() not in MICROVOLTS]:
+        raise RecordError(f"{path}: its unit {unknown[0]:.20} is no voltage; write the right one into the header")
+    if _is_matlab(path, header):
+        counts = np.asarray(read_signal(path, header), np.float64)
+        if len(counts) != len(header.signals):
+            raise RecordError(f"{path}: {len(header.signals)} leads in the header, a signal of shape {counts.shape}")
+        baselines, gains = np.array([(line.baseline, line.gain) for line in header.signals]).T[:, :, np.newaxis]
+        signal = (np.where(counts == INVALID, np.nan, counts) - baselines) / gains
+    else:
+        signal = np.asarray(_read_by_wfdb(Path(path), header, physical=True).p_signal, np.float64).T
+    return signal * [[MICROVOLTS[line.unit.lower()]] for line in header.signals]
+
+
+def _is_matlab(path: str | os.PathLike, header: Header) -> bool:
+    """Whether the signal is read here; by wfdb it would be slower, and not at all where a header is odd."""
     beside = Path(path).with_suffix(".mat")
-    if beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat"):
-        return read_mat(beside)
-    return _read_by_wfdb(Path(path), header)
+    return beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat")
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:
@@ -262,8 +287,8 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
         raise RecordError(f"{path}: {error}") from error
 
 
-def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
-    """Formats other than .mat, by wfdb; only for files that stand beside the header."""
+def _read_by_wfdb(path: Path, header: Header, physical: bool) -> Any:
+    """A wfdb.Record, in counts or ``physical``; only for files that stand beside the header."""
     for file in {signal.file for signal in header.signals}:
         if Path(file).name != file:
             raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
@@ -274,7 +299,7 @@ def _read_by_wfdb(path: Path, header: Header) -> np.ndarray:
     import wfdb
 
     try:
-        return np.asarray(wfdb.rdrecord(str(path.with_suffix("")), physical=False).d_signal).T
+        return wfdb.rdrecord(str(path.with_suffix("")), physical=physical)
     except Exception as error:  # wfdb raises whatever its parser stumbles over
         raise RecordError(f"{path}: its signal cannot be read ({error})") from error
 
@@ -290,16 +315,22 @@ def as_record(header: Header, recording: np.ndarray, place: str = "recording") -
         raise RecordError(f"{place}: {len(header.leads)} leads in the header, a signal of shape {recording.shape}")
     if recording.shape[1] > LONGEST * header.rate:
         raise RecordError(f"{place}: lasts {recording.shape[1] / header.rate / 3600:.0f} hours; cut it into pieces")
-    rows = {}
-    for row, lead in enumerate(header.leads):
-        rows.setdefault(lead.lower(), row)
-    mask = np.array([lead.lower() in rows for lead in LEADS])
+    rows = find_leads(header.leads)
+    mask = np.array([lead in rows for lead in LEADS])
     if not mask.any():
         raise RecordError(f"{place}: none of the leads {', '.join(LEADS)} (it has {', '.join(header.leads)})")
     counts = np.zeros((len(LEADS), recording.shape[1]), np.int16)
     for index in np.flatnonzero(mask):
-        counts[index] = to_counts(recording[rows[LEADS[index].lower()]])
+        counts[index] = to_counts(recording[rows[LEADS[index]]])
     return Record(header, counts, mask)
+
+
+def find_leads(names: Iterable[str]) -> dict[str, int]:
+    """Those of LEADS that are among ``names``, however they are written, and where: the first time."""
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name.lower(), row)
+    return {lead: rows[lead.lower()] for lead in LEADS if lead.lower() in rows}
 
 
 def to_counts(recording: np.ndarray) -> np.ndarray:

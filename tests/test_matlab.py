@@ -1,6 +1,7 @@
 """MATLAB files as scipy writes them, byte order and compression included, and files made to do harm."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, unsigned_integer_dtypes
 
-from ecg.matlab import read_matrix
+from ecg.matlab import read_matrix, read_struct
 
 LARGEST = 1 << 20
 KINDS = st.one_of(
@@ -93,3 +94,35 @@ def test_another_thing_called_val_is_an_error(matrix, message):
 def test_what_holds_no_matrix_val_is_an_error(content):
     with pytest.raises(ValueError, match="no MATLAB file"):
         read_matrix(content, LARGEST)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_struct_of_numbers_and_texts(compressed):
+    data = np.random.default_rng(0).normal(size=(12, 50))
+    struct = {"sex": "Female", "age": 61, "data": data, "more": np.array([1, "a"], object)}
+    content = saved("5", compressed, other=np.eye(2), ECG=struct)
+    fields = read_struct(content, "ECG", LARGEST)
+    assert (fields["sex"], fields["age"].tolist()) == ("Female", [[61]]) and set(fields) == {"sex", "age", "data"}
+    np.testing.assert_array_equal(fields["data"], data)
+
+
+@pytest.mark.parametrize("matrices", [{"val": np.eye(2)}, {"ECG": np.eye(2)}, {"ECG": np.array([{"a": 1}] * 2)}])
+def test_no_such_struct(matrices):
+    with pytest.raises(ValueError, match="struct 'ECG'"):
+        read_struct(saved("5", **matrices), "ECG", LARGEST)
+
+
+@settings(deadline=None)
+@given(st.integers(128, 700), st.binary(min_size=1, max_size=8))
+def test_a_damaged_struct_is_a_result_or_an_error(at, damage):
+    content = saved("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
+    with suppress(ValueError):
+        read_struct(content[:at] + damage + content[at + len(damage) :], "ECG", LARGEST)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 700))
+def test_a_struct_that_ends_early_is_an_error(size):
+    content = saved("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
+    with pytest.raises(ValueError):
+        read_struct(content[: min(size, len(content) - 1)], "ECG", LARGEST)

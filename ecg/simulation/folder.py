@@ -13,6 +13,7 @@ from ecg.scoring import ABBREVIATIONS
 from ecg.simulation.cases import SOURCES, Case, draw_case
 from ecg.simulation.population import PATIENTS, TEXTBOOK, Population
 from ecg.simulation.recording import recording
+from ecg.writing import header_content, mat_content, new_folder, patient_facts
 
 ABOUT = """The recordings in this folder are simulated. They are of no patient and are no evidence about any disease.
 
@@ -22,7 +23,6 @@ The same numbers make the same files, to the byte; a greater number of records a
 Each recording is a header (.hea, text) and its signal (.mat, MATLAB v4, int16, 12 leads, 1 count = 1 uV).
 """
 TO_LEARN_FROM = 20201  # a stream of random numbers of their own
-SEX = {"female": "Female", "male": "Male", None: "Unknown"}
 
 
 def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Path]:
@@ -33,10 +33,8 @@ def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Pat
     folder = Path(folder)
     if records < 1 or seed < 0:
         raise EntryError(f"{records} records with seed {seed}: records must be 1 or more, the seed 0 or more")
+    new_folder(folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(path.suffix in (".hea", ".mat") for path in folder.iterdir()):
-            raise EntryError(f"{folder}: holds recordings already; give a new folder, or remove them")
         write_text(folder / "README.txt", ABOUT.format(records=records, seed=seed))
         return [write_record(folder, seed, index) for index in bar(range(records), records, "simulating", "records")]
 
@@ -63,30 +61,8 @@ def simulated_record(seed: int, index: int) -> Record:
     return as_record(parse_header(header_text(name, case, counts)), counts)
 
 
-def mat_content(counts: np.ndarray) -> bytes:
-    """A MATLAB v4 file with one matrix ``val``: type 30 (little-endian int16), rows, columns, not complex, name."""
-    form = np.array([30, *counts.shape, 0, 4], "<i4")
-    return form.tobytes() + b"val\0" + counts.astype("<i2").tobytes(order="F")
-
-
 def header_text(name: str, case: Case, counts: np.ndarray) -> str:
-    """The WFDB header of ``counts`` (12, samples), with each lead's first value and checksum, its sum as int16."""
-    checksums = counts.sum(axis=1, dtype=np.int64).astype(np.int16)  # the lowest 16 bits
+    """The header of ``counts`` (12, samples)."""
     codes = {abbreviation: code for code, abbreviation in ABBREVIATIONS.items()}
-    return "\n".join(
-        [
-            f"{name} {len(LEADS)} {case.rate} {counts.shape[1]}",
-            *(
-                f"{name}.mat 16+24 1000/mV 16 0 {first} {checksum} 0 {lead}"
-                for lead, first, checksum in zip(LEADS, counts[:, 0], checksums)
-            ),
-            f"#Age: {'NaN' if case.age is None else case.age}",
-            f"#Sex: {SEX[case.sex]}",
-            f"#Dx: {','.join(codes[label] for label in case.labels)}",
-            "#Rx: Unknown",
-            "#Hx: Unknown",
-            "#Sx: Unknown",
-            "#Simulated: yes",
-            "",
-        ]
-    )
+    facts = patient_facts(case.age, case.sex, (codes[label] for label in case.labels))
+    return header_content(name, LEADS, case.rate, counts, facts | {"Simulated": "yes"})

@@ -1,0 +1,345 @@
+"""Recordings of other forms become the Challenge's: the same uV, labels, age and sex; what is broken is named."""
+
+import csv
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pyedflib
+import pytest
+import scipy.io
+import wfdb
+
+from ecg.errors import EntryError
+from ecg.importing.cpsc2018 import CODES as CPSC_CODES
+from ecg.importing.cpsc2018 import cpsc2018_sources
+from ecg.importing.folder import import_all
+from ecg.importing.ptbxl import CODES, COLUMNS, diagnoses, ptbxl_sources
+from ecg.importing.signals import signal_sources
+from ecg.records import INVALID, LEADS, read_record
+from ecg.scoring import abbreviation, load_weights
+from ecg.simulation import recording
+from tests.conftest import ROOT, run_script, write_recording
+
+
+def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
+    """Microvolts (12, samples)."""
+    return recording(["SNR"], 60, "male", rate, seconds, np.random.default_rng(seed))
+
+
+def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline=0, unit="mV", leads=LEADS, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    count = len(leads)
+    wfdb.wrsamp(
+        name,
+        more.pop("rate", 500),
+        [unit] * count,
+        list(leads),
+        d_signal=counts.T.astype(np.int64),
+        fmt=["16"] * count,
+        adc_gain=[gain] * count,
+        baseline=[baseline] * count,
+        write_dir=str(folder),
+        **more,
+    )
+
+
+def write_edf(path: Path, microvolts: np.ndarray, labels, rates=500, unit="mV", plus=True, facts=True):
+    """At a digital unit of 0.5 uV."""
+    kind = pyedflib.FILETYPE_EDFPLUS if plus else pyedflib.FILETYPE_EDF
+    scale = {"mV": 1000.0, "uV": 1.0, "degC": 1.0}[unit]
+    rates = [rates] * len(labels) if isinstance(rates, int) else rates
+    limits = {"physical_min": -16384 / scale, "physical_max": 16383.5 / scale}
+    with pyedflib.EdfWriter(str(path), len(labels), file_type=kind) as file:
+        for i, (label, rate) in enumerate(zip(labels, rates)):
+            digital = {"digital_min": -32768, "digital_max": 32767, "prefilter": "", "transducer": ""}
+            file.setSignalHeader(i, {"label": label, "dimension": unit, "sample_frequency": rate, **limits, **digital})
+        file.setStartdatetime(datetime.datetime(2001, 3, 4))
+        if facts:
+            file.setSex(0)
+            file.setBirthdate(datetime.date(1940, 3, 5))
+        file.writeSamples([np.ascontiguousarray(row[: 10 * rate] / scale) for row, rate in zip(microvolts, rates)])
+        if plus:
+            file.writeAnnotation(1.0, -1, "a note")
+
+
+def assert_nothing_odd(folder: Path, *but: str):
+    done = run_script("tools/check_data.py", folder)
+    assert done.returncode == 0, done.stdout
+    kinds = [line.split(":")[0] for line in done.stdout.splitlines() if "  ->  " in line]
+    assert kinds == list(but)
+
+
+# PTB-XL
+
+
+def ptbxl_row(number: int, **changes) -> dict:
+    file = f"records500/00000/{number:05d}_hr"
+    row = dict(zip(COLUMNS, (number, f"{1000 + number // 2}.0", "56.0", "1", "{'NORM': 100.0, 'SR': 0.0}", "", file)))
+    return row | {"report": "zwei\nZeilen, \x85 und mehr"} | changes
+
+
+def write_ptbxl(folder: Path, rows: list[dict]):
+    folder.mkdir(exist_ok=True)
+    with open(folder / "ptbxl_database.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+
+
+@pytest.fixture
+def ptbxl(tmp_path) -> Path:
+    """Recordings 1 to 4 that are right, with their leads named as PTB-XL does, and a table that names more."""
+    folder = tmp_path / "ptbxl"
+    for i in range(1, 5):
+        write_dat(folder / "records500/00000", f"{i:05d}_hr", ecg(i), leads=[lead.upper() for lead in LEADS])
+    rows = [
+        ptbxl_row(1),
+        ptbxl_row(2, age="300.0", sex="0", scp_codes="{'PVC': 0.0, 'AFIB': 0.0, 'NST_': 100.0}", heart_axis="ALAD"),
+        ptbxl_row(3, age="19.0", scp_codes="{'NORM': 80.0, 'SBRAD': 0.0}", heart_axis="MID"),
+        ptbxl_row(4, age="", sex="", scp_codes="{'CRBBB': 100.0, 'NDT': 50.0, 'LOWT': 0.0}"),
+    ]
+    write_ptbxl(folder, rows)
+    return folder
+
+
+def test_ptb_xl(ptbxl, tmp_path):
+    before = {path: path.read_bytes() for path in ptbxl.rglob("*") if path.is_file()}
+    done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "new/HR")
+    assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stderr
+    records = [read_record(tmp_path / f"new/HR/HR0000{i}.hea") for i in range(1, 5)]
+    for i, record in enumerate(records, 1):
+        np.testing.assert_array_equal(record.counts, ecg(i))
+        assert record.header.leads == LEADS and record.header.rate == 500 and record.header.source == "HR"
+    facts = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
+    assert facts == [
+        (56, "female", ("426783006",)),
+        (90, "male", ("164884008", "164889003", "39732003")),
+        (19, "female", ("426783006", "426177001")),
+        (None, None, ("713427006", "164934002")),
+    ]
+    table = (tmp_path / "new/HR/patients.csv").read_text()
+    assert table == "record,patient\nHR00001,1000\nHR00002,1001\nHR00003,1001\nHR00004,1002\n"
+    assert before == {path: path.read_bytes() for path in ptbxl.rglob("*") if path.is_file()}
+    assert_nothing_odd(tmp_path / "new/HR", "age unknown", "sex unknown", "sinus rhythm and another")
+    reference = wfdb.rdrecord(str(tmp_path / "new/HR/HR00001"))
+    np.testing.assert_allclose(reference.p_signal.T * 1000, ecg(1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("statements", "axis", "classes"),  # of both, PTB-XL and the Challenge, what they say of the same recordings
+    [
+        ("{'NORM': 100.0, 'LVOLT': 0.0, 'SR': 0.0}", "", "SNR LQRSV"),
+        ("{'NORM': 80.0, 'SBRAD': 0.0}", "", "SNR SB"),
+        ("{'NORM': 100.0}", "", "SNR"),
+        ("{'AFLT': 100.0, 'ABQRS': 0.0, 'AFIB': 0.0}", "ALAD", "AFL AF LAD"),
+        ("{'IMI': 15.0, 'LNGQT': 100.0, 'NST_': 100.0, 'DIG': 100.0, 'ABQRS': 0.0, 'SR': 0.0}", "LAD", "LQT LAD SNR"),
+        ("{'NDT': 100.0, 'STACH': 0.0}", "", "TAb STach"),
+        ("{'NDT': 100.0, 'NT_': 0.0, 'SR': 0.0}", "", "TAb SNR"),
+        ("{'ISC_': 100.0, 'LOWT': 0.0, 'INVT': 0.0, 'SR': 0.0}", "", "TAb TInv SNR"),
+        ("{'IMI': 100.0, 'NDT': 100.0, 'QWAVE': 0.0, 'SR': 0.0}", "", "TAb QAb SNR"),
+        ("{'ASMI': 50.0, 'CRBBB': 100.0, 'LAFB': 100.0, 'ABQRS': 0.0, 'SVARR': 0.0}", "ALAD", "CRBBB LAnFB PAC LAD"),
+        ("{'CLBBB': 100.0, 'LAO/LAE': 100.0, 'RAO/RAE': 100.0, 'SR': 0.0}", "AXL", "LBBB SNR"),
+        ("{'IMI': 50.0, 'RVH': 50.0, 'RAO/RAE': 100.0, 'LVOLT': 0.0, 'STACH': 0.0}", "ARAD", "LQRSV STach RAD"),
+        ("{'NST_': 100.0, 'SBRAD': 0.0}", "AXR", "SB"),
+        ("{'NDT': 100.0, 'PVC': 100.0, 'SARRH': 0.0}", "", "TAb SA"),
+        ("{'IMI': 100.0, '1AVB': 100.0, 'ABQRS': 0.0}", "LAD", "IAVB LAD"),
+        ("{'PACE': 100.0}", "", "PR"),
+    ],
+)
+def test_ptb_xl_s_statements_are_the_challenge_s_labels(statements, axis, classes):
+    weights = load_weights()
+    row = weights.encode(diagnoses(statements, axis, "a place"))
+    assert {abbreviation(weights.classes[k]) for k in np.flatnonzero(row)} == set(classes.split())
+
+
+def test_every_code_but_the_ectopics_is_scored():
+    scored = load_weights().column
+    assert [statement for statement, code in CODES.items() if code not in scored] == ["PVC"]
+    assert [label for label, code in CPSC_CODES.items() if code not in scored] == ["7", "8", "9"]
+
+
+def test_what_is_broken_in_ptb_xl_is_named(ptbxl, tmp_path):
+    (ptbxl / "records500/00000/00002_hr.dat").write_bytes(b"short")
+    write_dat(tmp_path, "00009_hr", ecg(9))
+    rows = [
+        ptbxl_row(1),
+        ptbxl_row(2),
+        ptbxl_row(3, scp_codes="__import__('os').abort()"),
+        ptbxl_row(4, filename_hr="../00009_hr"),
+        ptbxl_row(5),
+        ptbxl_row(4, age="old"),
+        ptbxl_row(1),
+        ptbxl_row(7, ecg_id="../../7", filename_hr="records500/00000/00004_hr"),
+    ]
+    write_ptbxl(ptbxl, rows)
+    names, failures = import_all(tmp_path / "new", ptbxl_sources(ptbxl)[0])
+    assert names == ["HR00001", "HR______7"]
+    for failure, words in zip(
+        failures,
+        (("00002_hr",), ("ecg_id 3", "scp_codes"), ("ecg_id 4", "below"), ("00005_hr",), ("4", "old"), ("same name",)),
+        strict=True,
+    ):
+        assert all(word in str(failure) for word in words), failure
+    assert {path.suffix for path in tmp_path.iterdir()} == {"", ".hea", ".dat"}
+    with pytest.raises(EntryError, match="holds recordings already"):
+        import_all(tmp_path / "new", ptbxl_sources(ptbxl)[0])
+    done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "again")
+    assert done.returncode == 1 and "2 of 8 recordings imported" in done.stdout and "scp_codes" in done.stdout
+
+
+@pytest.mark.parametrize("table", [None, b"", b"a,b\n1,2\n", b'"' + b"x" * 200_000])
+def test_no_table_of_ptb_xl(tmp_path, table):
+    if table is not None:
+        (tmp_path / "ptbxl_database.csv").write_bytes(table)
+    with pytest.raises(EntryError, match="ptbxl_database.csv"):
+        ptbxl_sources(tmp_path)
+
+
+# CPSC 2018
+
+
+def write_cpsc2018(folder: Path, name: str, microvolts: np.ndarray, sex="Male", age=74):
+    folder.mkdir(exist_ok=True)
+    struct = {"sex": sex, "age": age, "data": microvolts / 1000.0}
+    scipy.io.savemat(folder / f"{name}.mat", {"ECG": struct}, do_compression=True)
+
+
+def test_cpsc_2018(tmp_path):
+    source, folder = tmp_path / "cpsc", tmp_path / "A"
+    for i in range(1, 5):
+        write_cpsc2018(source, f"A000{i}", ecg(i, 6 + i), *(("Male", 74), ("Female", 3), ("", -1), ("Male", 30))[i - 1])
+    table = "Recording,First_label,Second_label,Third_label\nA0001,5,,\nA0002,2,5,8\nA0003,1,NaN,NaN\nA0004,7,\n\n"
+    (source / "REFERENCE.csv").write_text(table)
+    done = run_script("tools/import_records.py", "cpsc2018", source, folder)
+    assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stdout
+    records = [read_record(folder / f"A000{i}.hea") for i in range(1, 5)]
+    for i, record in enumerate(records, 1):
+        np.testing.assert_array_equal(record.counts, ecg(i, 6 + i))
+    facts = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
+    assert facts == [
+        (74, "male", ("59118001",)),
+        (3, "female", ("164889003", "59118001", "429622005")),
+        (None, None, ("426783006",)),
+        (30, "male", ("164884008",)),
+    ]
+    assert_nothing_odd(folder, "age unknown", "sex unknown", "no scored diagnosis")
+
+
+def test_what_is_broken_in_cpsc_2018_is_named(tmp_path):
+    for i in range(1, 7):
+        write_cpsc2018(tmp_path, f"A000{i}", ecg(i))
+    (tmp_path / "A0002.mat").unlink()
+    (tmp_path / "A0003.mat").write_bytes((tmp_path / "A0003.mat").read_bytes()[:3000])
+    write_cpsc2018(tmp_path, "A0004", ecg()[:11])
+    scipy.io.savemat(tmp_path / "A0005.mat", {"val": ecg()})
+    table = "A0001,1,,\nA0002,1,,\nA0003,1,,\nA0004,1,,\nA0005,1,,\nA0006,10,,\n../A0001,1,,\n"
+    (tmp_path / "REFERENCE.csv").write_text("Recording,First_label,Second_label,Third_label\n" + table)
+    names, failures = import_all(tmp_path / "new", cpsc2018_sources(tmp_path))
+    assert names == ["A0001"]
+    reasons = ("A0002.mat: cannot be read", "A0003.mat: it ends", "12 leads", "struct 'ECG'", "label 10", "below")
+    assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
+    (tmp_path / "REFERENCE.csv").write_text("A0001,1,,\n")
+    with pytest.raises(EntryError, match=r"REFERENCE.csv: does not begin with"):
+        cpsc2018_sources(tmp_path)
+
+
+# WFDB and EDF
+
+
+def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
+    source, folder = tmp_path / "source", tmp_path / "new"
+    comments = ["age: 81", "sex: female", "Dx: 426783006,164889003"]
+    write_dat(source / "a", "plain", ecg(1), comments=comments)
+    write_dat(source / "b", "fine", ecg(2).astype(np.int32) * 2 + 100, gain=2000.0, baseline=100)
+    write_dat(source / "b", "volts-1", ecg(3), gain=1e6, unit="V", rate=257)
+    order = [*range(6, 12), *range(6)]
+    write_dat(
+        source / "b", "15_leads", np.vstack([ecg(4)[order], ecg(4)[:3]]), leads=[LEADS[i] for i in order] + [*"xyz"]
+    )
+    write_dat(source / "b", "two", ecg(5)[[1, 6]], leads=("ii", "v1"))
+    missing = ecg(6)
+    missing[:, :5] = INVALID
+    write_dat(source / "b", "missing", missing)
+    write_recording(source / "c", "A0001", ecg(7) * 4, gain="4000/mV", comments=("#Age: 5", "#Sex: M", "#Dx: 1"))
+    odd = source / "c/A0001.hea"
+    odd.write_text(odd.read_text().replace("A0001 12", "A0001.mat 12"))  # which wfdb refuses
+    done = run_script("tools/import_records.py", "wfdb", source, folder)
+    assert done.returncode == 0 and "7 of 7 recordings imported" in done.stdout, done.stdout
+    record = read_record(folder / "plain.hea")
+    header = record.header
+    assert (header.age, header.sex, header.diagnoses) == (81, "female", ("426783006", "164889003"))
+    for name, seed in (("plain", 1), ("fine", 2), ("volts-1", 3), ("15_leads", 4), ("A0001", 7)):
+        record = read_record(folder / f"{name}.hea")
+        np.testing.assert_array_equal(record.counts, ecg(seed))
+        assert record.header.leads == LEADS and record.header.rate == (257 if seed == 3 else 500)
+    two = read_record(folder / "two.hea")
+    np.testing.assert_array_equal(two.counts[[1, 6]], ecg(5)[[1, 6]])
+    assert two.header.leads == ("II", "V1") and two.mask.sum() == 2
+    np.testing.assert_array_equal(read_record(folder / "missing.hea").counts, missing)
+
+
+def test_edf_files(tmp_path):
+    source, folder = tmp_path / "source", tmp_path / "new"
+    source.mkdir()
+    labels = [f"ECG {lead}" for lead in LEADS]
+    write_edf(source / "plus.edf", ecg(1), labels)
+    write_edf(source / "plain.EDF", ecg(2), LEADS, unit="uV", plus=False, facts=False)
+    breathing = [*LEADS[:3], "resp"]
+    write_edf(source / "more.edf", ecg(3)[:4], breathing, rates=[500, 500, 500, 50])
+    assert import_all(folder, signal_sources(source)) == (["more", "plain", "plus"], [])
+    for name, seed, age, sex in (("plus", 1, 60, "female"), ("plain", 2, None, None)):
+        record = read_record(folder / f"{name}.hea")
+        np.testing.assert_array_equal(record.counts, ecg(seed))
+        assert (record.header.age, record.header.sex, record.header.rate) == (age, sex, 500)
+    more = read_record(folder / "more.hea")
+    np.testing.assert_array_equal(more.counts[:3], ecg(3)[:3])
+    assert more.header.leads == LEADS[:3]
+
+
+def test_what_is_broken_among_signals_is_named(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    write_edf(source / "a right one.edf", ecg(1), LEADS)
+    write_dat(source, "b", ecg(), unit="mmHg")
+    write_dat(source, "c", ecg()[:1], leads=("resp",))
+    write_dat(source, "d", ecg())
+    (source / "d.dat").unlink()
+    (source / "e.hea").write_text("no header")
+    write_edf(source / "f.edf", ecg()[:2], ("resp", "pleth"))
+    write_edf(source / "g.edf", ecg()[:2], ("I", "II"), rates=[500, 250])
+    write_edf(source / "h.edf", ecg()[:1], ("I",), unit="degC")
+    (source / "i.edf").write_bytes(b"0       " * 100)
+    for name in ("a-right_one", "a_right_one"):
+        write_dat(source / "sub", name, ecg())
+    names, failures = import_all(tmp_path / "new", signal_sources(source))
+    assert names == ["a_right_one", "a-right_one"]
+    reasons = ("mmHg", "resp", "d.dat", "record line", "resp, pleth", "different rates", "degC", "i.edf", "same name")
+    assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
+    with pytest.raises(EntryError, match="no such folder"):
+        signal_sources(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EntryError, match="no recording in it"):
+        signal_sources(tmp_path / "empty")
+
+
+def test_where_nothing_can_be_imported(tmp_path):
+    (tmp_path / "A1.hea").write_text("")
+    done = run_script("tools/import_records.py", "wfdb", tmp_path, tmp_path / "new")
+    assert done.returncode == 2 and "0 of 1 recordings imported" in done.stdout
+    done = run_script("tools/import_records.py", "wfdb", tmp_path / "none", tmp_path / "new")
+    assert done.returncode == 2 and "no such folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "tool", "arguments"),
+    [("requests", "download", ("ptb", "{}")), ("pyedflib", "import_records", ("wfdb", "{}", "{}/new"))],
+)
+def test_what_is_not_installed_is_named(tmp_path, module, tool, arguments):
+    write_edf(tmp_path / "a.edf", ecg(), LEADS)
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+    program += f"import runpy; runpy.run_module('tools.{tool}', run_name='__main__')"
+    (tmp_path / "program.py").write_text(program)
+    done = run_script(tmp_path / "program.py", *(argument.format(tmp_path) for argument in arguments))
+    assert done.returncode == 2 and f"{module} is not installed: pip install -r requirements-data.txt" in done.stderr
