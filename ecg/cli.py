@@ -9,7 +9,10 @@ from ecg.errors import EntryError
 from ecg.interruption import Interrupted, listen
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
-REPORTING = ("captum", "jinja2", "matplotlib")  # what pages and pictures need, and nothing else
+BESIDES = {  # what not every script needs, and the list it is in
+    **dict.fromkeys(("captum", "jinja2", "matplotlib"), "requirements-report.txt"),
+    **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "requirements-export.txt"),
+}
 
 
 class Arguments(argparse.ArgumentParser):
@@ -56,9 +59,9 @@ def run(main: Callable[[], int]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except ModuleNotFoundError as error:
-        if error.name not in REPORTING:
+        if error.name not in BESIDES:
             raise
-        print(f"error: {error.name} is not installed: pip install -r requirements-report.txt", file=sys.stderr)
+        print(f"error: {error.name} is not installed: pip install -r {BESIDES[error.name]}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
