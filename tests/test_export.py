@@ -54,6 +54,8 @@ def data(tmp_path_factory):
     write_recording(folder, "window", simulated("SB", 257, 10)[:, :512], rate="257")  # one of `published`, whole
     write_recording(folder, "slow", simulated("CRBBB", 100, 20), rate="100")
     write_recording(folder, "fast", simulated("IAVB", 1000, 12), rate="1000", comments=("#Age: NaN",))
+    claimed = write_recording(folder, "claimed", simulated("LAD", 500, 10))
+    claimed.write_text(claimed.read_text().replace("claimed 12 500 5000", "claimed 12 500 6000"))
     few = ("II", "V1", "V5")
     write_recording(folder, "few", simulated("TInv", 500, 10)[[LEADS.index(lead) for lead in few]], leads=few)
     return folder
@@ -81,7 +83,7 @@ def test_without_torch_it_says_what_the_driver_writes(exported, data, tmp_path):
     result = serve(file, *headers)
     assert (result.returncode, result.stderr) == (0, "")
     said = result.stdout.splitlines(keepends=True)
-    assert len(said) == 4 * len(headers) == 44
+    assert len(said) == 4 * len(headers) == 48
     for at, header in enumerate(headers):
         lines = said[4 * at : 4 * at + 4]
         written = (tmp_path / f"{header.stem}.csv").read_text()
