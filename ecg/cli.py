@@ -9,9 +9,13 @@ from ecg.errors import EntryError
 from ecg.interruption import Interrupted, listen
 
 ALL_WELL, SOME_FAILED, NOTHING_DONE = 0, 1, 2
-BESIDES = {  # what not every script needs, and the list it is in
-    **dict.fromkeys(("captum", "jinja2", "matplotlib"), "requirements-report.txt"),
-    **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "requirements-export.txt"),
+REQUIREMENTS = {  # of what only some scripts need: which file installs it
+    "captum": "requirements-report.txt",
+    "jinja2": "requirements-report.txt",
+    "matplotlib": "requirements-report.txt",
+    "onnx": "requirements-export.txt",
+    "onnxruntime": "requirements-export.txt",
+    "onnxscript": "requirements-export.txt",
 }
 
 
@@ -59,9 +63,9 @@ def run(main: Callable[[], int]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except ModuleNotFoundError as error:
-        if error.name not in BESIDES:
+        if error.name not in REQUIREMENTS:
             raise
-        print(f"error: {error.name} is not installed: pip install -r {BESIDES[error.name]}", file=sys.stderr)
+        print(f"error: {error.name} is not installed: pip install -r {REQUIREMENTS[error.name]}", file=sys.stderr)
         sys.exit(NOTHING_DONE)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
