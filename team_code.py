@@ -23,6 +23,7 @@ from ecg.augmentation import augment
 from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
 from ecg.cross_validation import Figures, over_folds, table
+from ecg.decisions import conclude, decide
 from ecg.errors import EntryError
 from ecg.expected import decide_expected, tempered
 from ecg.files import write_csv
@@ -32,10 +33,11 @@ from ecg.interruption import held_back
 from ecg.model_folder import Member
 from ecg.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
+from ecg.recordings import Recordings
 from ecg.records import as_record, find_records, parse_header
 from ecg.scoring import Weights, load_weights
 from ecg.store import Store, fingerprint, open_store
-from ecg.windows import Recordings, covering_windows, training_windows
+from ecg.windows import covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
 
@@ -306,7 +308,7 @@ def probabilities_of(training: Training, chosen: np.ndarray, network: SEResNet) 
     return probabilities([network], training.recordings, chosen, training.recipe, training.compute)[0]
 
 
-# ----------------------------------------------------------------------------------- probabilities and decisions
+# ------------------------------------------------------------------------------------------------ probabilities
 
 
 @torch.inference_mode()
@@ -326,37 +328,6 @@ def probabilities(
         np.add.at(total, (slice(None), windows.recording), p)
         np.add.at(parts, windows.recording, 1)
     return total / parts[:, np.newaxis]
-
-
-def decide(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
-    """Labels (recordings, classes): ``p >= threshold``, and always the most probable class (published code)."""
-    labels = p >= thresholds
-    labels[np.arange(len(p)), p.argmax(axis=1)] = True
-    return labels
-
-
-def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (recordings, classes) of the ensemble; ``p`` (members, recordings, classes).
-
-    Each member votes with its own ``thresholds`` (members, classes). A class with at least half of the votes is
-    positive, and so is the one with the most; the score is the mean probability (published code).
-    """
-    votes = sum(decide(member, row).astype(int) for member, row in zip(p, thresholds))
-    scores = p.mean(axis=0)
-    labels = 2 * votes >= len(p)
-    most = (votes + scores / 2).argmax(axis=1)  # of several with the most votes, the most probable
-    labels[np.arange(len(labels)), most] = True
-    return labels, scores
-
-
-def conclude(
-    recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (recordings, classes) of the ensemble, by the recipe's decision; ``p`` as in ``vote``."""
-    if recipe.decision == "vote":
-        return vote(p, thresholds)
-    scores = p.mean(axis=0)
-    return decide_expected(rewards, tempered(scores, recipe.temperature)), scores
 
 
 # ------------------------------------------------------------------------------------------ the threshold search

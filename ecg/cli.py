@@ -15,6 +15,9 @@ REQUIREMENTS = {  # of what only some scripts need: which file installs it
     "matplotlib": "requirements-report.txt",
     "pyedflib": "requirements-data.txt",
     "requests": "requirements-data.txt",
+    "onnx": "requirements-export.txt",
+    "onnxruntime": "requirements-export.txt",
+    "onnxscript": "requirements-export.txt",
 }
 
 

@@ -11,9 +11,10 @@ from scipy.ndimage import gaussian_filter1d
 from ecg.counterfactual import HEARTS, with_normal_waves
 from ecg.network import SEResNet, SqueezeExcite
 from ecg.recipe import Recipe
+from ecg.recordings import Recordings
 from ecg.records import Record
 from ecg.signals import network_view, within_silence
-from ecg.windows import Recordings, covering_windows
+from ecg.windows import covering_windows
 
 STEPS = 16  # from the counterpart to the recording
 AT_ONCE = 64  # of these, of all windows and counterparts together

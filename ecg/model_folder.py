@@ -4,7 +4,6 @@ It may come from a stranger: nothing in it is unpickled, and nothing it claims i
 """
 
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,18 +17,15 @@ import safetensors
 import torch
 from safetensors.torch import save
 
+from ecg.description import FORMAT, read_description
 from ecg.errors import EntryError
 from ecg.files import read_bytes, write_json, write_whole
 from ecg.network import SEResNet
 from ecg.recipe import Recipe
 from ecg.scoring import Weights
 
-FORMAT = 2
 LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
 LEFT_OVER = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # half written as all was killed
-MOST_CLASSES = 200  # a decision takes time and memory with their cube
-LARGEST_REWARD = 1000.0
-CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
 
 
 @dataclass(frozen=True)
@@ -112,36 +108,14 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], np.ndarray, list[
     EntryError where one of them is not right.
     """
     path = folder / "model.json"
-    try:
-        if not path.exists():
-            raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first")
-        content = json.loads(read_bytes(path, LARGEST_DESCRIPTION).decode("utf-8"))
-        if content["format"] != FORMAT:
-            age = "a newer" if content["format"] > FORMAT else "an older"
-            raise EntryError(f"{path}: of {age} version of this entry (format {content['format']}); use that one")
-        recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
-        classes = tuple(content["classes"])
-        rewards = np.array(content["rewards"], float)
-        thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
-    if len(classes) > MOST_CLASSES:
-        raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
-    if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
-        raise EntryError(f"{path}: its classes are no codes; train again")
-    if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
-        raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
-    if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
-        raise EntryError(f"{path}: does not hold one reward for each two classes; train again")
-    return (
-        recipe,
-        classes,
-        rewards,
-        [
-            Member(_load_network(weights_file(folder, fold), recipe, len(classes)), row)
-            for fold, row in enumerate(thresholds)
-        ],
-    )
+    if not path.exists():
+        raise EntryError(f"{folder}: holds no trained model (no model.json); run train_model.py first")
+    told = read_description(path, lambda: json.loads(read_bytes(path, LARGEST_DESCRIPTION).decode("utf-8")))
+    members = [
+        Member(_load_network(weights_file(folder, fold), told.recipe, len(told.classes)), row.tolist())
+        for fold, row in enumerate(told.thresholds)
+    ]
+    return told.recipe, told.classes, told.rewards, members
 
 
 def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:

@@ -1,18 +1,11 @@
-"""Windows: the pieces of recordings that the network sees, and how they are cut where the recordings lie.
+"""Windows: where the pieces of recordings lie that the network sees, at what length, and in which batches."""
 
-The recordings of a training, or of a batch, are one int16 tensor: in memory, in a mapped file, or on the GPU. Windows
-are cut out of it by index, so only the few numbers that say where they begin have to travel.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import torch
 
 from ecg.recipe import Recipe
-from ecg.records import LEADS
 
 STEP = 32  # a window's length is a multiple of it: the network halves time five times
 POOL = 16  # batches whose recordings are sorted by length among themselves
@@ -25,46 +18,6 @@ class Windows:
     recording: np.ndarray
     offset: np.ndarray
     samples: int
-
-
-@dataclass(frozen=True)
-class Recordings:
-    """What the network sees of recordings: their signals one after another, each (12, length), and age and sex."""
-
-    counts: torch.Tensor  # int16 (12 x all samples,)
-    lengths: np.ndarray  # int64 (recordings,), in samples
-    demographics: torch.Tensor  # float32 (recordings, 5)
-
-    @classmethod
-    def of(cls, signals: Sequence[np.ndarray], demographics: Sequence[np.ndarray]) -> "Recordings":
-        """Of ``signals``, each int16 (12, samples), and ``demographics``, each float32 (5,)."""
-        counts = np.concatenate([np.ravel(signal) for signal in signals])
-        return cls.over(counts, np.array([signal.shape[1] for signal in signals]), np.stack(demographics))
-
-    @classmethod
-    def over(cls, counts: np.ndarray, lengths: np.ndarray, demographics: np.ndarray) -> "Recordings":
-        """Over arrays as they are, without a copy."""
-        return cls(torch.from_numpy(counts), lengths, torch.from_numpy(demographics))
-
-    def to(self, device: torch.device) -> "Recordings":
-        return Recordings(self.counts.to(device), self.lengths, self.demographics.to(device))
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return len(LEADS) * (np.cumsum(self.lengths) - self.lengths)
-
-    def cut(self, windows: Windows, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """The network's input on ``device``: float32 (windows, 12, samples) and (windows, 5); zero outside them."""
-        here = self.counts.device
-        of_windows = self.lengths[windows.recording], self._starts[windows.recording], windows.offset, windows.recording
-        # one transfer, and none that waits for the device
-        lengths, starts, offset, recording = torch.from_numpy(np.stack(of_windows)).to(here, non_blocking=True)
-        lengths, starts = lengths[:, None, None], starts[:, None, None]
-        at = offset[:, None, None] + torch.arange(windows.samples, device=here)
-        lead = torch.arange(len(LEADS), device=here)[:, None]
-        index = starts + lead * lengths + at.clamp(min=0).minimum(lengths - 1)
-        signals = self.counts[index] * ((at >= 0) & (at < lengths))
-        return tuple(part.to(device, non_blocking=True).float() for part in (signals, self.demographics[recording]))
 
 
 def window_length(lengths: np.ndarray, recipe: Recipe) -> np.ndarray:

@@ -17,7 +17,7 @@ import train_12ECG_classifier
 from ecg import records, scoring, signals
 from ecg.errors import EntryError, RecordError
 from ecg.recipe import recipe
-from ecg.windows import Recordings
+from ecg.recordings import Recordings
 from team_code import load_model, run_model, training_code
 from tests.conftest import CPU, LEADS, assert_same_weights, header_text, noise, write_recording
 

@@ -12,10 +12,11 @@ from scipy.stats import spearmanr
 from benchmarks.pointing import CARRIED_BY, example, pointed, randomised
 from ecg.counterfactual import WAVES, stretches, with_normal_waves
 from ecg.explanation import for_the_eye, relevance, unit_weights, without_each_lead
+from ecg.recordings import Recordings
 from ecg.records import INVALID, read_record
 from ecg.scoring import find_class
 from ecg.signals import network_view
-from ecg.windows import Recordings, covering_windows
+from ecg.windows import covering_windows
 from team_code import load_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import CPU, ROOT, noise, run_script, write_recording

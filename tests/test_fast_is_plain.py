@@ -11,13 +11,15 @@ import driver
 from benchmarks import plain
 from ecg import model_folder, scoring, signals
 from ecg.compute import Compute
+from ecg.decisions import vote
 from ecg.network import SEResNet
 from ecg.recipe import RECIPES
+from ecg.recordings import Recordings
 from ecg.records import find_records, read_record
 from ecg.scoring import WEIGHTS, load_weights
-from ecg.windows import Recordings, Windows
+from ecg.windows import Windows
 from evaluate_model import evaluate_model
-from team_code import load_model, probabilities, run_model, search_grid, vote
+from team_code import load_model, probabilities, run_model, search_grid
 from tests.conftest import CPU, noise, write_recording
 
 PUBLISHED = RECIPES["published"]

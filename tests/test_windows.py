@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.recipe import RECIPES
-from ecg.windows import Recordings, Windows, covering_windows, training_windows, window_length
+from ecg.recordings import Recordings
+from ecg.windows import Windows, covering_windows, training_windows, window_length
 from tests.conftest import CPU
 
 PUBLISHED = RECIPES["published"]

@@ -40,10 +40,10 @@ from ecg.errors import EntryError  # noqa: E402
 from ecg.files import write_csv, write_json, write_whole  # noqa: E402
 from ecg.folds import assign_folds  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
+from ecg.recordings import Recordings  # noqa: E402
 from ecg.scoring import Weights, load_weights  # noqa: E402
 from ecg.store import Store  # noqa: E402
 from ecg.validation import FIGURES, Answers, figures, interval, resampled  # noqa: E402
-from ecg.windows import Recordings  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
 HELD_OUT = "held out from single networks"
