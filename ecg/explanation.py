@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ecg.counterfactual import HEARTS, with_normal_waves
 from ecg.network import SEResNet, SqueezeExcite
+from ecg.progress import bar
 from ecg.recipe import Recipe
 from ecg.recordings import Recordings
 from ecg.records import Record
@@ -17,7 +18,7 @@ from ecg.signals import network_view, within_silence
 from ecg.windows import covering_windows
 
 STEPS = 16  # from the counterpart to the recording
-AT_ONCE = 64  # of these, of all windows and counterparts together
+AT_ONCE = 64  # of these, of all counterparts together
 SMOOTHING = 0.02  # s
 STRONGEST = 0.995  # the part of all samples whose relevance is below 1
 
@@ -31,13 +32,15 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
     where windows overlap stands their mean.
     """
     inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
-    whole = replace(recipe, trim=False)  # a counterpart may be silent where the recording is not
+    # A counterpart may be silent where the recording is not; and each window has many counterparts.
+    whole = replace(recipe, trim=False, batch=1)
     seen = replace(record, counts=record.counts[:, inside])
     others = [other for of_wave in with_normal_waves(seen).values() for other in of_wave]
     recordings = Recordings.of(*zip(*(network_view(one, whole) for one in [seen, *others])))
     length = int(recordings.lengths[0])
     total, times_seen = np.zeros((2, len(record.counts), length))
-    for windows in covering_windows(recordings.lengths[:1], recipe):
+    in_turn = list(covering_windows(recordings.lengths[:1], whole))
+    for windows in bar(in_turn, len(in_turn), "explaining", "windows"):
         here, told = recordings.cut(windows, torch.device("cpu"))
         elsewhere = [replace(windows, recording=windows.recording + 1 + other) for other in range(len(others))]
         from_others = torch.cat([recordings.cut(place, torch.device("cpu"))[0] for place in elsewhere])
@@ -48,12 +51,12 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
                 target=class_,
                 additional_forward_args=(told.repeat(len(others), 1),),
                 n_steps=STEPS,
-                internal_batch_size=max(AT_ONCE, len(from_others)),
+                internal_batch_size=AT_ONCE,
             )
-            for part, offset in zip(parts.view(len(others), *here.shape).sum(dim=0).numpy(), windows.offset):
-                end = min(offset + windows.samples, length)
-                total[:, offset:end] += part[:, : end - offset]
-                times_seen[:, offset:end] += 1
+            offset = windows.offset[0]
+            end = min(offset + windows.samples, length)
+            total[:, offset:end] += parts.sum(dim=0).numpy()[:, : end - offset]
+            times_seen[:, offset:end] += 1
     return _at_the_records_rate(total / np.maximum(times_seen, 1) / HEARTS, record.counts.shape, inside)
 
 
