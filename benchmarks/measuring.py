@@ -3,6 +3,7 @@
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -70,22 +71,26 @@ def watched(script: list, place: Path) -> tuple[float, float, float]:
     """
     started, memory, disk = time.perf_counter(), 0.0, 0.0
     command = [sys.executable, *map(str, script)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said) as process,
+    ):
         while process.poll() is None:
             memory = max(memory, sum(map(_own_memory, _family(process.pid))))
             with suppress(OSError):  # a file that is gone meanwhile
                 disk = max(disk, sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6)
             time.sleep(0.1)
         if process.returncode:
-            raise RuntimeError(process.stderr.read().decode())
+            said.seek(0)
+            raise RuntimeError(said.read().decode())
     return time.perf_counter() - started, memory, disk
 
 
 def _family(process: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except OSError:
-        return []
+    children = []
+    with suppress(OSError):  # a thread or a process that is gone meanwhile
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            children += (thread / "children").read_text().split()
     return [process, *(one for child in children for one in _family(int(child)))]
 
 

@@ -80,7 +80,8 @@ def claim(place: Path, recipe: Recipe, recordings: str) -> None:
             f"{place}: an unfinished training with {', '.join(changed)}; "
             "give its own command and data to go on with it, or remove this folder to begin anew"
         )
-    write_json(file, this)
+    if found != this or not file.exists():  # of several ranks only the first has to
+        write_json(file, this)
 
 
 @dataclass

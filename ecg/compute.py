@@ -54,7 +54,8 @@ def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
     is not to be had.
     """
     try:
-        picked = torch.device(device or (_own_gpu() if torch.cuda.is_available() else "cpu"))
+        wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        picked = torch.device("cuda", _own_gpu()) if wanted == "cuda" else torch.device(wanted)
         torch.zeros(1, device=picked)
     except (RuntimeError, AssertionError) as error:
         raise EntryError(f"--device {device}: not to be had here; try --device cpu") from error
@@ -62,8 +63,11 @@ def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
     return Compute(picked, torch.float32 if float32 else _fastest_number(picked))
 
 
-def _own_gpu() -> str:
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+def _own_gpu() -> int:
+    rank, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if 0 < gpus <= rank:
+        raise EntryError(f"{gpus} GPUs are too few for process {rank + 1}; start one for each, or give --device cpu")
+    return rank
 
 
 def _fastest_number(device: torch.device) -> torch.dtype:

@@ -4,6 +4,7 @@ Blanking a wave is no question a reader would ask: a flat T is as ill as an inve
 of healthy, simulated hearts that beat at the same moments, and all else stays as it was recorded.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,34 +22,29 @@ T_ENDS = 0.46, 0.62  # s after that middle, or this part of the interval, whiche
 BLEND = 0.03  # s in which one signal passes into the other
 
 
-def with_normal_waves(record: Record) -> dict[str, list[Record]]:
-    """Of each of the WAVES: ``record`` with that wave of each of the HEARTS; the same for the same recording."""
-    rate, samples = record.header.rate, record.counts.shape[1]
-    counts, middles = close_gaps(record.counts), _beats(record)
-    parts = _parts(middles, samples, rate)
-    hearts = [
-        normal_counterpart(
-            middles, samples, rate, record.header.age, record.header.sex, np.random.default_rng([HEARTS, heart])
-        )
-        * record.mask[:, np.newaxis]
-        for heart in range(HEARTS)
-    ]
-    return {
-        wave: [
-            replace(record, counts=np.rint(counts * (1 - part) + normal * part).astype(np.int16)) for normal in hearts
-        ]
-        for wave, part in zip(WAVES, parts)
-    }
+def with_normal_waves(record: Record) -> Iterator[tuple[str, Record]]:
+    """Each of the HEARTS in turn gives ``record`` each of the WAVES, whose name comes with it; always the same ones.
+
+    A lead that is missing, or shows nothing, gets none.
+    """
+    header, samples = record.header, record.counts.shape[1]
+    counts, middles = close_gaps(record.counts), beats(record)
+    parts, seen = _parts(middles, samples, header.rate), counts.any(axis=1, keepdims=True)
+    for heart in range(HEARTS):
+        random = np.random.default_rng([HEARTS, heart])
+        normal = normal_counterpart(middles, samples, header.rate, header.age, header.sex, random) * seen
+        for wave, part in zip(WAVES, parts):
+            yield wave, replace(record, counts=np.rint(counts * (1 - part) + normal * part).astype(np.int16))
 
 
 def stretches(record: Record) -> dict[str, np.ndarray]:
     """Of each of the WAVES where it is, Boolean (samples,): every sample is one wave's."""
-    parts = _parts(_beats(record), record.counts.shape[1], record.header.rate, blend=0)
+    parts = _parts(beats(record), record.counts.shape[1], record.header.rate, blend=0)
     return {wave: part > 0.5 for wave, part in zip(WAVES, parts)}
 
 
-def _beats(record: Record) -> np.ndarray:
-    """The samples amid the QRS complexes, and of one before and one behind: of these T or P may be there."""
+def beats(record: Record) -> np.ndarray:
+    """The samples amid the QRS complexes, and of one before and one behind, whose T or P may be there; or none."""
     rate = record.header.rate
     middles = qrs_middles(close_gaps(record.counts), rate)
     if not len(middles):
@@ -58,16 +54,12 @@ def _beats(record: Record) -> np.ndarray:
 
 
 def _parts(middles: np.ndarray, samples: int, rate: float, blend: float = BLEND) -> np.ndarray:
-    """(WAVES, samples): how far each sample is each wave's, together 1. Without a beat all is before the first."""
-    part = np.zeros((len(WAVES), samples))
-    if not len(middles):
-        part[0] = 1
-        return part
-    at = np.arange(samples)
-    beat = np.clip(np.searchsorted(middles, at, side="right") - 1, 0, len(middles) - 2)
-    since, until = (at - middles[beat]) / rate, (middles[beat + 1] - at) / rate
-    qrs = (abs(since) < AFTER) | (until < BEFORE)
+    """(WAVES, samples): how far each sample is each wave's, together 1. What is neither QRS nor T is P's."""
+    at, edges = np.arange(samples), np.concatenate([[-np.inf], middles, [np.inf]])
+    beat = np.searchsorted(middles, at, side="right")
+    since, until = (at - edges[beat]) / rate, (edges[beat + 1] - at) / rate
+    qrs = (since < AFTER) | (until < BEFORE)
     t = ~qrs & (since < np.minimum(T_ENDS[0], T_ENDS[1] * (since + until)))
-    part[:] = ~qrs & ~t, qrs, t
+    part = np.array([~qrs & ~t, qrs, t], float)
     width = round(blend * rate)
     return uniform_filter1d(part, width, axis=1, mode="nearest") if width > 1 else part

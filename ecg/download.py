@@ -26,6 +26,7 @@ ATTEMPTS = 5
 PAUSE = 1.0  # seconds after the first attempt; twice as long after each further one
 TIMEOUT = 60.0  # seconds without a byte
 NOT_FOR_GOOD = (408, 429)  # of the 4xx: too slow, too many at once
+LARGEST = 200 << 20  # bytes; a recording has at most 11 MB, and the table of PTB-XL and its list have less
 HOPELESS = 25  # files in a row that fail: then the network or the disk has
 
 
@@ -154,6 +155,16 @@ class Server:
         write_whole(target, lambda temporary: temporary.write_bytes(content))
         return True
 
+    def ask(self, address: str) -> tuple[requests.Response, bytes]:
+        """The answer and its content; EntryError where that is larger than any file there."""
+        content = bytearray()
+        with self.session.get(address, timeout=TIMEOUT, stream=True) as response:
+            for part in response.iter_content(1 << 20):
+                content += part
+                if len(content) > LARGEST:
+                    raise EntryError(f"{address}: is larger than any file there ({LARGEST:,} bytes)")
+        return response, bytes(content)
+
     def get(self, path: str, checksum: str | None = None) -> bytes:
         """The content of the file at ``path``, with that ``checksum``; EntryError where ATTEMPTS did not bring it."""
         address = f"{self.base}/{quote(path)}"
@@ -162,15 +173,15 @@ class Server:
             if attempt and self.stopped.wait(self.pause * 2 ** (attempt - 1)):
                 break
             try:
-                response = self.session.get(address, timeout=TIMEOUT)
+                response, content = self.ask(address)
             except requests.RequestException as error:  # no connection, or one that broke off in the middle
                 reason = f"cannot be fetched ({error})"
                 if isinstance(error, ValueError):  # the address is none
                     break
                 continue
             if response.status_code == requests.codes.ok:
-                if checksum in (None, hashlib.sha256(response.content).hexdigest()):
-                    return response.content
+                if checksum in (None, hashlib.sha256(content).hexdigest()):
+                    return content
                 reason = f"has not the checksum that {LIST} says"
                 continue
             reason = f"the server answers {response.status_code} {response.reason}"

@@ -35,14 +35,14 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
     # A counterpart may be silent where the recording is not; and each window has many counterparts.
     whole = replace(recipe, trim=False, batch=1)
     seen = replace(record, counts=record.counts[:, inside])
-    others = [other for of_wave in with_normal_waves(seen).values() for other in of_wave]
-    recordings = Recordings.of(*zip(*(network_view(one, whole) for one in [seen, *others])))
+    recordings = with_each_wave_normal(seen, whole)
+    others = range(1, len(recordings.lengths))
     length = int(recordings.lengths[0])
     total, times_seen = np.zeros((2, len(record.counts), length))
     in_turn = list(covering_windows(recordings.lengths[:1], whole))
     for windows in bar(in_turn, len(in_turn), "explaining", "windows"):
         here, told = recordings.cut(windows, torch.device("cpu"))
-        elsewhere = [replace(windows, recording=windows.recording + 1 + other) for other in range(len(others))]
+        elsewhere = [replace(windows, recording=windows.recording + other) for other in others]
         from_others = torch.cat([recordings.cut(place, torch.device("cpu"))[0] for place in elsewhere])
         for network in networks:
             parts = IntegratedGradients(network.eval()).attribute(
@@ -62,10 +62,11 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
 
 def _at_the_records_rate(values: np.ndarray, shape: tuple[int, int], inside: slice) -> np.ndarray:
     """``values`` (leads, samples the network saw) at the record's samples: 0 where it saw nothing; the sum is kept."""
-    samples = inside.stop - inside.start
-    at = np.minimum((np.arange(samples) * values.shape[1]) // samples, values.shape[1] - 1)
+    there = np.arange(values.shape[1] + 1)
+    edges = np.linspace(0, values.shape[1], inside.stop - inside.start + 1)
     spread = np.zeros(shape)
-    spread[:, inside] = values[:, at] * (values.shape[1] / samples)
+    for row, sums in zip(spread, np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)):
+        row[inside] = np.diff(np.interp(edges, there, sums))
     return spread
 
 
@@ -77,9 +78,10 @@ def for_the_eye(relevant: np.ndarray, rate: float) -> np.ndarray:
 
 
 def with_each_wave_normal(record: Record, recipe: Recipe) -> Recordings:
-    """The recording, and behind it with each of the ``ecg.counterfactual.WAVES`` of each of its HEARTS, in turn."""
-    others = [other for of_wave in with_normal_waves(record).values() for other in of_wave]
-    return Recordings.of(*zip(*(network_view(one, recipe) for one in [record, *others])))
+    """The recording, and behind it as ``ecg.counterfactual.with_normal_waves`` exchanges its waves."""
+    views = [network_view(record, recipe)]
+    views += [network_view(other, recipe) for _, other in with_normal_waves(record)]
+    return Recordings.of(*zip(*views))
 
 
 def without_each_lead(record: Record, recipe: Recipe) -> Recordings:

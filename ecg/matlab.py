@@ -7,6 +7,7 @@ over a whole folder. What a file claims is held against its size before anything
 import math
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
@@ -70,7 +71,8 @@ def read_struct(content: bytes, struct: str, largest: int) -> dict[str, np.ndarr
                 _, text, _ = _element(value, inside, order)
                 fields[field] = text.replace(b"\0", b"").decode("latin-1")  # in one byte a letter or, of UTF-16, in two
             elif _class_of(flags, order) in NUMERIC:
-                fields[field] = _matrix(flags, dimensions, value, inside, order)
+                with suppress(ValueError):  # no matrix: empty, complex, of three dimensions
+                    fields[field] = _matrix(flags, dimensions, value, inside, order)
         return fields
     raise ValueError(f"no MATLAB file with a struct {struct!r}")
 

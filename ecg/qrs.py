@@ -9,7 +9,7 @@ WIDTH = 0.1  # s; a hump of the leads' steepness so wide is one a QRS, be it not
 
 def qrs_middles(signal: np.ndarray, rate: float) -> np.ndarray:
     """The samples amid the QRS complexes of ``signal`` (leads, samples) at ``rate`` Hz; none where it is flat."""
-    if signal.shape[1] < rate:
+    if signal.shape[1] < max(rate, 2):
         return np.zeros(0, int)
     steepness = np.abs(np.gradient(signal.astype(float), axis=1)).sum(axis=0)
     width = max(round(WIDTH * rate), 1)

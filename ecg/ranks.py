@@ -83,10 +83,11 @@ def joined() -> Iterator[Team]:
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    gpus = torch.cuda.is_available() and dist.is_nccl_available()
     store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
     # What ranks told each other before torchrun started them again is still there.
     store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT)
     everyone = Team(dist.group.WORLD, dist.get_rank(), dist.get_world_size())
     try:

@@ -258,9 +258,7 @@ def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
 
 
 def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
-    """The same signal by its header's gains and units: uV, float64, NaN where it was not measured."""
-    if unknown := [line.unit for line in header.signals if line.unit.lower() not in MICROVOLTS]:
-        raise RecordError(f"{path}: its unit {unknown[0]:.20} is no voltage; write the right one into the header")
+    """The same signal by its header's gains and units: uV, float64, NaN where not measured, or where no voltage is."""
     if _is_matlab(path, header):
         counts = np.asarray(read_signal(path, header), np.float64)
         if len(counts) != len(header.signals):
@@ -269,7 +267,7 @@ def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
         signal = (np.where(counts == INVALID, np.nan, counts) - baselines) / gains
     else:
         signal = np.asarray(_read_by_wfdb(Path(path), header, physical=True).p_signal, np.float64).T
-    return signal * [[MICROVOLTS[line.unit.lower()]] for line in header.signals]
+    return signal * [[MICROVOLTS.get(line.unit.lower(), np.nan)] for line in header.signals]
 
 
 def _is_matlab(path: str | os.PathLike, header: Header) -> bool:

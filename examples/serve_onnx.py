@@ -23,6 +23,8 @@ from ecg.records import as_record, read_header, read_signal
 from ecg.signals import network_view
 from ecg.windows import covering_windows
 
+FORM = {"windows", "demographics", "probabilities"}  # what goes in, and comes out
+
 
 def main() -> int:
     arguments = Arguments(__doc__)
@@ -52,7 +54,12 @@ def load(path: Path):
     except Exception as error:  # it raises whatever the file makes it stumble over
         raise EntryError(f"{path}: cannot be read as an ONNX file ({error}); export it again") from error
     metadata = session.get_modelmeta().custom_metadata_map
-    return session, read_description(path, lambda: {key: json.loads(value) for key, value in metadata.items()})
+    told = read_description(path, lambda: {key: json.loads(value) for key, value in metadata.items()})
+    form = {part.name: part.shape for part in (*session.get_inputs(), *session.get_outputs())}
+    members, classes = told.thresholds.shape
+    if form.keys() != FORM or (form["probabilities"][0], form["probabilities"][-1]) != (members, classes):
+        raise EntryError(f"{path}: its networks are not those that it describes; export it again")
+    return session, told
 
 
 def answer(session, told: Description, path: Path) -> tuple[list[int], list[float]]:

@@ -97,6 +97,13 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_server_that_sends_without_end_fills_no_memory(server, tmp_path, monkeypatch):
+    server.publish(PROJECT, georgia(2) | {"training/georgia/g1/E00009.mat": bytes(100_000)})
+    monkeypatch.setattr(download, "LARGEST", 50_000)
+    outcome = fetch(server, tmp_path)
+    assert outcome.fetched == 2 and ["larger than any" in reason for reason in outcome.failed.values()] == [True]
+
+
 @pytest.mark.parametrize("space", [" ", "  ", " *"])
 def test_what_is_asked_for_is_fetched_once(server, tmp_path, space):
     files = georgia()

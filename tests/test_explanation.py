@@ -10,12 +10,13 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from benchmarks.pointing import CARRIED_BY, example, pointed, randomised
-from ecg.counterfactual import WAVES, stretches, with_normal_waves
+from ecg.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
 from ecg.explanation import for_the_eye, relevance, unit_weights, without_each_lead
 from ecg.recordings import Recordings
-from ecg.records import INVALID, read_record
+from ecg.records import INVALID, Header, Record, read_record
 from ecg.scoring import find_class
 from ecg.signals import network_view
+from ecg.simulation import recording
 from ecg.windows import covering_windows
 from team_code import load_model
 from tests.browser import in_browser, needs_browser
@@ -48,7 +49,8 @@ def test_on_each_wave_it_adds_up_to_what_that_wave_adds(model, networks):
     relevant = relevance(networks, record, k, model.recipe)
     found = [relevant[:, inside].sum() for inside in stretches(record).values()]
     (is_so,) = logits(networks, [record], k, model.recipe)
-    adds = [is_so - logits(networks, others, k, model.recipe).mean() for others in with_normal_waves(record).values()]
+    adds = is_so - logits(networks, [other for _, other in with_normal_waves(record)], k, model.recipe)
+    adds = adds.reshape(HEARTS, len(WAVES)).mean(axis=0)
     assert sum(found) == pytest.approx(sum(adds), abs=0.15 * abs(sum(adds)))
     assert found == pytest.approx(adds, abs=0.15 * max(np.abs(adds)))  # they blend into each other for 30 ms
 
@@ -71,12 +73,12 @@ def test_each_sample_is_one_waves():
 @pytest.mark.parametrize("label", ["TInv", "CRBBB"])
 def test_only_the_one_wave_is_exchanged(label):
     record = example(label, 2)
-    for (wave, others), inside in zip(with_normal_waves(record).items(), stretches(record).values()):
-        away = ~binary_dilation(inside, iterations=round(0.02 * record.header.rate))
-        assert len({other.counts.tobytes() for other in others}) == len(others), wave
-        for other in others:
-            assert (other.counts[:, away] == record.counts[:, away]).all(), wave
-            assert (other.counts[:, inside] != record.counts[:, inside]).mean() > 0.9, wave
+    others, waves = list(with_normal_waves(record)), stretches(record)
+    assert len({other.counts.tobytes() for _, other in others}) == len(others) == HEARTS * len(WAVES)
+    for wave, other in others:
+        away = ~binary_dilation(waves[wave], iterations=round(0.02 * record.header.rate))
+        assert (other.counts[:, away] == record.counts[:, away]).all(), wave
+        assert (other.counts[:, waves[wave]] != record.counts[:, waves[wave]]).mean() > 0.9, wave
 
 
 def test_a_missing_lead_stays_missing_and_a_gap_is_no_spike():
@@ -84,9 +86,39 @@ def test_a_missing_lead_stays_missing_and_a_gap_is_no_spike():
     counts, mask = record.counts.copy(), record.mask.copy()
     counts[7], mask[7] = 0, False
     counts[1, 1000:1200] = INVALID
-    for others in with_normal_waves(replace(record, counts=counts, mask=mask)).values():
-        for other in others:
+    for known in (mask, np.ones(12, bool)):  # a lead of zeros is no lead, whatever the header says
+        for _, other in with_normal_waves(replace(record, counts=counts, mask=known)):
             assert not other.counts[7].any() and abs(other.counts.astype(int)).max() < 5000
+
+
+def test_a_long_pause_is_no_qrs_and_no_t():
+    record = example("SNR", 1)
+    for pause in (slice(0, 2500), slice(2500, 5000)):
+        counts = record.counts.copy()
+        counts[:, pause] = 0
+        waves = stretches(replace(record, counts=counts))
+        middle = slice(pause.start + 500, pause.stop - 500)
+        assert waves["P and PR"][middle].mean() > 0.6, pause  # the beat that would be next is looked for
+        assert not waves["QRS"][slice(0, 1000) if pause.start == 0 else slice(4000, 5000)].any()
+
+
+@pytest.mark.parametrize("rate", [50, 128, 257, 500])
+def test_the_sum_is_kept_at_any_rate(model, networks, rate):
+    counts = recording(["LAnFB"], 60, "male", rate, 10, np.random.default_rng(4))
+    record = Record(Header("X1", float(rate), counts.shape[1], (), 60.0, "male", ()), counts, np.ones(12, bool))
+    k = find_class(model.classes, "LAnFB")
+    adds = logits(networks, [record], k, model.recipe)[0] - logits(
+        networks, [other for _, other in with_normal_waves(record)], k, model.recipe
+    )
+    total = adds.reshape(HEARTS, len(WAVES)).mean(axis=0).sum()
+    assert relevance(networks, record, k, model.recipe).sum() == pytest.approx(total, rel=0.05)
+
+
+def test_what_has_no_beat_is_compared_with_a_flat_line_and_that_is_said(tmp_path):
+    header = write_recording(tmp_path, "A1", np.zeros((12, 3000), np.int16))
+    assert run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html").returncode == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "No beat was found" in page and "Wave by wave" not in page
 
 
 def test_random_networks_give_another_map(model, networks):
@@ -99,7 +131,7 @@ def test_random_networks_give_another_map(model, networks):
 
 
 @pytest.mark.parametrize(
-    "samples, rate, silent", [(900, "500", 0), (12_000, "500", 0), (5000, "1000", 2000), (1, "500", 0)]
+    "samples, rate, silent", [(900, "500", 0), (12_000, "500", 0), (5000, "1000", 2000), (1, "500", 0), (1, "1", 0)]
 )
 def test_it_is_as_long_as_the_recording(tmp_path, model, networks, samples, rate, silent):
     counts = noise(samples)

@@ -166,7 +166,12 @@ def test_the_example_refuses_what_is_no_exported_ensemble(exported, data, tmp_pa
     nothing = onnx.load(exported[1])
     del nothing.metadata_props[:]
     onnx.save_model(nothing, tmp_path / "nothing.onnx")
-    for name, reason in (("text", "as an ONNX file"), ("none", "as an ONNX file"), ("nothing", "not a model")):
+    fewer = onnx.load(exported[1])
+    (folds,) = (entry for entry in fewer.metadata_props if entry.key == "folds")
+    folds.value = json.dumps(json.loads(folds.value)[:-1])
+    onnx.save_model(fewer, tmp_path / "fewer.onnx")
+    reasons = {"text": "as an ONNX file", "none": "as an ONNX file", "nothing": "not a model", "fewer": "are not those"}
+    for name, reason in reasons.items():
         result = serve(tmp_path / f"{name}.onnx", data / "usual.hea")
         assert result.returncode == 2 and reason in result.stderr and result.stderr.count("\n") == 1
 

@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import os
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline
     wfdb.wrsamp(
         name,
         more.pop("rate", 500),
-        [unit] * count,
+        unit if isinstance(unit, list) else [unit] * count,
         list(leads),
         d_signal=counts.T.astype(np.int64),
         fmt=["16"] * count,
@@ -258,6 +259,8 @@ def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
         source / "b", "15_leads", np.vstack([ecg(4)[order], ecg(4)[:3]]), leads=[LEADS[i] for i in order] + [*"xyz"]
     )
     write_dat(source / "b", "two", ecg(5)[[1, 6]], leads=("ii", "v1"))
+    pressure = np.vstack([ecg(8), ecg(8)[:1]])
+    write_dat(source / "b", "pressed", pressure, unit=["mV"] * 12 + ["mmHg"], leads=(*LEADS, "ABP"))
     missing = ecg(6)
     missing[:, :5] = INVALID
     write_dat(source / "b", "missing", missing)
@@ -265,11 +268,11 @@ def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
     odd = source / "c/A0001.hea"
     odd.write_text(odd.read_text().replace("A0001 12", "A0001.mat 12"))  # which wfdb refuses
     done = run_script("tools/import_records.py", "wfdb", source, folder)
-    assert done.returncode == 0 and "7 of 7 recordings imported" in done.stdout, done.stdout
+    assert done.returncode == 0 and "8 of 8 recordings imported" in done.stdout, done.stdout
     record = read_record(folder / "plain.hea")
     header = record.header
     assert (header.age, header.sex, header.diagnoses) == (81, "female", ("426783006", "164889003"))
-    for name, seed in (("plain", 1), ("fine", 2), ("volts-1", 3), ("15_leads", 4), ("A0001", 7)):
+    for name, seed in (("plain", 1), ("fine", 2), ("volts-1", 3), ("15_leads", 4), ("A0001", 7), ("pressed", 8)):
         record = read_record(folder / f"{name}.hea")
         np.testing.assert_array_equal(record.counts, ecg(seed))
         assert record.header.leads == LEADS and record.header.rate == (257 if seed == 3 else 500)
@@ -310,11 +313,23 @@ def test_what_is_broken_among_signals_is_named(tmp_path):
     write_edf(source / "g.edf", ecg()[:2], ("I", "II"), rates=[500, 250])
     write_edf(source / "h.edf", ecg()[:1], ("I",), unit="degC")
     (source / "i.edf").write_bytes(b"0       " * 100)
+    os.mkfifo(source / "j.edf")
     for name in ("a-right_one", "a_right_one"):
         write_dat(source / "sub", name, ecg())
     names, failures = import_all(tmp_path / "new", signal_sources(source))
     assert names == ["a_right_one", "a-right_one"]
-    reasons = ("mmHg", "resp", "d.dat", "record line", "resp, pleth", "different rates", "degC", "i.edf", "same name")
+    reasons = (
+        "mmHg",
+        "resp",
+        "d.dat",
+        "record line",
+        "resp, pleth",
+        "different rates",
+        "degC",
+        "i.edf",
+        "no ordinary",
+        "same name",
+    )
     assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
     with pytest.raises(EntryError, match="no such folder"):
         signal_sources(tmp_path / "nowhere")

@@ -100,6 +100,7 @@ def test_what_holds_no_matrix_val_is_an_error(content):
 def test_a_struct_of_numbers_and_texts(compressed):
     data = np.random.default_rng(0).normal(size=(12, 50))
     struct = {"sex": "Female", "age": 61, "data": data, "more": np.array([1, "a"], object)}
+    struct |= {"empty": np.zeros((0, 0)), "deep": np.zeros((2, 2, 2)), "complex": np.eye(2) * 1j}
     content = saved("5", compressed, other=np.eye(2), ECG=struct)
     fields = read_struct(content, "ECG", LARGEST)
     assert (fields["sex"], fields["age"].tolist()) == ("Female", [[61]]) and set(fields) == {"sex", "age", "data"}

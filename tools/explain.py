@@ -37,7 +37,7 @@ def main() -> int:
 
 def explain(model: Model, record, wanted: str | None, page: Path) -> None:
     from ecg import explanation
-    from ecg.counterfactual import HEARTS, WAVES
+    from ecg.counterfactual import HEARTS, WAVES, beats
     from ecg.report.page import write_page
     from ecg.report.paper import as_address, draw_paper, record_title
     from ecg.signals import network_view
@@ -50,7 +50,7 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
     p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
     exchanged = explanation.with_each_wave_normal(record, recipe)
     normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
-    normal = normal.mean(axis=0)[:, k].reshape(len(WAVES), HEARTS)
+    normal = normal.mean(axis=0)[:, k].reshape(HEARTS, len(WAVES)).T
     relevant = explanation.relevance(networks, record, k, recipe)
     shade = explanation.for_the_eye(relevant, record.header.rate)
     by_lead = np.maximum(relevant, 0).sum(axis=1)
@@ -65,6 +65,7 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
         probability=p[0],
         waves=[(wave, p.min(), p.mean(), p.max()) for wave, p in zip(WAVES, normal)],
         hearts=HEARTS,
+        beating=len(beats(record)) > 0,
         leads=[
             {"name": lead, "there": bool(there), "share": share, "without": without}
             for lead, there, share, without in zip(LEADS, record.mask, by_lead / max(by_lead.sum(), 1e-12), p[1:])

@@ -54,12 +54,12 @@ def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
     if not set(COLUMNS) <= set(heads):
         raise EntryError(f"{table}: has not the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
     sources, patients = [], {}
-    for cells in rows:
+    for cells in filter(None, rows):
         row = dict(zip(heads, cells + [""] * len(heads)))  # of a line that is cut off, too
         number = row["ecg_id"]
         name, place = plain_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
         sources.append(Source(name, place, lambda row=row, place=place: _read(folder, row, place)))
-        patients[name] = row["patient_id"].removesuffix(".0")  # the table writes 15709.0
+        patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table writes 15709.0
     return sources, patients
 
 

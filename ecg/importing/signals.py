@@ -14,7 +14,7 @@ import numpy as np
 
 from ecg.errors import EntryError, RecordError
 from ecg.importing.folder import Recording, Source, plain_name, some_leads
-from ecg.records import MICROVOLTS, read_header, read_microvolts
+from ecg.records import LARGEST_SIGNAL, MICROVOLTS, read_header, read_microvolts
 
 PREFIX = re.compile(r"(ecg|ekg|lead)[ _-]+", re.IGNORECASE)  # as EDF+ writes a lead: ECG V1
 
@@ -35,14 +35,20 @@ def signal_sources(folder: Path) -> list[Source]:
 def read_wfdb(path: Path) -> Recording:
     """The recording whose header is at ``path``; RecordError where it is broken, or its unit no voltage."""
     header = read_header(path)
+    leads = _plain(header.leads)
+    _check_units(path, [header.signals[row].unit for row in some_leads(leads, str(path)).values()])
     microvolts = read_microvolts(path, header)
-    return Recording(_plain(header.leads), header.rate, microvolts, header.age, header.sex, header.diagnoses)
+    return Recording(leads, header.rate, microvolts, header.age, header.sex, header.diagnoses)
 
 
 def read_edf(path: Path) -> Recording:
     """The EDF or EDF+ file at ``path``: those of its signals that are leads; RecordError where their rates differ."""
     from pyedflib import EdfReader
 
+    if not path.is_file():  # it would wait for the other end of a pipe
+        raise RecordError(f"{path}: is no ordinary file")
+    if path.stat().st_size > LARGEST_SIGNAL:
+        raise RecordError(f"{path}: has {path.stat().st_size:,} bytes, more than any such file ({LARGEST_SIGNAL:,})")
     try:
         with EdfReader(str(path)) as file:
             names = _plain(file.getSignalLabels())
@@ -55,8 +61,7 @@ def read_edf(path: Path) -> Recording:
             taken = file.getStartdatetime().date()
     except OSError as error:  # its message names the file
         raise RecordError(str(error)) from error
-    if unknown := [unit for unit in units if unit.lower() not in MICROVOLTS]:
-        raise RecordError(f"{path}: its unit {unknown[0]:.20} is no voltage")
+    _check_units(path, units)
     if len(rates) > 1:
         raise RecordError(f"{path}: its leads have different rates ({', '.join(f'{rate:g}' for rate in rates)} Hz)")
     return Recording(
@@ -67,6 +72,11 @@ def read_edf(path: Path) -> Recording:
         sex=sex if sex in ("female", "male") else None,
         diagnoses=(),
     )
+
+
+def _check_units(path: Path, units: list[str]) -> None:
+    if unknown := [unit for unit in units if unit.lower() not in MICROVOLTS]:
+        raise RecordError(f"{path}: a lead's unit {unknown[0]:.20} is no voltage; write the right one into the header")
 
 
 def _years(born: date | None, taken: date) -> float | None:
