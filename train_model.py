@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Train the ensemble on a folder of recordings:  python train_model.py DATA MODEL
 
-On several processors' or GPUs' processes, of one machine or many that share the two folders: torchrun OPTIONS
-train_model.py DATA MODEL. The networks are the same but for rounding.
+On several GPUs, or on several machines that share the two folders, start it by torchrun, which comes with PyTorch:
+torchrun --nproc-per-node 4 train_model.py DATA MODEL. The networks are the same but for rounding.
 """
 
 from contextlib import ExitStack

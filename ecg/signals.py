@@ -1,4 +1,4 @@
-"""Counts -> what the network sees: gaps closed, resampled. The one preprocessing of the project.
+"""Counts -> what the network sees: gaps closed, resampled, limb leads complete. The one preprocessing of the project.
 
 The network's unit is the ADC count as it stands in the signal file, with no offset and no scale (published code;
 in the Challenge's corrected data 1 count = 1 uV). A header's gain is not applied: over byte-identical samples
@@ -11,16 +11,36 @@ import numpy as np
 from ecg.recipe import Recipe
 from ecg.records import INVALID, Record
 
+# The limb leads are differences of three electrodes' potentials, so of two dimensions: of each the parts of I and II.
+OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])  # I, II, III, aVR, aVL, aVF
+
 
 def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarray:
-    """``counts`` (leads, samples) at ``rate`` Hz -> int16 (leads, resampled) at the recipe's rate, by its resampling.
+    """``counts`` (12, samples) at ``rate`` Hz -> int16 (12, resampled) at the recipe's rate, by its resampling.
 
-    Samples marked INVALID are bridged first, so that no gap becomes a spike of -32768.
+    Samples marked INVALID are bridged first, so that no gap becomes a spike of -32768. Limb leads that are missing are
+    computed where two others are there.
     """
     if recipe.trim:
         counts = trim_silence(counts)
     resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
-    return resample(close_gaps(counts), rate, recipe.rate)
+    return with_limb_leads(resample(close_gaps(counts), rate, recipe.rate))
+
+
+def with_limb_leads(counts: np.ndarray) -> np.ndarray:
+    """``counts`` (12, samples) with those limb leads that are all zero computed from the others, if two are there.
+
+    By Einthoven's law (III = II - I) and Goldberger's definitions (aVF = (II + III) / 2, and so on); of more than two,
+    the least squares. Nothing is known of a chest lead that is missing: it stays zero.
+    """
+    there = counts[: len(OF_I_AND_II)].any(axis=1)
+    if there.all() or there.sum() < 2:
+        return counts
+    from_others = OF_I_AND_II[~there] @ np.linalg.pinv(OF_I_AND_II[there])
+    computed = np.rint(from_others @ counts[: len(there)][there])
+    counts = counts.copy()
+    counts[: len(there)][~there] = np.clip(computed, -32767, 32767)
+    return counts
 
 
 def trim_silence(counts: np.ndarray) -> np.ndarray:

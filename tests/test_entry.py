@@ -265,6 +265,18 @@ def test_any_length_runs(model, samples):
     assert sum(labels) >= 1 and np.isfinite(p).all()
 
 
+def test_eight_leads_are_twelve(model):
+    """What many recorders store: the other limb leads are computed from I and II."""
+    counts = noise(5000)
+    one, two = 2 * (counts[:2] // 2)
+    counts[:6] = one, two, two - one, -(one + two) // 2, one - two // 2, two - one // 2
+    eight = [0, 1, *range(6, 12)]
+    _, labels, p = run(model, counts)
+    _, labels_of_eight, p_of_eight = run(model, counts[eight], leads=[LEADS[i] for i in eight])
+    assert labels_of_eight == labels
+    np.testing.assert_allclose(p_of_eight, p, atol=0.01)
+
+
 @pytest.mark.parametrize("oddity", ["one flat lead", "all flat", "invalid samples", "spikes", "not a number"])
 def test_odd_signals_run(model, oddity):
     counts = noise(5000).astype(float)

@@ -1,5 +1,6 @@
 """The one preprocessing: what the network sees of a recording."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -8,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.recipe import RECIPES
-from ecg.records import INVALID
-from ecg.signals import average, close_gaps, demographics, interpolate, network_signal, trim_silence
+from ecg.records import INVALID, LEADS
+from ecg.signals import (
+    average,
+    close_gaps,
+    demographics,
+    interpolate,
+    network_signal,
+    trim_silence,
+    with_limb_leads,
+)
 from tests.conftest import noise
 
 
@@ -26,7 +35,9 @@ def test_resampling_is_linear_interpolation_in_time(rate):
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_a_slow_wave_is_the_same_at_every_rate(recipe):
     waves = [
-        network_signal(np.rint(1000 * np.sin(np.arange(10 * rate) / rate)).astype(np.int16)[np.newaxis], rate, recipe)
+        network_signal(
+            np.rint(1000 * np.sin(np.tile(np.arange(10 * rate) / rate, (12, 1)))).astype(np.int16), rate, recipe
+        )
         for rate in (250, 300, 500, 1000)
     ]
     for wave in waves[1:]:
@@ -94,6 +105,41 @@ def test_a_recording_of_nothing_but_silence_is_one_sample():
     one_lead = np.zeros((12, 500), np.int16)
     one_lead[4, 200:300] = noise(100)[0]
     assert trim_silence(one_lead).shape == (12, 100)  # silent where no lead changes, not where some do not
+
+
+LIMBS = LEADS[:6]
+
+
+def a_heart(samples: int = 5000) -> np.ndarray:
+    """A recording whose limb leads are what they are to each other on a patient."""
+    counts = np.cumsum(noise(samples) // 100, axis=1)
+    one, two = 2 * counts[:2]
+    counts[:6] = one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2
+    return counts.astype(np.int16)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("there", list(itertools.combinations(LIMBS, 2)), ids=" ".join)
+def test_two_limb_leads_are_all_six(there, recipe):
+    counts = a_heart()
+    fewer = counts.copy()
+    fewer[[i for i, lead in enumerate(LIMBS) if lead not in there]] = 0
+    np.testing.assert_allclose(network_signal(fewer, 500, recipe), network_signal(counts, 500, recipe), atol=2)
+
+
+def test_only_limb_leads_are_computed_and_only_from_two():
+    counts = noise(5000)
+    np.testing.assert_array_equal(with_limb_leads(counts), counts)  # all there: as they are, be they right or not
+    for zero in ([0, 1, 2, 3, 4], range(6), [6, 11]):
+        fewer = counts.copy()
+        fewer[list(zero)] = 0
+        np.testing.assert_array_equal(with_limb_leads(fewer), fewer)
+
+
+def test_a_computed_lead_that_is_too_large_is_clipped():
+    counts = np.zeros((12, 500), np.int16)
+    counts[0], counts[1] = -32000, 32000
+    assert (with_limb_leads(counts)[2] == 32767).all()
 
 
 def test_age_and_sex_have_masks():

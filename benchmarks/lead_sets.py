@@ -1,0 +1,104 @@
+#!/usr/bin/env python
+"""How accurate a model is with fewer leads:  python benchmarks/lead_sets.py MODEL DATA
+
+MODEL is what train_model.py made of DATA. Each recording is answered for by the network that did not learn from it
+(MODEL/out_of_fold.csv says which), with all of its leads and with the sets of the Challenge of 2021 alone. Intervals
+(95 %) and differences are of a bootstrap over recordings.
+"""
+
+import csv
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ecg import progress
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.compute import pick_compute
+from ecg.decisions import conclude
+from ecg.errors import EntryError
+from ecg.recordings import Recordings
+from ecg.records import LEADS, Record, as_record, find_records, read_record
+from ecg.scoring import load_weights
+from ecg.signals import network_view
+from ecg.validation import FIGURES, Answers, figures, interval, resampled
+from team_code import Model, load_model, probabilities
+
+LEAD_SETS = {
+    "12": LEADS,
+    "8: I, II, V1 to V6": ("I", "II", *LEADS[6:]),
+    "6: the limbs'": LEADS[:6],
+    "4: I, II, III, V2": ("I", "II", "III", "V2"),
+    "3: I, II, V2": ("I", "II", "V2"),
+    "2: I, II": ("I", "II"),
+}
+SHOWN = ("Challenge metric", "AUROC", "AUPRC")
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_argument("model", type=Path, help="the folder of the trained model, with its out_of_fold.csv")
+    arguments.add_argument("data", type=Path, help="the folder it was trained on")
+    arguments.add_compute()
+    given = arguments.parse()
+    model, weights = load_model(given.model, compute=pick_compute(given.device, given.float32)), load_weights()
+    fold_of = folds(given.model / "out_of_fold.csv")
+    headers = [path for path in find_records(given.data, headers_only=True) if path.stem in fold_of]
+    if len(headers) < len(fold_of):
+        raise EntryError(f"{given.data}: {len(fold_of) - len(headers)} recordings of {given.model} are not in it")
+    records = [read_record(path) for path in progress.bar(headers, len(headers), "reading", "recordings")]
+    fold = np.array([fold_of[path.stem] for path in headers])
+    labels = np.array([weights.encode(record.header.diagnoses) for record in records])
+    sources = np.array([record.header.source for record in records])
+    answers = []
+    for leads in progress.bar(LEAD_SETS.values(), len(LEAD_SETS), "running", "sets of leads"):
+        answers.append(Answers(labels, sources, [answered(model, [fewer(record, leads) for record in records], fold)]))
+    draws = resampled(weights, answers)
+    print(f"{len(records):,} recordings\n\n| leads | {' | '.join(SHOWN)} | {SHOWN[0]}, difference |")
+    print("|---" * (len(SHOWN) + 2) + "|")
+    for i, (name, answer) in enumerate(zip(LEAD_SETS, answers)):
+        values = dict(zip(FIGURES, zip(figures(weights, answer), draws[:, i].T)))
+        cells = [cell(*values[figure]) for figure in SHOWN]
+        metric = FIGURES.index(SHOWN[0])
+        difference = draws[:, i, metric] - draws[:, 0, metric]
+        print(f"| {name} | {' | '.join(cells)} | {cell(difference.mean(), difference) if i else ''} |")
+    return ALL_WELL
+
+
+def folds(path: Path) -> dict[str, int]:
+    """Of each recording the fold that its network did not learn from."""
+    try:
+        with open(path, newline="") as file:
+            return {row["record"]: int(row["fold"]) - 1 for row in csv.DictReader(file)}
+    except OSError as error:
+        raise EntryError(f"{path}: cannot be read ({error.strerror}); train_model.py leaves it there") from error
+
+
+def fewer(record: Record, leads: tuple[str, ...]) -> Record:
+    """What would have been read of a recording of those ``leads`` alone."""
+    rows = [LEADS.index(lead) for lead in leads]
+    lines = tuple(f"x.mat 16 1000/mV 16 0 0 0 0 {lead}" for lead in leads)
+    return as_record(replace(record.header, signal_lines=lines), record.counts[rows])
+
+
+def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores (recordings, classes), each by the network of its ``fold``, alone."""
+    recordings = Recordings.of(*zip(*(network_view(record, model.recipe) for record in records)))
+    p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
+    for number, member in enumerate(model.members):
+        here = np.flatnonzero(fold == number)
+        p[here] = probabilities([member.network], recordings, here, model.recipe, model.compute)[0]
+        thresholds[here] = member.thresholds
+    return conclude(model.recipe, model.rewards, p[np.newaxis], thresholds[np.newaxis])
+
+
+def cell(value: float, drawn: np.ndarray) -> str:
+    low, high = interval(drawn)
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    run(main)

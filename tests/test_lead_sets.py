@@ -1,0 +1,35 @@
+"""How accurate a model is with fewer leads: on the folds held out from its networks."""
+
+import csv
+
+import numpy as np
+
+from ecg.expected import decide_expected, tempered
+from ecg.records import find_records, read_header
+from ecg.scoring import challenge_metric, load_weights
+from tests.conftest import run_script
+
+
+def test_the_figures_are_those_out_of_fold(model_folder, training_data, tiny_recipe):
+    done = run_script("benchmarks/lead_sets.py", model_folder, training_data, "--float32")
+    assert done.returncode == 0, done.stderr
+    table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
+    metric = {row[0].strip(): row[1].split()[0] for row in table[2:]}
+    assert len(metric) == 6
+    with open(model_folder / "out_of_fold.csv", newline="") as file:
+        p = {row.pop("record"): list(row.values())[1:] for row in csv.DictReader(file)}
+    weights, headers = load_weights(), find_records(training_data)
+    labels = np.array([weights.encode(read_header(path).diagnoses) for path in headers])
+    told = np.array([p[path.stem] for path in headers], float)
+    outputs = decide_expected(weights.matrix, tempered(told, tiny_recipe.temperature))
+    assert metric["12"] == f"{challenge_metric(weights, labels, outputs):.3f}"
+    assert metric["3: I, II, V2"] == metric["4: I, II, III, V2"]
+
+
+def test_another_folder_than_it_was_trained_on_is_refused(model_folder, training_data, tmp_path):
+    for path in (training_data / "g1").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    done = run_script("benchmarks/lead_sets.py", model_folder, tmp_path)
+    assert done.returncode == 2 and "6 recordings of" in done.stderr
+    done = run_script("benchmarks/lead_sets.py", "models/open", tmp_path)
+    assert done.returncode == 2 and "out_of_fold.csv" in done.stderr
