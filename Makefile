@@ -22,7 +22,7 @@ bench: .venv/run.stamp
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-.venv/develop.stamp: requirements-dev.txt .venv/run.stamp
+.venv/develop.stamp: $(wildcard requirements*.txt) .venv/run.stamp
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
 

@@ -21,7 +21,7 @@ from ecg.errors import RecordError, as_record_error
 from ecg.files import write_csv, write_text, writing
 from ecg.outputs import format_outputs, parse_outputs
 from ecg.reading import View, blocks_of, read_batches
-from ecg.records import find_records, read_text
+from ecg.records import changed_at, find_records, read_text
 from team_code import Model, load_model, run_recordings
 
 FAILURES = "failures"  # the name of their list
@@ -69,7 +69,7 @@ def is_done(header: Path, output: Path, classes: Sequence[str], made: int) -> bo
     It is younger than the recording's files and than the model, which was ``made`` then (ns).
     """
     try:
-        younger = max(made, header.stat().st_mtime_ns, header.with_suffix(".mat").stat().st_mtime_ns)
+        younger = max(made, header.stat().st_mtime_ns, changed_at(header))
         found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > younger else None
     except (RecordError, OSError):
         return False

@@ -37,6 +37,8 @@ def main() -> int:
     if judged.malformed:
         names = printable(", ".join(judged.malformed))
         print(f"malformed, so counted as negative in every class: {names}", file=sys.stderr)
+    if not judged.labels.any():
+        print(f"{given.labels}: no header says a scored diagnosis, so the score says nothing", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
     print(class_table(scores), end="\n\n")
     print(standing_table(scores.challenge_metric))

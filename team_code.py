@@ -26,8 +26,8 @@ from ecg.cross_validation import Figures, over_folds, table
 from ecg.decisions import conclude, decide
 from ecg.errors import EntryError
 from ecg.expected import decide_expected, tempered
-from ecg.files import write_csv
-from ecg.folds import assign_folds
+from ecg.files import digest, write_csv
+from ecg.folds import assign_folds, patients_of
 from ecg.history import LOG, log_epochs
 from ecg.interruption import held_back
 from ecg.model_folder import Member
@@ -91,8 +91,11 @@ def training_code(
     model_directory: str | os.PathLike,
     recipe: Recipe = RECIPES["best"],
     compute: Compute | None = None,
+    patients: str | os.PathLike | None = None,
 ) -> None:
     """Trains one network a fold on the recordings of ``data_directory``; the ensemble is in ``model_directory`` then.
+
+    ``patients``, a csv of recordings' names and patients, keeps all of a patient's recordings in one fold.
 
     Started again after an interruption, it goes on where that came, or after the last whole epoch where it could not be
     foreseen, and on a processor with the same number of threads ends with the same weights. Writes to
@@ -101,7 +104,7 @@ def training_code(
     """
     model = Path(model_directory)
     with checkpoint.only_training(model):
-        train_ensemble(prepare(Path(data_directory), model, recipe, compute or pick_compute()), model)
+        train_ensemble(prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients), model)
 
 
 def train_ensemble(training: Training, model: Path) -> None:
@@ -128,16 +131,19 @@ def train_ensemble(training: Training, model: Path) -> None:
     shutil.rmtree(training.workplace)
 
 
-def prepare(data: Path, model: Path, recipe: Recipe, compute: Compute) -> Training:
-    """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds."""
+def prepare(
+    data: Path, model: Path, recipe: Recipe, compute: Compute, patients: str | os.PathLike | None = None
+) -> Training:
+    """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds, as training_code says."""
     workplace, weights = checkpoint.workplace(model), load_weights()
     if workplace.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
     headers = list_folder(data)
-    checkpoint.claim(workplace, recipe, fingerprint(headers, weights, recipe))
+    checkpoint.claim(workplace, recipe, fingerprint(headers, weights, recipe), patients and digest(patients))
     store, recordings = read_recordings(headers, workplace / "store", weights, recipe, compute, recipe.simulated)
     real, fold_of = ~store.simulated, np.full(len(store), -1)
-    fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed)
+    of_real = patients and patients_of((name for name, is_real in zip(store.names(), real) if is_real), patients)
+    fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed, of_real)
     progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
     return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
 

@@ -25,15 +25,19 @@ def main() -> int:
     arguments.add_argument("--epochs", type=int, help="passes over the recordings")
     arguments.add_argument("--simulated", type=int, help="simulated recordings to learn from first (0: none)")
     arguments.add_argument("--seed", type=int, help="of every random draw")
+    arguments.add_argument(
+        "--patients", help="a csv of recordings' names and patients, who are not torn apart by folds"
+    )
     arguments.add_compute()
     given = arguments.parse()
     changes = {name: getattr(given, name) for name in ("folds", "epochs", "simulated", "seed")}
     train = train_over_ranks if ranks.several() else training_code
-    train(given.data, given.model, recipe(given.recipe, **changes), pick_compute(given.device, given.float32))
+    compute = pick_compute(given.device, given.float32)
+    train(given.data, given.model, recipe(given.recipe, **changes), compute, given.patients)
     return ALL_WELL
 
 
-def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute) -> None:
+def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, patients: str | None) -> None:
     """What training_code does, by all ranks: together on the simulated recordings, then each fold by its own team.
 
     The first one ends it as one process would: it finds each network trained.
@@ -43,7 +47,7 @@ def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute) ->
         def begin():
             if everyone.leads:
                 until_the_end.enter_context(only_training(Path(model)))
-            return prepare(Path(data), Path(model), recipe, compute)
+            return prepare(Path(data), Path(model), recipe, compute, patients)
 
         training = everyone.first_alone(begin)
         start = learn_from_simulated(ranks.shared(training, everyone))

@@ -59,12 +59,13 @@ def main() -> int:
     draws = resampled(weights, answers)
     print(f"{len(records):,} recordings\n\n| leads | {' | '.join(SHOWN)} | {SHOWN[0]}, difference |")
     print("|---" * (len(SHOWN) + 2) + "|")
+    metric = FIGURES.index(SHOWN[0])
+    whole = figures(weights, answers[0])[metric]
     for i, (name, answer) in enumerate(zip(LEAD_SETS, answers)):
         values = dict(zip(FIGURES, zip(figures(weights, answer), draws[:, i].T)))
         cells = [cell(*values[figure]) for figure in SHOWN]
-        metric = FIGURES.index(SHOWN[0])
-        difference = draws[:, i, metric] - draws[:, 0, metric]
-        print(f"| {name} | {' | '.join(cells)} | {cell(difference.mean(), difference) if i else ''} |")
+        difference = cell(values[SHOWN[0]][0] - whole, draws[:, i, metric] - draws[:, 0, metric])
+        print(f"| {name} | {' | '.join(cells)} | {difference if i else ''} |")
     return ALL_WELL
 
 

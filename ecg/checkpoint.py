@@ -55,15 +55,17 @@ def is_training(model: Path) -> bool:
         return True
 
 
-def claim(place: Path, recipe: Recipe, recordings: str) -> None:
+def claim(place: Path, recipe: Recipe, recordings: str, patients: str | None = None) -> None:
     """Notes in the workplace ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
+
+    ``patients`` is that of the table that deals them into folds, if there is one.
 
     EntryError where that is not what an unfinished training there began with: nothing of it is to be lost unasked.
     """
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
     file = place / "training.json"
-    this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings}
+    this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings, "patients": patients}
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -76,6 +78,8 @@ def claim(place: Path, recipe: Recipe, recordings: str) -> None:
         ]
         if found["recordings"] != recordings:
             changed.append("other recordings, or other versions of their files")
+        if found.get("patients") != patients:
+            changed.append("another table of patients")
         raise EntryError(
             f"{place}: an unfinished training with {', '.join(changed)}; "
             "give its own command and data to go on with it, or remove this folder to begin anew"

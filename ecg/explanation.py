@@ -84,8 +84,8 @@ def with_each_wave_normal(record: Record, recipe: Recipe) -> Recordings:
     return Recordings.of(*zip(*views))
 
 
-def without_each_lead(record: Record, recipe: Recipe) -> Recordings:
-    """The recording, and behind it once without each of its twelve leads."""
+def with_each_lead_zero(record: Record, recipe: Recipe) -> Recordings:
+    """The recording, and behind it as the networks would see it with zeros in each of the twelve leads."""
     counts, demographics = network_view(record, recipe)
     views = [counts] + [np.where(np.arange(len(counts))[:, None] == lead, 0, counts) for lead in range(len(counts))]
     return Recordings.of([view.astype(np.int16) for view in views], [demographics] * len(views))

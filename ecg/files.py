@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 from ecg.errors import EntryError, RecordError
 
+LARGEST_TABLE = 1 << 30  # bytes
 NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
 
 
@@ -64,6 +66,11 @@ def is_below(name: str) -> bool:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     absolute = posix.root or windows.root or windows.drive
     return bool(posix.name and name.isprintable() and not absolute and ".." not in posix.parts + windows.parts)
+
+
+def digest(path: str | os.PathLike) -> str:
+    """The SHA-256 of a table's content; EntryError where it cannot be read."""
+    return hashlib.sha256(read_bytes(path, LARGEST_TABLE)).hexdigest()
 
 
 def read_bytes(path: str | os.PathLike, largest: int) -> bytes:

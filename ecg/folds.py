@@ -1,10 +1,25 @@
 """The folds of a cross-validation: multilabel iterative stratification, each source by itself (published code)."""
 
-from collections.abc import Sequence
+import csv
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ecg.errors import EntryError
+from ecg.records import read_text
+
+
+def patients_of(names: Iterable[str], table: str | os.PathLike) -> list[str]:
+    """The patient of each of the recordings ``names``, by the csv ``table``: a line a recording, its name and patient.
+
+    One that the table does not name is a patient of its own. EntryError where it names none of them.
+    """
+    known = dict(row[:2] for row in csv.reader(read_text(table).splitlines()) if len(row) > 1)
+    names = list(names)
+    if not known.keys() & set(names):
+        raise EntryError(f"{table}: names none of the recordings; it needs a line for each, with its name and patient")
+    return [known.get(name) or name for name in names]
 
 
 def assign_folds(

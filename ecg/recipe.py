@@ -150,10 +150,11 @@ def recipe(name: str = "best", **changes) -> Recipe:
 
 
 def parse_recipe(text: str) -> Recipe:
-    """``NAME,number=value,...``: a recipe with other numbers."""
+    """``NAME,number=value,...``: a recipe with other numbers; of several, ``number=value/value``."""
     name, *changes = text.split(",")
     numbers = recipe(name).as_dict()
     kinds = {bool: {"True": True, "False": False}.__getitem__, int: int, float: float, str: str}
+    kinds[tuple] = lambda parts: tuple(map(float, parts.split("/")))
     try:
         changed = dict(change.split("=") for change in changes)
         return recipe(name, **{key: kinds[type(numbers[key])](value) for key, value in changed.items()})

@@ -8,7 +8,7 @@ before the signal bears it out, and nothing outside the recording's own folder i
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a sample that was not measured
+NOT_MEASURED = {"80": -128, "212": -2048, "310": -512, "311": -512, "24": -(2**23), "32": -(2**31)}  # by format
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampling rate
 SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too long at the network's rate
 LARGEST_TEXT = 10 << 20  # bytes
@@ -123,11 +124,18 @@ def find_records(
 
 def signal_size(header: Path) -> int:
     """Bytes of a recording's signal file; 0 where it is not to be seen: why, will be said where it is read."""
-    size = 0
+    return max((status.st_size for status in _signal_files(header)), default=0)
+
+
+def changed_at(header: Path) -> int:
+    """When a recording's signal file was last changed, in ns; 0 where it is not to be seen."""
+    return max((status.st_mtime_ns for status in _signal_files(header)), default=0)
+
+
+def _signal_files(header: Path) -> Iterator[os.stat_result]:
     for suffix in (".mat", ".dat"):
         with suppress(OSError):
-            size = max(size, header.with_suffix(suffix).stat().st_size)
-    return size
+            yield header.with_suffix(suffix).stat()
 
 
 def read_text(path: str | os.PathLike) -> str:
@@ -254,7 +262,10 @@ def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
     """The signal beside the header at ``path``: (leads, samples) in the header's order, in ADC counts."""
     if _is_matlab(path, header):
         return read_mat(Path(path).with_suffix(".mat"))
-    return np.asarray(_read_by_wfdb(Path(path), header, physical=False).d_signal).T
+    read = _read_by_wfdb(Path(path), header, physical=False)
+    marks = np.array([NOT_MEASURED.get(form, INVALID) for form in read.fmt])
+    signal = np.asarray(read.d_signal).T
+    return np.where(signal == marks[:, np.newaxis], INVALID, signal)
 
 
 def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:

@@ -36,10 +36,11 @@ def with_limb_leads(counts: np.ndarray) -> np.ndarray:
     there = counts[: len(OF_I_AND_II)].any(axis=1)
     if there.all() or there.sum() < 2:
         return counts
-    from_others = OF_I_AND_II[~there] @ np.linalg.pinv(OF_I_AND_II[there])
-    computed = np.rint(from_others @ counts[: len(there)][there])
-    counts = counts.copy()
-    counts[: len(there)][~there] = np.clip(computed, -32767, 32767)
+    from_others = OF_I_AND_II @ np.linalg.pinv(OF_I_AND_II[there])
+    others, counts = np.flatnonzero(there), counts.copy()
+    for lead in np.flatnonzero(~there):  # lead by lead: a long recording takes little memory
+        computed = sum(part * counts[other] for part, other in zip(from_others[lead].astype(np.float32), others))
+        counts[lead] = np.rint(np.clip(computed, -32767, 32767))
     return counts
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ecg.qrs import qrs_middles
 from ecg.records import LEADS, Record
-from ecg.signals import close_gaps
+from ecg.signals import close_gaps, with_limb_leads
 
 LEFT_AXIS = (-90.0, -30.0)  # degrees: left axis deviation, as readers define it
 QRS = (0.06, 0.06)  # s before and after the middle of a QRS
@@ -34,8 +34,8 @@ def frontal_axis(record: Record) -> float | None:
     """
     needed = [LEADS.index(lead) for lead in ("I", "aVF")]
     rate = record.header.rate
-    signal = close_gaps(record.counts).astype(float)
-    if not record.mask[needed].all():
+    signal = with_limb_leads(close_gaps(record.counts)).astype(float)
+    if not signal[needed].any(axis=1).all():
         return None
     first, last = (round(part * rate) for part in QRS)
     level = max(round(BEFORE * rate), 1)

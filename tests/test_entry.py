@@ -75,6 +75,16 @@ def test_the_way_of_2020_survives_a_recording_that_cannot_be_run(model, capsys):
     assert len(classes) == 24 and labels == scores == [0] * 24 and "A1" in capsys.readouterr().err
 
 
+def test_the_way_of_2020_survives_networks_that_give_no_number(model, capsys):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.members[0].network.head.bias[3] = torch.nan
+    counts = noise(5000)
+    lines = header_text("A1", counts).splitlines(keepends=True)
+    labels, _, _ = run_12ECG_classifier.run_12ECG_classifier(counts, lines, broken)
+    assert labels == [0] * 24 and "no number" in capsys.readouterr().err
+
+
 def test_the_way_of_2020(model_folder):
     counts = noise(5000)
     text = header_text("A1", counts)
@@ -243,6 +253,21 @@ def test_the_order_of_the_leads_changes_nothing(model):
     counts = noise(5000)
     order = np.random.default_rng(0).permutation(12)
     assert run(model, counts[order], leads=[LEADS[i] for i in order]) == run(model, counts)
+
+
+def test_a_patients_recordings_are_in_one_fold(training_data, tiny_recipe, tmp_path):
+    names = [path.stem for path in records.find_records(training_data)]
+    table = tmp_path / "patients.csv"
+    table.write_text("record,patient\n" + "".join(f"{name},{i // 4}\n" for i, name in enumerate(names)))
+    one_epoch = replace(tiny_recipe, epochs=1, simulated=0)
+    training_code(training_data, tmp_path / "model", one_epoch, CPU, table)
+    rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
+    fold_of = dict(rows)
+    assert len(fold_of) == len(names) and set(fold_of.values()) == {"1", "2"}
+    assert all(len({fold_of[name] for name in names[i : i + 4]}) == 1 for i in range(0, len(names), 4))
+    table.write_text("other,1\n")
+    with pytest.raises(EntryError, match="names none of the recordings"):
+        training_code(training_data, tmp_path / "other", one_epoch, CPU, table)
 
 
 @pytest.mark.parametrize("leads", [12, 6, 4, 3, 2])

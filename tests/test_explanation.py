@@ -11,9 +11,9 @@ from scipy.stats import spearmanr
 
 from benchmarks.pointing import CARRIED_BY, example, pointed, randomised
 from ecg.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
-from ecg.explanation import for_the_eye, relevance, unit_weights, without_each_lead
+from ecg.explanation import for_the_eye, relevance, unit_weights, with_each_lead_zero
 from ecg.recordings import Recordings
-from ecg.records import INVALID, Header, Record, read_record
+from ecg.records import INVALID, LEADS, Header, Record, read_record
 from ecg.scoring import find_class
 from ecg.signals import network_view
 from ecg.simulation import recording
@@ -143,9 +143,9 @@ def test_it_is_as_long_as_the_recording(tmp_path, model, networks, samples, rate
     assert shade.min() >= 0 and shade.max() <= 1
 
 
-def test_each_lead_is_left_out(model, tmp_path):
+def test_each_lead_is_zero_in_turn(model, tmp_path):
     record = read_record(write_recording(tmp_path, "A1", noise(2500)))
-    views = without_each_lead(record, model.recipe)
+    views = with_each_lead_zero(record, model.recipe)
     rows = views.counts.reshape(13, 12, -1)
     assert rows[0].any(dim=1).all()
     assert [row.any(dim=1).logical_not().nonzero().ravel().tolist() for row in rows[1:]] == [
@@ -172,6 +172,14 @@ def page(tmp_path_factory):
 def test_the_page_is_one_file(page):
     content = page.read_text()
     assert content.count("data:image/png;base64,") == 1 and not re.findall(r'src="(?!data:)', content)
+
+
+def test_a_lead_that_the_recording_lacks_is_said_to_be_computed_or_missing(tmp_path):
+    leads = [lead for lead in LEADS if lead not in ("aVL", "V4")]
+    header = write_recording(tmp_path, "A1", noise(2500, 10), leads=leads)
+    assert run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html").returncode == 0
+    states = re.findall(r"<td>(\w+)(?: \((\w+)\))?</td><td>[\d.]+</td>", (tmp_path / "page.html").read_text())
+    assert {lead: state for lead, state in states if lead in LEADS and state} == {"aVL": "computed", "V4": "missing"}
 
 
 @needs_browser

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,9 +338,18 @@ def test_the_driver_interrupted_says_how_to_go_on(model_folder, tmp_path, number
     assert len(list((tmp_path / "out").glob("*.csv"))) == 300
 
 
+def in_wfdb_form(folder: Path, name: str) -> None:
+    """Its signal in NAME.dat, as the WFDB's own files are, and no NAME.mat."""
+    (folder / f"{name}.mat").unlink()
+    (folder / f"{name}.dat").write_bytes(noise().astype("<i2").tobytes(order="F"))
+    header = folder / f"{name}.hea"
+    header.write_text(header.read_text().replace(f"{name}.mat 16+24", f"{name}.dat 16"))
+
+
 def test_resume_does_again_what_another_model_did_or_what_has_changed(model_copy, tmp_path):
-    for name in ("A1", "A2"):
+    for name in ("A1", "A2", "A3"):
         write_recording(tmp_path / "data", name)
+    in_wfdb_form(tmp_path / "data", "A3")
     run_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out")
 
     def done_again() -> set[str]:
@@ -350,8 +360,10 @@ def test_resume_does_again_what_another_model_did_or_what_has_changed(model_copy
     assert done_again() == set()
     os.utime(tmp_path / "data/A2.mat")
     assert done_again() == {"A2"}
+    os.utime(tmp_path / "data/A3.dat")
+    assert done_again() == {"A3"}
     os.utime(model_copy / "model.json")
-    assert done_again() == {"A1", "A2"}
+    assert done_again() == {"A1", "A2", "A3"}
 
 
 def test_a_recording_called_failures_is_refused_and_the_others_done(model_folder, tmp_path):

@@ -48,7 +48,9 @@ def test_any_recording(tmp_path, samples, rate, leads):
     header = write_recording(tmp_path, "A1", counts, rate=rate, leads=leads)
     figure = draw_paper(read_record(header))
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words.count("missing") == 12 - len(leads)
+    computed = words.count("computed")
+    assert words.count("missing") + computed == 12 - len(leads)
+    assert computed == (4 if len(leads) == 2 else 0)
     assert set(LEADS) <= set(words)
     figure.canvas.draw()
 

@@ -217,6 +217,25 @@ def test_wfdb_formats_are_read_and_nothing_outside_the_folder(tmp_path):
         header_file.write_text(header_file.read_text().replace(elsewhere, "R1.dat"))
 
 
+@pytest.mark.parametrize("form, highest", [("80", 100), ("212", 2000), ("16", 30000), ("24", 30000), ("32", 30000)])
+def test_a_gap_is_a_gap_in_every_format(tmp_path, form, highest):
+    """Each format has a mark of its own for a sample that was not measured."""
+    counts = np.clip(noise(500), -highest, highest).astype(float)
+    counts[3, 100:150] = np.nan
+    wfdb.wrsamp(
+        "R1",
+        500,
+        ["mV"] * 12,
+        list(LEADS),
+        p_signal=counts.T / 1000,
+        fmt=[form] * 12,
+        adc_gain=[1000.0] * 12,
+        baseline=[0] * 12,
+        write_dir=str(tmp_path),
+    )
+    np.testing.assert_array_equal(read_record(tmp_path / "R1.hea").counts, np.where(np.isnan(counts), INVALID, counts))
+
+
 def test_finding_records(tmp_path):
     for name in ("g2/E2", "g1/E10", "A3"):
         write_recording((tmp_path / name).parent, name.split("/")[-1])

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from ecg.errors import EntryError
 from ecg.files import write_csv
 from ecg.outputs import format_outputs
-from ecg.records import find_records, parse_header, read_header, read_record
+from ecg.records import LEADS, find_records, parse_header, read_header, read_record
 from ecg.report.booklet import blinded
 from ecg.report.paper import record_title
 from ecg.review import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
@@ -256,6 +256,19 @@ def test_the_axis_is_measured(tmp_path, label, low, high):
         counts = recording([label], 60, "male", 500, 10, np.random.default_rng(seed))
         axes.append(frontal_axis(read_record(write_recording(tmp_path, f"A{seed}", counts))))
     assert all(low - 8 <= axis <= high + 8 for axis in axes)
+
+
+def test_the_axis_of_eight_leads_is_that_of_twelve(tmp_path):
+    """I and aVF tell it: where one is missing, or a line of zeros, it is computed from the other limb leads."""
+    counts = recording(["LAD"], 60, "male", 500, 10, np.random.default_rng(1))
+    whole = frontal_axis(read_record(write_recording(tmp_path, "A1", counts)))
+    eight = [0, 1, *range(6, 12)]
+    path = write_recording(tmp_path, "A2", counts[eight], leads=[LEADS[i] for i in eight])
+    assert frontal_axis(read_record(path)) == pytest.approx(whole, abs=2)
+    for lead in (0, 5):
+        flat = counts.copy()
+        flat[lead] = 0
+        assert frontal_axis(read_record(write_recording(tmp_path, "A3", flat))) == pytest.approx(whole, abs=2)
 
 
 def test_no_axis_where_there_is_none_to_measure(tmp_path):

@@ -86,7 +86,7 @@ def test_a_patient_is_never_torn_apart():
         ("best,width=x", "x"),
         ("best,colour=1", "colour"),
         ("best,trim=1", "trim=1"),
-        ("best,learning_rate_drops=1", "drops"),
+        ("best,learning_rate_drops=0.4/late", "drops"),
     ],
 )
 def test_what_is_no_recipe_is_a_clear_error(tmp_path, text, message):
@@ -95,6 +95,7 @@ def test_what_is_no_recipe_is_a_clear_error(tmp_path, text, message):
 
 
 def test_a_recipe_with_other_numbers():
+    assert parse_recipe("published,learning_rate_drops=0.5/0.75").learning_rate_drops == (0.5, 0.75)
     changed = parse_recipe("best,width=32,trim=False,schedule=steps,learning_rate=0.001")
     assert (changed.width, changed.trim, changed.schedule, changed.learning_rate) == (32, False, "steps", 0.001)
 

@@ -3,7 +3,7 @@
 
 Writes a page with the ECG on paper and, behind the leads, where the networks look for the class (the most probable one
 if none is given): the more blue, the more a stretch speaks for it. Besides: the probability if the P waves, the QRS
-or the T waves were a healthy heart's, the probability with each lead left out, and how the squeeze-and-excite units
+or the T waves were a healthy heart's, the probability with each lead zero, and how the squeeze-and-excite units
 weigh their channels. It says what moved the networks, not what is true.
 """
 
@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import pick_compute
-from ecg.records import LEADS, read_record
+from ecg.recipe import Recipe
+from ecg.records import LEADS, Record, read_record
 from ecg.scoring import abbreviation, find_class
 from team_code import Model, load_model, probabilities, run_recordings
 
@@ -35,7 +36,7 @@ def main() -> int:
     return ALL_WELL
 
 
-def explain(model: Model, record, wanted: str | None, page: Path) -> None:
+def explain(model: Model, record: Record, wanted: str | None, page: Path) -> None:
     from ecg import explanation
     from ecg.counterfactual import HEARTS, WAVES, beats
     from ecg.report.page import write_page
@@ -46,7 +47,7 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
     labels, scores = run_recordings(model, [network_view(record, recipe)])
     k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
     names = [abbreviation(code) for code in model.classes]
-    views = explanation.without_each_lead(record, recipe)
+    views = explanation.with_each_lead_zero(record, recipe)
     p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
     exchanged = explanation.with_each_wave_normal(record, recipe)
     normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
@@ -67,11 +68,21 @@ def explain(model: Model, record, wanted: str | None, page: Path) -> None:
         hearts=HEARTS,
         beating=len(beats(record)) > 0,
         leads=[
-            {"name": lead, "there": bool(there), "share": share, "without": without}
-            for lead, there, share, without in zip(LEADS, record.mask, by_lead / max(by_lead.sum(), 1e-12), p[1:])
+            {"name": lead, "state": state, "share": share, "without": without}
+            for lead, state, share, without in zip(
+                LEADS, lead_states(record, recipe), by_lead / max(by_lead.sum(), 1e-12), p[1:]
+            )
         ],
         units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights(networks[0], record, recipe)],
     )
+
+
+def lead_states(record: Record, recipe: Recipe) -> list[str]:
+    """What is to be said of each lead; nothing of one that is in the recording."""
+    from ecg.signals import network_view
+
+    seen = network_view(record, recipe)[0].any(axis=1)
+    return ["" if there else "computed" if one else "missing" for there, one in zip(record.mask, seen)]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 The file takes `windows`, float32 (windows, 12, samples), in ADC counts, the leads in the usual order, any number of
 both; and `demographics`, float32 (windows, 5). It gives `probabilities`, float32 (members, windows, classes). Its
 metadata are the model folder's model.json: how a recording is cut into windows, and how probabilities become labels.
-examples/serve_onnx.py does both.
+What comes before - gaps bridged, silence cut off, another sampling rate, limb leads computed where they are missing -
+is ecg.signals.network_view. examples/serve_onnx.py does all of it.
 
 The file is kept only if onnxruntime gives what PyTorch gives.
 """

@@ -13,11 +13,10 @@ Simulated recordings that a recipe learns from show label sets as frequent as in
 source that is left out a model knows these, and no signal.
 
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over recordings; several seeds train anew, with folds of their own but from the same simulated
-recordings, and their figures are averaged.
+are of a bootstrap over recordings, so where patients have several they are too narrow; several seeds train anew, with
+folds of their own but from the same simulated recordings, and their figures are averaged.
 """
 
-import csv
 import json
 import shutil
 import sys
@@ -37,8 +36,8 @@ from ecg import checkpoint, progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
 from ecg.compute import Compute, pick_compute  # noqa: E402
 from ecg.errors import EntryError  # noqa: E402
-from ecg.files import write_csv, write_json, write_whole  # noqa: E402
-from ecg.folds import assign_folds  # noqa: E402
+from ecg.files import digest, write_csv, write_json, write_whole  # noqa: E402
+from ecg.folds import assign_folds, patients_of  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
 from ecg.recordings import Recordings  # noqa: E402
 from ecg.scoring import Weights, load_weights  # noqa: E402
@@ -101,7 +100,7 @@ class Validation:
             )
             for folder in self.given.unseen
         }
-        patients = patients_of(training, self.given.patients)
+        patients = self.given.patients and patients_of(training.store.names(), self.given.patients)
         data = [training.store.fingerprint, *(store.fingerprint for store, _ in unseen.values())]
         self.claim(self.given.results / name / "validation.json", data, recipe)
         units: dict[int, list[dict]] = {}
@@ -119,7 +118,10 @@ class Validation:
         """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
         given = self.given
         this = {"recordings": data, "by": given.by, "parts": given.parts, "members": given.members}
-        this |= {"unseen": [folder.name for folder in given.unseen], "patients": given.patients and str(given.patients)}
+        this |= {
+            "unseen": [folder.name for folder in given.unseen],
+            "patients": given.patients and digest(given.patients),
+        }
         this |= {"recipe": json.loads(json.dumps(recipe.as_dict()))}
         if file.exists() and json.loads(file.read_text()) != this:
             raise EntryError(
@@ -144,15 +146,6 @@ class Validation:
                 raise EntryError(f"{self.given.data}: no source has {FEWEST} recordings; validate by fold")
             for name, test in named[: self.given.only]:
                 yield seed, name, test
-
-
-def patients_of(training: team_code.Training, table: Path | None) -> list[str] | None:
-    """Each recording's patient; of one that the table does not name, a patient of its own."""
-    if table is None:
-        return None
-    with open(table, newline="") as file:
-        known = dict(row[:2] for row in csv.reader(file) if len(row) > 1)
-    return [known.get(name) or name for name in training.store.names()]
 
 
 def answer(

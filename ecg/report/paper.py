@@ -7,6 +7,7 @@ else: no filter.
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 
@@ -19,6 +20,7 @@ from ecg.errors import printable
 from ecg.files import write_whole
 from ecg.records import INVALID, LEADS, Header, Record
 from ecg.scoring import abbreviation
+from ecg.signals import close_gaps, with_limb_leads
 
 SPEED = 25.0  # mm/s
 GAIN = 10.0  # mm/mV
@@ -42,8 +44,9 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
     """``record`` from ``start`` seconds on, three rows of four leads and a rhythm strip; to scale where printed 1:1.
 
     The columns follow each other in time, as a recorder writes them; of a recording that is shorter than they are
-    together each lead begins where it can still show 2.5 s. A lead that is missing is named so. ``relevance`` (12,
-    samples), 0 to 1, is drawn as colour behind the leads.
+    together each lead begins where it can still show 2.5 s. A lead that is missing is named so; a limb lead is then
+    computed from the others, if it can be, as for the networks. ``relevance`` (12, samples), 0 to 1, is drawn as colour
+    behind the leads.
     """
     figure = Figure(figsize=(WIDTH * MM, (HEIGHT + 8) * MM), facecolor="white")
     axes = figure.add_axes((0, 0, 1, HEIGHT / (HEIGHT + 8)))
@@ -51,6 +54,9 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
     axes.spines[:].set_color(BOLD)
     _draw_grid(axes)
     length = record.counts.shape[1] / record.header.rate
+    if not record.mask.all():
+        computed = with_limb_leads(close_gaps(record.counts))
+        record = replace(record, counts=np.where(record.mask[:, np.newaxis], record.counts, computed))
     for lead, row, left, begin, seconds in _places(length, start):
         level = HEIGHT - 5 - ROW * (row + 0.5)
         _draw_lead(axes, record, lead, (left, level), (begin, seconds), relevance)
@@ -121,10 +127,13 @@ def _draw_lead(
     (left, level), (begin, seconds) = place, shown
     first, last = round(begin * rate), round((begin + seconds) * rate)
     behind = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 1}  # of a name that a tall wave would hide
-    axes.text(left + 1, level + 11, lead, size=8, color=INK, weight="bold", bbox=behind, zorder=3)
+    name = axes.text(left + 1, level + 11, lead, size=8, color=INK, weight="bold", bbox=behind, zorder=3)
     if not record.mask[index]:
-        axes.text(left + 1, level + 1, "missing", size=7, color=FAINT, style="italic")
-        return
+        computed = record.counts[index].any()
+        beside = {"xy": (1, 0), "xycoords": name, "xytext": (3, 0), "textcoords": "offset points", "va": "bottom"}
+        axes.annotate("computed" if computed else "missing", size=7, color=FAINT, style="italic", zorder=3, **beside)
+        if not computed:
+            return
     counts = np.where(record.counts[index] == INVALID, np.nan, record.counts[index].astype(float))
     part = counts[first:last]
     if not np.isfinite(part).any():
