@@ -261,8 +261,7 @@ def train_epoch(
     recipe, recordings, compute = course.recipe, training.recordings, training.compute
     random = np.random.default_rng([recipe.seed, course.stream, state.epoch])
     torch.manual_seed(int(random.integers(2**63)))
-    rehearsed = min(round(recipe.rehearsal * len(course.learned)), len(course.rehearsed))
-    learned = np.append(course.learned, random.choice(course.rehearsed, rehearsed, replace=False))
+    learned = what_is_learned(course, random)
     batches = training_windows(learned, recordings.lengths, recipe, random)
     left = batches[state.step :]
     if state.step:
@@ -295,6 +294,13 @@ def train_epoch(
             state.loss, state.random = float(total), compute.random_state()
     rate = sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
     return state.loss / len(learned), rate
+
+
+def what_is_learned(course: Course, random: np.random.Generator) -> np.ndarray:
+    """The recordings of one epoch: all that are to be learned, and those that are rehearsed this time."""
+    recipe, simulated = course.recipe, len(course.rehearsed)
+    wanted = max(round(recipe.rehearsal * len(course.learned)), round(recipe.fewest_rehearsed * simulated))
+    return np.append(course.learned, random.choice(course.rehearsed, min(wanted, simulated), replace=False))
 
 
 def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:

@@ -32,6 +32,7 @@ BOUNDS = {
     "simulated": (0, 1_000_000),
     "simulated_epochs": (1, 10_000),
     "rehearsal": (0, 100),
+    "fewest_rehearsed": (0, 1),
     "temperature": (0.01, 100),
 }
 
@@ -70,7 +71,8 @@ class Recipe:
     augment: bool = False  # windows are changed at random, as ecg/augmentation.py says
     simulated: int = 0  # simulated recordings to learn from first (0: none)
     simulated_epochs: int = 4  # passes over them
-    rehearsal: float = 1.0  # so many of them, drawn anew, for each recording of a later epoch
+    rehearsal: float = 1.0  # so many of them, drawn anew, for each recording of a later epoch,
+    fewest_rehearsed: float = 0.1  # and no fewer than this part of them: few recordings would have the rest forgotten
     keep: str = "best"  # the network of the "best" epoch, on the recordings held out, or of the "last"
     seed: int = 2020
 

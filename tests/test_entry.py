@@ -140,6 +140,19 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
         assert len(learned_simulated[fold]) == round(tiny_recipe.rehearsal * len(learned))
 
 
+@pytest.mark.parametrize("rehearsal, fewest, expected", [(0.1, 0.5, 3), (0.0, 0.0, 0), (0.4, 0.5, 4), (9.0, 0.1, 6)])
+def test_few_recordings_have_more_simulated_ones_beside_them(
+    training_data, tiny_recipe, tmp_path, rehearsal, fewest, expected
+):
+    recipe = replace(tiny_recipe, rehearsal=rehearsal, fewest_rehearsed=fewest)
+    training = team_code.prepare(training_data, tmp_path, recipe, CPU)
+    course = team_code.course_of_fold(training, 0)
+    assert len(course.learned) == 10 and len(course.rehearsed) == tiny_recipe.simulated == 6
+    learned = team_code.what_is_learned(course, np.random.default_rng(0))
+    assert learned[:10].tolist() == course.learned.tolist()
+    assert len(set(learned[10:])) == expected and set(learned[10:]) <= set(course.rehearsed)
+
+
 @pytest.mark.parametrize(("keep", "expected", "other"), [("best", 0, 2), ("last", 2, 0)])
 def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatch, keep, expected, other):
     """With a metric that only falls, three epochs end with the weights of the first, or of the last where asked for."""
