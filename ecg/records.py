@@ -23,7 +23,14 @@ from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a sample that was not measured
-NOT_MEASURED = {"80": -128, "212": -2048, "310": -512, "311": -512, "24": -(2**23), "32": -(2**31)}  # by format
+NOT_MEASURED = {  # in other formats
+    **dict.fromkeys(("80", "508"), -128),
+    "212": -2048,
+    "310": -512,
+    "311": -512,
+    **dict.fromkeys(("24", "524"), -(2**23)),
+    "32": -(2**31),
+}
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header that names no sampling rate
 SLOWEST = 1.0  # Hz; a recording slower than that is none, and would become too long at the network's rate
 LARGEST_TEXT = 10 << 20  # bytes
