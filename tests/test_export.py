@@ -14,7 +14,7 @@ import torch
 from benchmarks.material import write_model
 from ecg.errors import EntryError
 from ecg.outputs import parse_outputs
-from ecg.recipe import PUBLISHED
+from ecg.recipe import PUBLISHED, Recipe
 from ecg.simulation import recording
 from team_code import load_model
 from tests.conftest import CPU, LEADS, ROOT, noise, run_script, write_recording
@@ -114,8 +114,10 @@ def test_the_file_says_all_that_is_needed_to_use_it_and_nothing_of_where_it_was_
     told = {entry.key: json.loads(entry.value) for entry in written.metadata_props}
     model = json.loads((folder / "model.json").read_text())
     assert told.pop("leads") == list(LEADS)
+    recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in model["recipe"].items()})
+    assert told.pop("recipe") == json.loads(json.dumps(recipe.as_dict()))  # what an older model does not say, too
     assert told.pop("folds") == [{"thresholds": fold["thresholds"]} for fold in model["folds"]]
-    assert told == {key: model[key] for key in ("format", "recipe", "classes", "rewards")}
+    assert told == {key: model[key] for key in ("format", "classes", "rewards")}
     shapes = {
         value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in (*written.graph.input, *written.graph.output)
