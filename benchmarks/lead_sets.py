@@ -6,7 +6,6 @@ MODEL is what train_model.py made of DATA. Each recording is answered for by the
 (95 %) and differences are of a bootstrap over recordings.
 """
 
-import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import pick_compute
+from ecg.cross_validation import read_out_of_fold
 from ecg.decisions import conclude
 from ecg.errors import EntryError
 from ecg.recordings import Recordings
-from ecg.records import LEADS, Record, as_record, find_records, read_record
+from ecg.records import LEADS, Record, find_records, read_record
 from ecg.scoring import load_weights
 from ecg.signals import network_view
 from ecg.validation import FIGURES, Answers, figures, interval, resampled
@@ -45,7 +45,8 @@ def main() -> int:
     arguments.add_compute()
     given = arguments.parse()
     model, weights = load_model(given.model, compute=pick_compute(given.device, given.float32)), load_weights()
-    fold_of = folds(given.model / "out_of_fold.csv")
+    names, of_names, _ = read_out_of_fold(given.model / "out_of_fold.csv", weights)
+    fold_of = dict(zip(names, of_names))
     headers = [path for path in find_records(given.data, headers_only=True) if path.stem in fold_of]
     if len(headers) < len(fold_of):
         raise EntryError(f"{given.data}: {len(fold_of) - len(headers)} recordings of {given.model} are not in it")
@@ -69,20 +70,10 @@ def main() -> int:
     return ALL_WELL
 
 
-def folds(path: Path) -> dict[str, int]:
-    """Of each recording the fold that its network did not learn from."""
-    try:
-        with open(path, newline="") as file:
-            return {row["record"]: int(row["fold"]) - 1 for row in csv.DictReader(file)}
-    except OSError as error:
-        raise EntryError(f"{path}: cannot be read ({error.strerror}); train_model.py leaves it there") from error
-
-
 def fewer(record: Record, leads: tuple[str, ...]) -> Record:
     """What would have been read of a recording of those ``leads`` alone."""
-    rows = [LEADS.index(lead) for lead in leads]
-    lines = tuple(f"x.mat 16 1000/mV 16 0 0 0 0 {lead}" for lead in leads)
-    return as_record(replace(record.header, signal_lines=lines), record.counts[rows])
+    mask = record.mask & np.isin(LEADS, leads)
+    return replace(record, counts=np.where(mask[:, np.newaxis], record.counts, np.int16(0)), mask=mask)
 
 
 def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +81,7 @@ def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.
     recordings = Recordings.of(*zip(*(network_view(record, model.recipe) for record in records)))
     p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
     for number, member in enumerate(model.members):
-        here = np.flatnonzero(fold == number)
+        here = np.flatnonzero(fold == number + 1)
         p[here] = probabilities([member.network], recordings, here, model.recipe, model.compute)[0]
         thresholds[here] = member.thresholds
     return conclude(model.recipe, model.rewards, p[np.newaxis], thresholds[np.newaxis])

@@ -1,10 +1,13 @@
-"""The paper's table of a cross-validation: the mean over the folds, single models, for each way to the labels."""
+"""What a cross-validation leaves: the paper's table, the mean over the folds of single models; out_of_fold.csv."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ecg.scoring import Scores, mean
+from ecg.errors import EntryError
+from ecg.files import read_csv
+from ecg.scoring import Scores, Weights, mean
 
 Figures = dict[str, dict[str, dict[str, float | None]]]  # way to the labels: figure: "mean" and "sd" over the folds
 
@@ -49,3 +52,18 @@ def table(figures: Figures) -> str:
 
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def read_out_of_fold(path: Path, weights: Weights) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Of a training's out_of_fold.csv the recordings' names, folds from 1 on, and probabilities (recordings, classes).
+
+    EntryError where it cannot be read, or is none.
+    """
+    rows = read_csv(path)
+    if not rows or tuple(rows[0][2:]) != weights.classes:
+        raise EntryError(f"{path}: is no out_of_fold.csv of a model folder")
+    names = [row[0] for row in rows[1:]]
+    try:
+        return names, np.array([int(row[1]) for row in rows[1:]]), np.array([row[2:] for row in rows[1:]], float)
+    except (ValueError, IndexError) as error:
+        raise EntryError(f"{path}: is damaged ({error})") from error

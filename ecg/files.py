@@ -68,6 +68,22 @@ def is_below(name: str) -> bool:
     return bool(posix.name and name.isprintable() and not absolute and ".." not in posix.parts + windows.parts)
 
 
+def decoded(content: bytes) -> str:
+    """A text in UTF-8 (with or without a byte-order mark) or else Latin-1."""
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE) -> list[list[str]]:
+    """The rows of a csv; RecordError where it cannot be read, is larger than ``largest`` bytes, or is none."""
+    try:
+        return list(csv.reader(io.StringIO(decoded(read_bytes(path, largest)), newline="")))
+    except csv.Error as error:
+        raise RecordError(f"{path}: is no csv ({error})") from error
+
+
 def digest(path: str | os.PathLike) -> str:
     """The SHA-256 of a table's content; EntryError where it cannot be read."""
     return hashlib.sha256(read_bytes(path, LARGEST_TABLE)).hexdigest()

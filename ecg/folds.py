@@ -1,13 +1,12 @@
 """The folds of a cross-validation: multilabel iterative stratification, each source by itself (published code)."""
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.records import read_text
+from ecg.files import read_csv
 
 
 def patients_of(names: Iterable[str], table: str | os.PathLike) -> list[str]:
@@ -15,7 +14,7 @@ def patients_of(names: Iterable[str], table: str | os.PathLike) -> list[str]:
 
     One that the table does not name is a patient of its own. EntryError where it names none of them.
     """
-    known = dict(row[:2] for row in csv.reader(read_text(table).splitlines()) if len(row) > 1)
+    known = dict(row[:2] for row in read_csv(table) if len(row) > 1)
     names = list(names)
     if not known.keys() & set(names):
         raise EntryError(f"{table}: names none of the recordings; it needs a line for each, with its name and patient")

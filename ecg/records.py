@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ecg.errors import EntryError, RecordError
-from ecg.files import read_bytes
+from ecg.files import decoded, read_bytes
 from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -147,11 +147,7 @@ def _signal_files(header: Path) -> Iterator[os.stat_result]:
 
 def read_text(path: str | os.PathLike) -> str:
     """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError where it can't be read."""
-    content = read_bytes(path, LARGEST_TEXT)
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    return decoded(read_bytes(path, LARGEST_TEXT))
 
 
 def read_header(path: str | os.PathLike) -> Header:

@@ -7,7 +7,7 @@ import pytest
 
 from ecg import validation
 from ecg.errors import EntryError
-from ecg.folds import assign_folds
+from ecg.folds import assign_folds, patients_of
 from ecg.recipe import parse_recipe
 from ecg.scoring import load_weights
 from ecg.simulation.folder import simulate
@@ -68,6 +68,13 @@ def test_the_calibration_error_of_known_scores():
     assert calibration_error(random.random(right.shape) < right, right) < 0.01
     counts, said, is_so = reliability(labels[:, 0], scores[:, 0])
     assert counts[7] == 1000 and said[7] == 0.75 and is_so[7] == 0.5 and counts.sum() == 1000
+
+
+def test_a_large_table_of_patients_is_read(tmp_path):
+    names = [f"recording {i:07d}" for i in range(400_000)]
+    (tmp_path / "patients.csv").write_text("".join(f"{name},patient {i // 2}\n" for i, name in enumerate(names)))
+    assert (tmp_path / "patients.csv").stat().st_size > 10 << 20
+    assert patients_of([names[2], names[3], "other"], tmp_path / "patients.csv") == ["patient 1", "patient 1", "other"]
 
 
 def test_a_patient_is_never_torn_apart():

@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import pick_compute
-from ecg.recipe import Recipe
 from ecg.records import LEADS, Record, read_record
 from ecg.scoring import abbreviation, find_class
 from team_code import Model, load_model, probabilities, run_recordings
@@ -44,7 +43,8 @@ def explain(model: Model, record: Record, wanted: str | None, page: Path) -> Non
     from ecg.signals import network_view
 
     recipe, networks = model.recipe, [member.network for member in model.members]
-    labels, scores = run_recordings(model, [network_view(record, recipe)])
+    seen, patient = network_view(record, recipe)
+    labels, scores = run_recordings(model, [(seen, patient)])
     k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
     names = [abbreviation(code) for code in model.classes]
     views = explanation.with_each_lead_zero(record, recipe)
@@ -70,19 +70,16 @@ def explain(model: Model, record: Record, wanted: str | None, page: Path) -> Non
         leads=[
             {"name": lead, "state": state, "share": share, "without": without}
             for lead, state, share, without in zip(
-                LEADS, lead_states(record, recipe), by_lead / max(by_lead.sum(), 1e-12), p[1:]
+                LEADS, lead_states(record, seen), by_lead / max(by_lead.sum(), 1e-12), p[1:]
             )
         ],
         units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights(networks[0], record, recipe)],
     )
 
 
-def lead_states(record: Record, recipe: Recipe) -> list[str]:
-    """What is to be said of each lead; nothing of one that is in the recording."""
-    from ecg.signals import network_view
-
-    seen = network_view(record, recipe)[0].any(axis=1)
-    return ["" if there else "computed" if one else "missing" for there, one in zip(record.mask, seen)]
+def lead_states(record: Record, seen: np.ndarray) -> list[str]:
+    """What is to be said of each lead of which the networks saw ``seen``; nothing of one that is in the recording."""
+    return ["" if there else "computed" if row.any() else "missing" for there, row in zip(record.mask, seen)]
 
 
 if __name__ == "__main__":

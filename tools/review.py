@@ -18,7 +18,6 @@ suspects ranks labels without a reader: by the probabilities of networks that di
 training leaves them in its model folder), and for left axis deviation by the axis measured in leads I and aVF.
 """
 
-import csv
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -31,10 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.cross_validation import read_out_of_fold
 from ecg.errors import EntryError, RecordError
 from ecg.files import write_csv
 from ecg.outputs import load_results
-from ecg.records import Record, find_records, read_header, read_record, read_text
+from ecg.records import Record, find_records, read_header, read_record
 from ecg.review import (
     Agreement,
     Correction,
@@ -46,7 +46,7 @@ from ecg.review import (
     read_key,
     write_key,
 )
-from ecg.scoring import Weights, abbreviation, find_class, load_weights
+from ecg.scoring import abbreviation, find_class, load_weights
 from ecg.suspects import confident_learning, frontal_axis, off_left_axis
 
 LAD = "39732003"
@@ -172,7 +172,7 @@ def told(one: str, other: str, found: Agreement) -> str:
 
 def suspects(given: Namespace) -> None:
     weights = load_weights()
-    names, p = read_out_of_fold(given.out_of_fold, weights)
+    names, _, p = read_out_of_fold(given.out_of_fold, weights)
     headers = {path.stem: path for path in find_records(given.labels, headers_only=True)}
     if missing := [name for name in names if name not in headers]:
         raise EntryError(f"{given.labels}: has no recording {missing[0]}; give the folder the model was trained on")
@@ -204,17 +204,6 @@ def left_axis(names, headers, labels) -> list[tuple[str, str, str, str, float]]:
         if axis is not None and (off_left_axis(axis) > 0) == label:
             rows.append((name, "LAD", "yes" if label else "no", f"axis {axis:.0f}", abs(off_left_axis(axis)) / 90))
     return rows
-
-
-def read_out_of_fold(path: Path, weights: Weights) -> tuple[list[str], np.ndarray]:
-    """The recordings' names and probabilities (recordings, classes)."""
-    rows = list(csv.reader(read_text(path).splitlines()))
-    if not rows or tuple(rows[0][2:]) != weights.classes:
-        raise EntryError(f"{path}: is no out_of_fold.csv of a model folder")
-    try:
-        return [row[0] for row in rows[1:]], np.array([row[2:] for row in rows[1:]], float)
-    except ValueError as error:
-        raise EntryError(f"{path}: is damaged ({error})") from error
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError, RecordError
-from ecg.files import is_below, read_bytes
-from ecg.importing.folder import Recording, Source, plain_name, read_rows
+from ecg.files import is_below, read_bytes, read_csv
+from ecg.importing.folder import Recording, Source, plain_name
 from ecg.matlab import read_struct
-from ecg.records import LARGEST_SIGNAL, LEADS
+from ecg.records import LARGEST_SIGNAL, LARGEST_TEXT, LEADS
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
@@ -37,7 +37,7 @@ CODES = {
 def cpsc2018_sources(folder: Path) -> list[Source]:
     """The recordings that REFERENCE.csv in ``folder`` names, their .mat files beside it; EntryError without it."""
     table = folder / TABLE
-    rows = list(read_rows(table))
+    rows = read_csv(table, LARGEST_TEXT)
     if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
         raise EntryError(f"{table}: does not begin with {','.join(COLUMNS)}; give the folder of CPSC 2018 itself")
     return [

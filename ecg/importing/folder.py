@@ -1,9 +1,7 @@
 """What was read from a source, as a folder of the Challenge's files."""
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
 from ecg.progress import bar
-from ecg.records import as_record, find_leads, parse_header, read_text, to_counts
+from ecg.records import as_record, find_leads, parse_header, to_counts
 from ecg.writing import header_content, mat_content, new_folder, patient_facts
 
 
@@ -40,14 +38,6 @@ class Source:
 def plain_name(text: str) -> str:
     """``text`` as the WFDB lets a recording be called: letters, digits, hyphens and underscores."""
     return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)
-
-
-def read_rows(table: Path) -> Iterator[list[str]]:
-    """The rows of a csv; RecordError where it cannot be read, or is none."""
-    try:
-        yield from csv.reader(io.StringIO(read_text(table), newline=""))
-    except csv.Error as error:
-        raise RecordError(f"{table}: is no csv ({error})") from error
 
 
 def some_leads(names: Sequence[str], place: str) -> dict[str, int]:

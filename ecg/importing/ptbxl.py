@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ecg.errors import EntryError, RecordError
-from ecg.files import is_below
-from ecg.importing.folder import Recording, Source, plain_name, read_rows
-from ecg.records import read_header, read_microvolts
+from ecg.files import is_below, read_csv
+from ecg.importing.folder import Recording, Source, plain_name
+from ecg.records import LARGEST_TEXT, read_header, read_microvolts
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")
@@ -50,7 +50,7 @@ def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
     EntryError where there is no such table.
     """
     table = folder / TABLE
-    heads, *rows = list(read_rows(table)) or [[]]
+    heads, *rows = read_csv(table, LARGEST_TEXT) or [[]]
     if not set(COLUMNS) <= set(heads):
         raise EntryError(f"{table}: has not the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
     sources, patients = [], {}
