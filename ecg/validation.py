@@ -1,7 +1,8 @@
 """What a recipe is worth: the figures of answers on recordings that took no part in making them, and how sure they are.
 
-The intervals are of a bootstrap over recordings: how the figures would vary with other recordings of the same kind.
-Recipes are compared on the same resamples, so what makes recordings hard falls out of their difference.
+The intervals are of a bootstrap over recordings, or over patients where these are known, as one's recordings are much
+alike: how the figures would vary with others of the same kind. Recipes are compared on the same resamples, so what
+makes recordings hard falls out of their difference.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ class Answers:
     labels: np.ndarray
     sources: np.ndarray  # str (recordings,)
     runs: Sequence[tuple[np.ndarray, np.ndarray]]  # outputs, bool, and scores, both (recordings, classes)
+    patients: np.ndarray | None = None  # str (recordings,); None: each recording is of another
 
     def of(self, source: str) -> "Answers":
         here = self.sources == source
         runs = [(outputs[here], scores[here]) for outputs, scores in self.runs]
-        return Answers(self.labels[here], self.sources[here], runs)
+        patients = None if self.patients is None else self.patients[here]
+        return Answers(self.labels[here], self.sources[here], runs, patients)
 
 
 def figures(weights: Weights, answers: Answers, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
@@ -42,15 +45,22 @@ def figures(weights: Weights, answers: Answers, chosen: np.ndarray | slice = sli
 
 
 def resampled(weights: Weights, recipes: Sequence[Answers], seed: int = 0) -> np.ndarray:
-    """(RESAMPLES, recipes, FIGURES): the figures of recordings drawn with replacement, the same for every recipe."""
-    random, recordings = np.random.default_rng(seed), len(recipes[0].labels)
-    draws = [random.integers(0, recordings, recordings) for _ in range(RESAMPLES)]
-    return np.array(
-        [
-            [figures(weights, answers, draw) for answers in recipes]
-            for draw in progress.bar(draws, RESAMPLES, "bootstrap", "resamples")
-        ]
-    )
+    """(RESAMPLES, recipes, FIGURES): the figures of patients drawn with replacement, the same for every recipe."""
+    random, of_patients = np.random.default_rng(seed), _of_patients(recipes[0])
+    drawn = []
+    for _ in progress.bar(range(RESAMPLES), RESAMPLES, "bootstrap", "resamples"):
+        chosen = random.integers(0, len(of_patients), len(of_patients))
+        draw = np.concatenate([of_patients[patient] for patient in chosen])
+        drawn.append([figures(weights, answers, draw) for answers in recipes])
+    return np.array(drawn)
+
+
+def _of_patients(answers: Answers) -> list[np.ndarray]:
+    """Of each patient the recordings (indices)."""
+    if answers.patients is None:
+        return list(np.arange(len(answers.labels))[:, np.newaxis])
+    _, patient, counts = np.unique(answers.patients, return_inverse=True, return_counts=True)
+    return np.split(np.argsort(patient, kind="stable"), np.cumsum(counts)[:-1])
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """What a recipe is worth: on recordings that had no part in it, how sure that is, and gone on with after a stop."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,20 @@ def test_an_interval_has_the_width_it_should():
     low, high = interval(resampled(WEIGHTS, [one])[:, 0, FIGURES.index("Accuracy")])
     expected = 1.96 * np.sqrt(0.7 * 0.3 / 1000)
     assert low == pytest.approx(0.7 - expected, abs=0.006) and high == pytest.approx(0.7 + expected, abs=0.006)
+
+
+def test_several_recordings_of_a_patient_are_no_more_certain_than_one():
+    """Each of them four times: as wide an interval as each of them once, where it would be half as wide."""
+    once = answers(np.random.default_rng(0), 0.4, runs=1)
+    four = np.repeat(np.arange(len(once.labels)), 4)
+    outputs, p = once.runs[0]
+    patients = np.array([f"patient {i}" for i in four])
+    often = Answers(once.labels[four], once.sources[four], [(outputs[four], p[four])], patients)
+    width, of_patients, of_recordings = (
+        np.diff(interval(resampled(WEIGHTS, [one])[:, 0, 0]))[0] for one in (once, often, replace(often, patients=None))
+    )
+    assert of_patients == pytest.approx(width, rel=0.1) and of_recordings == pytest.approx(width / 2, rel=0.15)
+    assert len(often.of("A").patients) == len(often.of("A").labels)
 
 
 def test_a_difference_is_taken_on_the_same_recordings():

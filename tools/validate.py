@@ -13,15 +13,16 @@ Simulated recordings that a recipe learns from show label sets as frequent as in
 source that is left out a model knows these, and no signal.
 
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over recordings, so where patients have several they are too narrow; several seeds train anew, with
-folds of their own but from the same simulated recordings, and their figures are averaged.
+are of a bootstrap over the recordings, or with --patients over the patients: without, they are too narrow where
+patients have several. Several seeds train anew, with folds of their own but from the same simulated recordings, and
+their figures are averaged.
 """
 
 import json
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,7 +101,8 @@ class Validation:
             )
             for folder in self.given.unseen
         }
-        patients = self.given.patients and patients_of(training.store.names(), self.given.patients)
+        stores = [training.store, *(store for store, _ in unseen.values())]
+        patients, *of_unseen = self.patients(stores)
         data = [training.store.fingerprint, *(store.fingerprint for store, _ in unseen.values())]
         self.claim(self.given.results / name / "validation.json", data, recipe)
         units: dict[int, list[dict]] = {}
@@ -112,7 +114,14 @@ class Validation:
                 answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
             with np.load(file) as unit:
                 units.setdefault(seed, []).append(dict(unit))
-        return gathered(units, training, unseen, self.weights)
+        return gathered(units, training, unseen, self.weights, patients, of_unseen)
+
+    def patients(self, stores: Sequence[Store]) -> list[np.ndarray | None]:
+        """Whose the recordings of each of the ``stores`` are, by the table of patients, if there is one."""
+        if not self.given.patients:
+            return [None] * len(stores)
+        named = patients_of((name for store in stores for name in store.names()), self.given.patients)
+        return np.split(np.array(named), np.cumsum([len(store) for store in stores])[:-1])
 
     def claim(self, file: Path, data: list[str], recipe: Recipe) -> None:
         """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
@@ -130,7 +139,7 @@ class Validation:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, this)
 
-    def parts(self, training: team_code.Training, patients: list[str] | None) -> Iterator[tuple[int, str, np.ndarray]]:
+    def parts(self, training: team_code.Training, patients: np.ndarray | None) -> Iterator[tuple[int, str, np.ndarray]]:
         """Of every seed every part: its name, and its recordings (indices)."""
         real = training.real
         sources = training.store.sources[real]
@@ -139,7 +148,7 @@ class Validation:
                 names, counts = np.unique(sources.astype(str), return_counts=True)
                 named = [(name or "no letters", real[sources == name]) for name in names[counts >= FEWEST]]
             else:
-                of_real = patients and [patients[i] for i in real]
+                of_real = None if patients is None else patients[real]
                 part_of = assign_folds(training.labels[real], sources, self.given.parts, 0, of_real)
                 named = [(f"part {part + 1}", real[part_of == part]) for part in range(self.given.parts)]
             if not named:
@@ -155,7 +164,7 @@ def answer(
     test: np.ndarray,
     seed: int,
     members: int,
-    patients: list[str] | None,
+    patients: np.ndarray | None,
     place: Path,
 ) -> None:
     """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``.
@@ -165,7 +174,7 @@ def answer(
     recipe = replace(training.recipe, seed=seed)
     rest = np.setdiff1d(training.real, test)
     fold_of = np.full(len(training.labels), -1)
-    of_rest = patients and [patients[i] for i in rest]
+    of_rest = None if patients is None else patients[rest]
     fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
     of_part = place / file.stem
     of_part.mkdir(parents=True, exist_ok=True)
@@ -211,6 +220,8 @@ def gathered(
     training: team_code.Training,
     unseen: dict[str, tuple[Store, Recordings]],
     weights: Weights,
+    patients: np.ndarray | None,
+    of_unseen: Sequence[np.ndarray | None],
 ) -> dict[str, Answers]:
     """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
     labels, sources = training.labels, training.store.sources
@@ -230,8 +241,13 @@ def gathered(
     outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
     return {
         HELD_OUT: Answers(labels[chose], sources[chose], [(outputs, p)]),
-        "that chose nothing": Answers(labels[tested], sources[tested], fresh),
-        **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
+        "that chose nothing": Answers(
+            labels[tested], sources[tested], fresh, None if patients is None else patients[tested]
+        ),
+        **{
+            f"of {name}": Answers(store.labels, store.sources, others[name], theirs)
+            for (name, (store, _)), theirs in zip(unseen.items(), of_unseen)
+        },
     }
 
 
