@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from ecg import checkpoint, model_folder, progress, scoring, signals
 from ecg.augmentation import augment
+from ecg.calibration import class_shifts
 from ecg.checkpoint import Progress
 from ecg.compute import Compute, pick_compute
 from ecg.cross_validation import Figures, over_folds, table
@@ -110,17 +111,10 @@ def training_code(
 def train_ensemble(training: Training, model: Path) -> None:
     """Trains what is not trained yet; the ensemble and what is known of it are in the folder ``model`` then."""
     recipe, weights, labels = training.recipe, training.weights, training.labels
-    out_of_fold = np.zeros(labels.shape)
-    networks, folds = [], []
     start = learn_from_simulated(training)
-    for fold in range(recipe.folds):
-        network, history = train_fold(training, fold, start)
-        here = training.held_out(fold)
-        out_of_fold[here] = probabilities_of(training, here, network)
-        thresholds = SEARCHES[recipe.threshold_search](weights, labels[here], out_of_fold[here])
-        networks.append(network)
-        folds.append({"thresholds": thresholds.tolist(), "history": history})
-
+    networks, histories = zip(*(train_fold(training, fold, start) for fold in range(recipe.folds)))
+    out_of_fold, thresholds = judge(training, networks)
+    folds = [{"thresholds": row.tolist(), "history": history} for row, history in zip(thresholds, histories)]
     real = training.real
     figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
     progress.say(table(figures))
@@ -318,6 +312,50 @@ def learning_rate(recipe: Recipe, epoch: int, part: float) -> float:
 def probabilities_of(training: Training, chosen: np.ndarray, network: SEResNet) -> np.ndarray:
     """(chosen, classes): what ``network`` thinks of the ``chosen`` recordings (indices)."""
     return probabilities([network], training.recordings, chosen, training.recipe, training.compute)[0]
+
+
+def held_out_probabilities(training: Training, networks: Sequence[SEResNet]) -> np.ndarray:
+    """(recordings, classes): what each of the ``networks``, of the first folds, thinks of its fold; elsewhere zeros."""
+    out_of_fold = np.zeros(training.labels.shape)
+    for fold, network in enumerate(networks):
+        here = training.held_out(fold)
+        out_of_fold[here] = probabilities_of(training, here, network)
+    return out_of_fold
+
+
+def calibrate(training: Training, networks: Sequence[SEResNet]) -> None:
+    """Shifts the log-odds of the ``networks``, of the first folds, to be right on recordings that are held out.
+
+    For each network these are the other folds, each answered for by its own network: no label of its own fold has a
+    part in its shifts. (A single network has no others: its own fold it is then.) A source that never has a class does
+    not label it; where most recordings are of such sources, the class stays as it is. So does sinus rhythm: how many
+    have it is the hospital's own, and what is right at one would be wrong at the next. Of recordings of several
+    windows, each of which is shifted, and not their mean, the shifts are right nearly.
+    """
+    out_of_fold = held_out_probabilities(training, networks)
+    if not np.isfinite(out_of_fold).all():
+        raise EntryError("a network gives no number for a recording held out from it; with --float32 it may")
+    for fold, network in enumerate(networks):
+        others = [other for other in range(len(networks)) if other != fold] or [fold]
+        judged = np.flatnonzero(np.isin(training.fold_of, others))
+        labels, sources = training.labels[judged], training.store.sources[judged]
+        labelling = sum((sources == source).sum() * labels[sources == source].any(axis=0) for source in set(sources))
+        shifts = class_shifts(out_of_fold[judged], labels)
+        shifts[2 * labelling < len(judged)] = 0
+        shifts[training.weights.normal] = 0
+        network.shift(shifts)
+
+
+def judge(training: Training, networks: Sequence[SEResNet]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """What the ``networks``, of the first folds, think of what is held out from them, and each one's thresholds there.
+
+    They are calibrated before, where the recipe says so. (recordings, classes), zeros outside their folds; (classes,).
+    """
+    if training.recipe.calibrate:
+        calibrate(training, networks)
+    out_of_fold, search = held_out_probabilities(training, networks), SEARCHES[training.recipe.threshold_search]
+    held_out = [training.held_out(fold) for fold in range(len(networks))]
+    return out_of_fold, [search(training.weights, training.labels[here], out_of_fold[here]) for here in held_out]
 
 
 # ------------------------------------------------------------------------------------------------ probabilities

@@ -5,6 +5,7 @@ channels by what the whole window shows; the paper calls this adaptive lead weig
 features just before the last layer.
 """
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -131,6 +132,11 @@ class SEResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    @torch.no_grad()
+    def shift(self, shifts: np.ndarray) -> None:
+        """From now on each class's logit is larger by its part of ``shifts`` (classes,)."""
+        self.head.bias += torch.from_numpy(shifts).to(self.head.bias)
 
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5)."""

@@ -82,6 +82,7 @@ class Recipe:
     decision: str = (
         "vote"  # of the networks, by thresholds, as published, or the label set of "expected" highest metric
     )
+    calibrate: bool = False  # most classes' log-odds are shifted to be right on the recordings held out
     temperature: float = 1.0  # of "expected": above 1 the probabilities are believed less
 
     def __post_init__(self):
@@ -135,6 +136,7 @@ BEST = Recipe(
     simulated=10_000,
     keep="last",
     decision="expected",
+    calibrate=True,
     temperature=1.25,
 )
 

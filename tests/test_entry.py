@@ -167,7 +167,7 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     monkeypatch.setattr(team_code.scoring, "challenge_metric", lambda *_: next(metrics))
     monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
     monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
-    recipe = replace(tiny_recipe, epochs=3, simulated=0, keep=keep)
+    recipe = replace(tiny_recipe, epochs=3, simulated=0, keep=keep, calibrate=False)
     training_code(training_data, tmp_path / "model", recipe, CPU)
     kept = load_file(tmp_path / "model/fold-1.safetensors")
     assert all(torch.equal(kept[name], weights[expected][name]) for name in kept)

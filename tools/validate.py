@@ -7,13 +7,14 @@ DATA is dealt into parts: folds, or by source (the letters a record's name begin
 is made of the others, just as train_model.py makes it, with folds of its own, and answers for the part, of which it has
 seen no recording. The tables give the official figures on those recordings, all together and by source, beside those of
 its single networks on the folds held out from them: where these chose epochs and thresholds, what is between the two is
-optimism. With several recipes, the first is what the others are compared with.
+optimism. (Networks are calibrated on each other's folds; with --members 1 there is no other, so it is on its own.)
+With several recipes, the first is what the others are compared with.
 
 Simulated recordings that a recipe learns from show label sets as frequent as in all of the Challenge's sources: of a
 source that is left out a model knows these, and no signal.
 
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over the recordings, or with --patients over the patients: without, they are too narrow where
+are of a bootstrap over the recordings, or with --patients over the patients of DATA: they are too narrow else where
 patients have several. Several seeds train anew, with folds of their own but from the same simulated recordings, and
 their figures are averaged.
 """
@@ -22,7 +23,7 @@ import json
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,11 @@ def main() -> int:
     arguments.add_argument("--seeds", type=int, default=1, help="how many (1)")
     arguments.add_argument("--members", type=int, help="networks of each model (as many as the recipe has folds)")
     arguments.add_argument("--unseen", type=Path, action="append", default=[], help="a folder no model learns from")
-    arguments.add_argument("--patients", type=Path, help="a csv of record names and patients, who are not torn apart")
+    arguments.add_argument(
+        "--patients",
+        type=Path,
+        help="a csv of record names and patients, who are not torn apart; of DATA, intervals draw these",
+    )
     arguments.add_compute()
     given = arguments.parse()
     if min(given.seeds, given.parts - 1, given.only or 1, given.members or 1) < 1:
@@ -101,8 +106,7 @@ class Validation:
             )
             for folder in self.given.unseen
         }
-        stores = [training.store, *(store for store, _ in unseen.values())]
-        patients, *of_unseen = self.patients(stores)
+        patients = self.patients(training.store, training.real)
         data = [training.store.fingerprint, *(store.fingerprint for store, _ in unseen.values())]
         self.claim(self.given.results / name / "validation.json", data, recipe)
         units: dict[int, list[dict]] = {}
@@ -114,14 +118,15 @@ class Validation:
                 answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
             with np.load(file) as unit:
                 units.setdefault(seed, []).append(dict(unit))
-        return gathered(units, training, unseen, self.weights, patients, of_unseen)
+        return gathered(units, training, unseen, self.weights, patients)
 
-    def patients(self, stores: Sequence[Store]) -> list[np.ndarray | None]:
-        """Whose the recordings of each of the ``stores`` are, by the table of patients, if there is one."""
+    def patients(self, store: Store, real: np.ndarray) -> np.ndarray | None:
+        """Whose each recording of the ``store`` is, by the table of patients, if there is one."""
         if not self.given.patients:
-            return [None] * len(stores)
-        named = patients_of((name for store in stores for name in store.names()), self.given.patients)
-        return np.split(np.array(named), np.cumsum([len(store) for store in stores])[:-1])
+            return None
+        patients = np.array(list(store.names()), object)
+        patients[real] = patients_of(patients[real], self.given.patients)
+        return patients
 
     def claim(self, file: Path, data: list[str], recipe: Recipe) -> None:
         """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
@@ -180,28 +185,26 @@ def answer(
     of_part.mkdir(parents=True, exist_ok=True)
     start = team_code.learn_from_simulated(replace(training, recipe=recipe, workplace=place))
     inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=of_part)
-    search, weights = team_code.SEARCHES[recipe.threshold_search], training.weights
-    networks, thresholds, chose, chose_p = [], [], [], []
-    for fold in range(min(members, recipe.folds)):
-        network, _ = team_code.train_fold(inner, fold, start)
-        here = inner.held_out(fold)
-        p = team_code.probabilities_of(inner, here, network)
-        networks.append(network)
-        thresholds.append(search(weights, inner.labels[here], p))
-        chose.append(here)
-        chose_p.append(p)
+    folds = range(min(members, recipe.folds))
+    networks = [team_code.train_fold(inner, fold, start)[0] for fold in folds]
+    out_of_fold, thresholds = team_code.judge(inner, networks)
+    chose = [inner.held_out(fold) for fold in folds]
     told = {
         f"unseen {name}": team_code.probabilities(networks, recordings, np.arange(len(store)), recipe, training.compute)
         for name, (store, recordings) in unseen.items()
     }
     told["p"] = team_code.probabilities(networks, training.recordings, test, recipe, training.compute)
-    alone = zip(chose_p, thresholds)  # of single networks, as the ensemble has no recordings held out
-    own = [team_code.conclude(recipe, weights.matrix, p[np.newaxis], row[np.newaxis])[0] for p, row in alone]
+    alone = zip(chose, thresholds)  # of single networks, as the ensemble has no recordings held out
+    own = [
+        team_code.conclude(recipe, training.weights.matrix, out_of_fold[np.newaxis, here], row[np.newaxis])[0]
+        for here, row in alone
+    ]
+    chose = np.concatenate(chose)
     content = {
         "test": test,
         "thresholds": np.array(thresholds),
-        "chose": np.concatenate(chose),
-        "chose_p": np.concatenate(chose_p),
+        "chose": chose,
+        "chose_p": out_of_fold[chose],
         "chose_outputs": np.concatenate(own),
         **told,
     }
@@ -221,7 +224,6 @@ def gathered(
     unseen: dict[str, tuple[Store, Recordings]],
     weights: Weights,
     patients: np.ndarray | None,
-    of_unseen: Sequence[np.ndarray | None],
 ) -> dict[str, Answers]:
     """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
     labels, sources = training.labels, training.store.sources
@@ -244,10 +246,7 @@ def gathered(
         "that chose nothing": Answers(
             labels[tested], sources[tested], fresh, None if patients is None else patients[tested]
         ),
-        **{
-            f"of {name}": Answers(store.labels, store.sources, others[name], theirs)
-            for (name, (store, _)), theirs in zip(unseen.items(), of_unseen)
-        },
+        **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
     }
 
 
