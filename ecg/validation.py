@@ -1,7 +1,7 @@
 """What a recipe is worth: the figures of answers on recordings that took no part in making them, and how sure they are.
 
-The intervals are of a bootstrap over recordings, or over patients where these are known, as one's recordings are much
-alike: how the figures would vary with others of the same kind. Recipes are compared on the same resamples, so what
+The intervals are of a bootstrap over recordings, or over patients where these are known, as a patient's recordings are
+much alike: how the figures would vary with others of the same kind. Recipes are compared on the same resamples, so what
 makes recordings hard falls out of their difference.
 """
 
