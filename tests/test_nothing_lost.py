@@ -125,7 +125,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_weights(training_dat
     random, kills, moments = np.random.default_rng(0), 0, set()
     while kills < KILLS:
         arguments = (training_data, tmp_path / "model", tiny_recipe, CPU)
-        while killed(arguments, random.uniform(0, 0.5 * whole)):
+        while killed(arguments, random.uniform(0, whole)):
             kills += 1
             workplace = tmp_path / "model/.training"
             moments.add(tuple(sorted(path.name.split(".")[0] for path in workplace.rglob("*"))))
