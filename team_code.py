@@ -42,7 +42,7 @@ from ecg.windows import covering_windows, training_windows
 
 # ---------------------------------------------------------------------------------------------------- training
 
-SIMULATED = 1_000_000  # the stream of random numbers of the course on simulated recordings; the folds' are 0, 1 ...
+SIMULATED = 1_000_000  # the first stream of random numbers for simulated recordings; the folds' own are 0, 1 ...
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ def training_code(
 def train_ensemble(training: Training, model: Path) -> None:
     """Trains what is not trained yet; the ensemble and what is known of it are in the folder ``model`` then."""
     recipe, weights, labels = training.recipe, training.weights, training.labels
-    start = learn_from_simulated(training)
-    networks, histories = zip(*(train_fold(training, fold, start) for fold in range(recipe.folds)))
+    networks, histories = zip(
+        *(train_fold(training, fold, learn_from_simulated(training, fold)) for fold in range(recipe.folds))
+    )
     out_of_fold, thresholds = judge(training, networks)
     folds = [{"thresholds": row.tolist(), "history": history} for row, history in zip(thresholds, histories)]
     real = training.real
@@ -161,16 +162,18 @@ def read_recordings(
     return store, recordings
 
 
-def learn_from_simulated(training: Training) -> dict[str, torch.Tensor] | None:
-    """What each fold's network begins with: it knows simulated recordings, and no patient's. None: random numbers.
+def learn_from_simulated(training: Training, fold: int) -> dict[str, torch.Tensor] | None:
+    """What the fold's network begins with: it knows simulated recordings, and no patient's. None: random numbers.
 
-    Textbook first: where a diagnosis is rare, or the recordings are few, most of what is learned comes from here.
+    Textbook first: where a diagnosis is rare, or the recordings are few, most of what is learned comes from here. Each
+    fold learns it by itself: networks with one beginning err alike, and together gain little.
     """
     recipe, none = training.recipe, np.zeros(0, int)
     if not recipe.simulated:
         return None
     alone = replace(recipe, epochs=recipe.simulated_epochs, keep="last")
-    course = Course("simulated", "simulated recordings", SIMULATED, alone, training.simulated, none, none)
+    name, title = f"simulated-{fold + 1}", f"fold {fold + 1}/{recipe.folds}, simulated recordings"
+    course = Course(name, title, SIMULATED + fold, alone, training.simulated, none, none)
     return learn(training, course, None)[0].state_dict()
 
 

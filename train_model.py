@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, patients: str | None) -> None:
-    """What training_code does, by all ranks: together on the simulated recordings, then each fold by its own team.
+    """What training_code does, by all ranks: each fold by its own team.
 
     The first one ends it as one process would: it finds each network trained.
     """
@@ -50,10 +50,10 @@ def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, pa
             return prepare(Path(data), Path(model), recipe, compute, patients)
 
         training = everyone.first_alone(begin)
-        start = learn_from_simulated(ranks.shared(training, everyone))
         team, folds = ranks.teams(everyone, recipe.folds)
         for fold in folds:
-            train_fold(ranks.shared(training, team), fold, start)
+            of_team = ranks.shared(training, team)
+            train_fold(of_team, fold, learn_from_simulated(of_team, fold))
         everyone.wait()
         if everyone.leads:
             train_ensemble(training, Path(model))

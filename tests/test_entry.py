@@ -134,10 +134,17 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
     monkeypatch.setattr(team_code, "train_epoch", spy)
     training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), CPU)
     rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
-    assert not seen[0] and len(learned_simulated[0]) == tiny_recipe.simulated  # first, and nobody's recording
-    for fold, learned in enumerate(seen[1:], start=1):
+    assert len(seen) == 6 and not any(seen[::2])  # each begins with simulated recordings, and nobody's
+    assert {len(learned) for learned in learned_simulated[::2]} == {tiny_recipe.simulated}
+    for fold, (learned, simulated) in enumerate(zip(seen[1::2], learned_simulated[1::2]), start=1):
         assert learned == {name for name, number in rows if int(number) != fold} and len(learned) >= 12
-        assert len(learned_simulated[fold]) == round(tiny_recipe.rehearsal * len(learned))
+        assert len(simulated) == round(tiny_recipe.rehearsal * len(learned))
+
+
+def test_no_two_networks_begin_alike(training_data, tiny_recipe, tmp_path):
+    training = team_code.prepare(training_data, tmp_path, tiny_recipe, CPU)
+    first, second = (team_code.learn_from_simulated(training, fold)["head.weight"] for fold in range(2))
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("rehearsal, fewest, expected", [(0.1, 0.5, 3), (0.0, 0.0, 0), (0.4, 0.5, 4), (9.0, 0.1, 6)])
@@ -223,7 +230,7 @@ def test_a_loss_that_is_no_number_ends_the_training_at_once(training_data, tiny_
         return float("nan"), 1.0
 
     monkeypatch.setattr(team_code, "train_epoch", failing)
-    with pytest.raises(EntryError, match="simulated recordings, epoch 1: the loss is not a number"):
+    with pytest.raises(EntryError, match="fold 1/2, simulated recordings, epoch 1: the loss is not a number"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 

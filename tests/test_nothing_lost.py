@@ -41,7 +41,7 @@ def interrupt_after(epochs: int, monkeypatch):
     monkeypatch.setattr(team_code, "train_epoch", interrupted)
 
 
-@pytest.mark.parametrize("epochs_before", [0, 1, 2, 3, 4])  # on simulated recordings, two folds of two
+@pytest.mark.parametrize("epochs_before", range(6))  # of two folds: one on simulated recordings, two on the folder's
 def test_an_interrupted_training_goes_on(
     training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, epochs_before
 ):
@@ -51,7 +51,7 @@ def test_an_interrupted_training_goes_on(
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     capsys.readouterr()
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert capsys.readouterr().out.count("loss") == 5 - epochs_before
+    assert capsys.readouterr().out.count("loss") == 6 - epochs_before
     assert_same_weights(model_folder, tmp_path / "model")
     assert (tmp_path / "model/model.json").read_text() == (model_folder / "model.json").read_text()
 
@@ -176,7 +176,7 @@ def test_a_training_interrupted_between_two_batches_goes_on_there(
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *a: done.append(1) or step(*a))
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     assert "going on after epoch" in capsys.readouterr().out
-    assert len(done) == 2 + 2 * 2 * 4  # batches of simulated recordings; folds, epochs, batches
+    assert len(done) == 2 * (2 + 2 * 4)  # folds: batches of simulated recordings; epochs, batches
     assert_same_weights(model_folder, tmp_path / "model")
 
 
@@ -293,7 +293,7 @@ def test_a_model_folder_that_vanishes_is_a_clear_error(training_data, tiny_recip
         return train_epoch(*arguments)
 
     monkeypatch.setattr(team_code, "train_epoch", vanishing)
-    with pytest.raises(EntryError, match="simulated.safetensors: cannot be written"):
+    with pytest.raises(EntryError, match="simulated-1.safetensors: cannot be written"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 

@@ -17,7 +17,7 @@ import torch
 from ecg.history import LOG, read_log
 from tests.conftest import ROOT, run_script, weights_of, write_recording
 
-RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "4", "--simulated", "24", "--float32", "--device", "cpu")
+RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "4", "--simulated", "16", "--float32", "--device", "cpu")
 TOLERANCE = 0.03  # of a probability: what rounding, in another order, grows to in eight epochs of Adam
 
 

@@ -15,11 +15,11 @@ from tests.conftest import run_script
 def test_a_training_leaves_a_line_an_epoch(model_folder, tiny_recipe):
     history = read_log(model_folder / LOG)
     assert {name: [epoch["epoch"] for epoch in epochs] for name, epochs in history.items()} == {
-        "simulated": [1], "fold-1": [1, 2], "fold-2": [1, 2],
+        "simulated-1": [1], "fold-1": [1, 2], "simulated-2": [1], "fold-2": [1, 2],
     }  # fmt: skip
     told = json.loads((model_folder / "model.json").read_text())
     assert history["fold-2"] == told["folds"][1]["history"]
-    assert "challenge_metric" not in history["simulated"][0]  # held out from nothing
+    assert "challenge_metric" not in history["simulated-1"][0]  # held out from nothing
     assert history["fold-1"][-1]["learning_rate"] == pytest.approx(0)  # one cycle is at its end
 
 
@@ -57,7 +57,7 @@ def watched(model, page) -> str:
 def begun(tmp_path):
     """A training that has come to its first fold."""
     (tmp_path / "model/.training").mkdir(parents=True)
-    log_epochs(tmp_path / "model/.training" / LOG, "simulated", [{"epoch": 1, "loss": 0.5}])
+    log_epochs(tmp_path / "model/.training" / LOG, "simulated-1", [{"epoch": 1, "loss": 0.5}])
     log_epochs(tmp_path / "model/.training" / LOG, "fold-1", [])
     return tmp_path / "model"
 

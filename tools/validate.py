@@ -183,10 +183,10 @@ def answer(
     fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
     of_part = place / file.stem
     of_part.mkdir(parents=True, exist_ok=True)
-    start = team_code.learn_from_simulated(replace(training, recipe=recipe, workplace=place))
+    common = replace(training, recipe=recipe, workplace=place)
     inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=of_part)
     folds = range(min(members, recipe.folds))
-    networks = [team_code.train_fold(inner, fold, start)[0] for fold in folds]
+    networks = [team_code.train_fold(inner, fold, team_code.learn_from_simulated(common, fold))[0] for fold in folds]
     out_of_fold, thresholds = team_code.judge(inner, networks)
     chose = [inner.held_out(fold) for fold in folds]
     told = {
