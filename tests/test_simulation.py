@@ -14,7 +14,7 @@ from ecg.records import LEADS, find_records, read_record
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation import recording, simulate
 from ecg.simulation.cases import SOURCES, classes, draw_label_set
-from ecg.simulation.population import PATIENTS, TEXTBOOK
+from ecg.simulation.population import BROAD, MEASURED, TEXTBOOK
 from tests.conftest import run_script
 
 
@@ -26,7 +26,7 @@ from tests.conftest import run_script
     rate=st.integers(100, 1000),
     seconds=st.floats(1, 40),
     seed=st.integers(0, 2**32),
-    population=st.sampled_from([TEXTBOOK, PATIENTS]),
+    population=st.sampled_from([TEXTBOOK, BROAD, MEASURED]),
 )
 def test_anybody_has_a_sound_ecg(labels, age, sex, rate, seconds, seed, population):
     counts = recording(labels, age, sex, rate, seconds, np.random.default_rng(seed), population=population)
@@ -104,9 +104,9 @@ def test_impossible_numbers(tmp_path, records, seed):
 
 def test_every_class_is_in_a_small_folder():
     draws = [draw_label_set(index, np.random.default_rng([0, index])) for index in range(300)]
-    counts = Counter(label for _, labels in draws for label in labels)
+    counts = Counter(label for drawn in draws for label in drawn.labels)
     assert set(counts) == set(classes()) and min(counts.values()) >= 5
-    assert Counter(source for source, _ in draws).most_common(1)[0][0] == "HR"
+    assert Counter(drawn.source for drawn in draws).most_common(1)[0][0] == "HR"
 
 
 def test_the_tool_runs_from_anywhere(folder, tmp_path):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ecg.simulation.dipole import Wave, excursion, wave
-from ecg.simulation.leads import MEASURED, measured_leads, twelve_leads
+from ecg.simulation.leads import measured_leads, twelve_leads
 from ecg.simulation.population import LEFT, PACED, RIGHT, RIGHT_INCOMPLETE, UNSPECIFIC, USUAL
 
 LEFT_FIRST = (LEFT, PACED)  # the septum is activated from the right: no septal wave, T against the QRS
@@ -29,14 +29,13 @@ BEGINNINGS: dict[str, tuple[float, Vector]] = {
     "lateral": (0.056, (-0.54, -0.05, 0.20)),
 }
 INFARCTS = ("inferior", "anterior", "lateral")
-# How it ends: the direction of the last wave, from LAST seconds to the QRS's end.
+# How it ends: the direction of the last wave.
 ENDINGS: dict[str, Vector] = {
     USUAL: (-0.08, -0.10, -0.32),
     RIGHT_INCOMPLETE: (-0.20, 0.00, 0.26),
     RIGHT: (-0.42, 0.05, 0.55),
     UNSPECIFIC: (-0.12, -0.22, -0.25),
 }
-LAST = 0.046
 RIGHTWARD = (-0.75, -0.05, 0.05)  # the last wave where the axis is to the right: a deep S in I, V5 and V6
 
 
@@ -45,7 +44,9 @@ class Heart:
     """What one person's beats look like.
 
     ``conduction``: how the ventricles are activated; ``beginning``: a key of BEGINNINGS, and its height and the
-    ending's, in parts of the usual ones; ``axis``: of the QRS's net area in the frontal plane, degrees; ``limb``: the
+    ending's, in parts of the usual ones; ``beginning_turn`` and ``ending_turn``: what is added to their directions;
+    ``main``: when the usual main wave is seen, and ``last``: when the last one begins to be, s; ``axis``: of the QRS's
+    net area in the frontal plane, degrees; ``leads``: what the leads show of the heart vector, (8, 3); ``limb``: the
     greatest swing of the QRS in a limb lead, mV; ``chest``: the most that it may be in a chest lead; ``chest_gain``:
     how much more than that the chest leads show. ``qrs``, ``pr``, ``qt``: s. ``p``: the height of P in its own
     direction, mV. ``t``: T's vector, mV; ``opening``: that of T's first half where it is biphasic; ``st``: that of the
@@ -56,8 +57,11 @@ class Heart:
     conduction: str
     beginning: str
     axis: float
+    leads: np.ndarray
     limb: float
     chest: float
+    main: tuple[float, float]
+    last: float
     qrs: float
     pr: float
     qt: float
@@ -65,11 +69,13 @@ class Heart:
     t: Vector
     beginning_height: float = 1.0
     ending_height: float = 1.0
+    beginning_turn: Vector = NOTHING
+    ending_turn: Vector = NOTHING
     chest_gain: float = 1.0
     variety: float = 0.0
-    opening: Vector = (0.0, 0.0, 0.0)
-    st: Vector = (0.0, 0.0, 0.0)
-    ectopic: Vector = (0.0, 0.0, 0.0)
+    opening: Vector = NOTHING
+    st: Vector = NOTHING
+    ectopic: Vector = NOTHING
 
 
 def scaled(vector: Sequence[float], factor: float) -> Vector:
@@ -123,7 +129,7 @@ def qrs_waves(heart: Heart, rng: np.random.Generator) -> list[Wave]:
     angle = math.radians(heart.axis)
     frontal = np.array([math.cos(angle) - rest[0], math.sin(angle) - rest[1], 0])
     turned = [replace(stage, vector=scaled(frontal + [0, 0, stage.vector[2]], stage.vector[0])) for stage in main]
-    return _sized(beginning + turned + ending, heart.limb, heart.chest)
+    return _sized(beginning + turned + ending, heart)
 
 
 def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
@@ -134,7 +140,7 @@ def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
     end, direction = BEGINNINGS[heart.beginning]
     infarcted = heart.beginning in INFARCTS
     delay = 0.018 if infarcted else 0.0  # a pathologic Q holds the R wave up
-    beginning = [wave(0, end, scaled(direction, heart.beginning_height))]
+    beginning = [wave(0, end, added(scaled(direction, heart.beginning_height), heart.beginning_turn))]
     if heart.conduction in LEFT_FIRST:
         middle = delay + 0.5 * heart.qrs
         main = [wave(delay, middle + 0.016, (0.85, 0, -0.45)), wave(middle - 0.026, heart.qrs, (1.0, 0, -0.95))]
@@ -144,18 +150,18 @@ def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
             wave(0.014 + delay, 0.076 + delay, (1.0, 0, -0.3)),
             wave(0.060 + delay, heart.qrs - 0.018, (0.6, 0, -0.4)),
         ]
-        return beginning, main, [wave(heart.qrs - 0.048, heart.qrs, ENDINGS[UNSPECIFIC])]
-    main = [wave(0.014 + delay, 0.064 + delay, (1.0, 0, -0.35))]
+        return beginning, main, [wave(heart.qrs - 0.048, heart.qrs, added(ENDINGS[UNSPECIFIC], heart.ending_turn))]
+    main = [wave(heart.main[0] + delay, heart.main[1] + delay, (1.0, 0, -0.35))]
     ending = RIGHTWARD if heart.conduction == USUAL and heart.axis > 90 else ENDINGS[heart.conduction]
-    last = min(LAST + delay, heart.qrs - 0.03)
-    return beginning, main, [wave(last, heart.qrs, scaled(ending, heart.ending_height))]
+    last = min(heart.last + delay, heart.qrs - 0.03)
+    return beginning, main, [wave(last, heart.qrs, added(scaled(ending, heart.ending_height), heart.ending_turn))]
 
 
-def _sized(waves: list[Wave], limb: float, chest: float) -> list[Wave]:
-    """``waves`` with the greatest swing of a limb lead at ``limb`` mV, or less lest a chest lead exceed ``chest``."""
+def _sized(waves: list[Wave], heart: Heart) -> list[Wave]:
+    """``waves`` as large as the heart's ``limb`` says, or less lest a chest lead exceed its ``chest``."""
     times = np.arange(-0.02, 0.25, 0.002)
-    swing = np.ptp(twelve_leads(measured_leads(excursion(waves, times), MEASURED)), axis=1)
-    factor = min(limb / swing[:6].max(), chest / swing[6:].max())
+    swing = np.ptp(twelve_leads(measured_leads(excursion(waves, times), heart.leads)), axis=1)
+    factor = min(heart.limb / swing[:6].max(), heart.chest / swing[6:].max())
     return [replace(stage, vector=scaled(stage.vector, factor)) for stage in waves]
 
 

@@ -1,9 +1,10 @@
 """Who is recorded, where and with which labels: drawn as in the Challenge's training data.
 
 ``label_sets.csv`` counts the sets of scored classes in the headers of the 2020 Challenge's six sources (codes that
-count as one class merged; from Q, HR and E only the sets that occur at least twice). Ages and sexes are drawn
-with each source's mean, spread and part of men. The sources' names, rates and lengths are their own too, but their
-longest recordings (up to half an hour) are cut to a minute.
+count as one class merged; from Q, HR and E only the sets that occur at least twice), and says how old those are who
+have them: the mean, the standard deviation, and the part of men (as if ten more had them who are as the whole source
+is, so that few recordings say little). The sources' names, rates and lengths are their own too, but their longest
+recordings (up to half an hour) are cut to a minute.
 """
 
 import csv
@@ -20,7 +21,7 @@ UNKNOWN = 0.005  # the part of people whose age is unknown, and of those whose s
 
 @dataclass(frozen=True)
 class Source:
-    """``digits`` of a recording's number; ``rate`` in Hz; lengths in s; ages in years; ``men``: their part of all.
+    """``digits`` of a recording's number; ``rate`` in Hz; lengths in s.
 
     ``often``: how many times as often as in reality the source is drawn; the rare ones would never be seen.
     """
@@ -30,20 +31,32 @@ class Source:
     shortest: float
     mean: float
     longest: float
-    age: float
-    spread: float
-    men: float
     often: int = 1
 
 
 SOURCES = {
-    "A": Source(4, 500, 6, 14, 60, age=61, spread=19, men=0.57),
-    "Q": Source(4, 500, 6, 14, 60, age=66, spread=17, men=0.59),
-    "I": Source(4, 257, 30, 30, 30, age=57, spread=10, men=0.58, often=10),
-    "S": Source(4, 1000, 20, 30, 60, age=43, spread=17, men=0.73, often=5),
-    "HR": Source(5, 500, 10, 10, 10, age=60, spread=17, men=0.52),
-    "E": Source(5, 500, 10, 10, 10, age=61, spread=15, men=0.54),
+    "A": Source(4, 500, 6, 14, 60),
+    "Q": Source(4, 500, 6, 14, 60),
+    "I": Source(4, 257, 30, 30, 30, often=10),
+    "S": Source(4, 1000, 20, 30, 60, often=5),
+    "HR": Source(5, 500, 10, 10, 10),
+    "E": Source(5, 500, 10, 10, 10),
 }
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Real recordings of one ``source`` with the same ``labels`` (abbreviations): how many, and of whom.
+
+    The source's ``often`` is in their number. ``age`` and its standard deviation in years; ``men``: their part of all.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    recordings: int
+    age: float
+    spread: float
+    men: float
 
 
 @dataclass(frozen=True)
@@ -59,24 +72,28 @@ class Case:
 
 
 @cache
-def label_sets() -> tuple[tuple[str, tuple[str, ...], int], ...]:
-    """The real label sets: (source, abbreviations, recordings), the sources weighted by how often they are drawn."""
+def label_sets() -> tuple[LabelSet, ...]:
+    """The real label sets, the sources weighted by how often they are drawn."""
     with open(LABEL_SETS, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return tuple(
-        (row["source"], tuple(row["labels"].split()), int(row["recordings"]) * SOURCES[row["source"]].often)
-        for row in rows
-    )
+        return tuple(
+            LabelSet(
+                row["source"],
+                tuple(row["labels"].split()),
+                int(row["recordings"]) * SOURCES[row["source"]].often,
+                *(float(row[fact]) for fact in ("age", "spread", "men")),
+            )
+            for row in csv.DictReader(file)
+        )
 
 
 @cache
 def classes() -> tuple[str, ...]:
     """The 24 scored classes by their abbreviations, sorted."""
-    return tuple(sorted({label for _, labels, _ in label_sets() for label in labels}))
+    return tuple(sorted({label for one in label_sets() for label in one.labels}))
 
 
-def draw_label_set(index: int, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
-    """The source and the label set of recording ``index``.
+def draw_label_set(index: int, rng: np.random.Generator) -> LabelSet:
+    """The label set of recording ``index``.
 
     Most often it is the turn of one class, all 24 in succession, and one of the sets that have it is drawn; else any
     set. Among those sets each is as frequent as in reality. So every class is in about 3 of 100 recordings or more,
@@ -85,22 +102,21 @@ def draw_label_set(index: int, rng: np.random.Generator) -> tuple[str, tuple[str
     sets = label_sets()
     if rng.random() < BY_CLASS:
         wanted = classes()[index % len(classes())]
-        sets = [row for row in sets if wanted in row[1]]
-    counts = np.array([row[2] for row in sets])
-    source, labels, _ = sets[np.searchsorted(np.cumsum(counts), rng.integers(counts.sum()), side="right")]
-    return source, labels
+        sets = [one for one in sets if wanted in one.labels]
+    counts = np.array([one.recordings for one in sets])
+    return sets[np.searchsorted(np.cumsum(counts), rng.integers(counts.sum()), side="right")]
 
 
 def draw_case(index: int, rng: np.random.Generator) -> Case:
     """Recording ``index``: a person, the labels and the recorder."""
-    name, labels = draw_label_set(index, rng)
-    source = SOURCES[name]
-    age = int(np.clip(rng.normal(source.age, source.spread), 1, 100))
-    sex = "male" if rng.random() < source.men else "female"
+    drawn = draw_label_set(index, rng)
+    source = SOURCES[drawn.source]
+    age = int(np.clip(rng.normal(drawn.age, drawn.spread), 1, 100))
+    sex = "male" if rng.random() < drawn.men else "female"
     seconds = source.shortest + rng.exponential() * (source.mean - source.shortest)
     return Case(
-        source=name,
-        labels=labels,
+        source=drawn.source,
+        labels=drawn.labels,
         age=None if rng.random() < UNKNOWN else age,
         sex=None if rng.random() < UNKNOWN else sex,
         rate=source.rate,

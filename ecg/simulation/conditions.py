@@ -10,16 +10,14 @@ from collections.abc import Iterable, Set
 import numpy as np
 
 from ecg.simulation.beats import INFARCTS, LEFT_FIRST, NOTHING, Heart, Vector, added, scaled
-from ecg.simulation.population import RIGHT, USUAL, Population, Range
+from ecg.simulation.population import LEFT, RIGHT, RIGHT_INCOMPLETE, USUAL, Population, Range
 from ecg.simulation.rhythm import ATRIAL, FIBRILLATION, FLUTTER, SINUS, VENTRICULAR, Rhythm
 
-OFTEN = (0.6, 0.25, 0.15)  # how often abnormal Q waves are those of each of the INFARCTS
 INVERSIONS: dict[str, Vector] = {  # where T points if it is inverted in this territory, in parts of its usual height
     "inferior": (0.55, -1.20, 0.30),
     "anterior": (0.07, 0.43, -0.86),
     "lateral": (-1.00, 0.18, -0.21),
 }
-INVERTED_OFTEN = (0.4, 0.4, 0.8)  # the parameters of a Dirichlet distribution of these
 ECTOPIC: tuple[Vector, Vector] = ((0.35, 1.05, -0.8), (-0.6, -0.8, 0.7))  # from the right ventricle, from the left one
 
 
@@ -81,17 +79,23 @@ def _heart(
     conduction, width = _first(population.conductions, labels) or (USUAL, population.usual_width)
     beginning = "posterior fascicle" if "LAnFB" in labels else "septum"
     if "QAb" in labels:
-        beginning = INFARCTS[rng.choice(len(INFARCTS), p=OFTEN)]
+        beginning = INFARCTS[rng.choice(len(INFARCTS), p=[population.infarct_places[place] for place in INFARCTS])]
     infarcted, low = beginning in INFARCTS, "LQRSV" in labels
     longer = 0.018 if infarcted else 0.008 if "LAnFB" in labels else 0
-    deviation, lowest, highest = population.usual_axis
-    usual_axis = float(np.clip(rng.normal(65 - 0.4 * (age - 30), deviation), lowest, highest))  # to the left with age
+    mean, deviation, lowest, highest = population.usual_axis
+    usual_mean = mean - 0.4 * (age - 30)  # to the left with age
+    usual_axis = float(np.clip(rng.normal(usual_mean, deviation), lowest, highest))
     if beginning in population.infarct_axes:
         usual_axis = _between(population.infarct_axes[beginning], rng)
     of_label = _first(population.axes, labels)
     axis = _between(*of_label, rng) if of_label else usual_axis
+    follows = population.beginning_follows * (usual_mean - axis) if beginning == "septum" else 0
     usual_height = population.infarct_height if infarcted else population.height
     height = _between(population.low_height if low else usual_height, rng)
+    to_right = conduction in (RIGHT, RIGHT_INCOMPLETE) or axis > 90
+    chest_gain = population.low_chest_gain if low else population.chest_gain
+    if conduction == LEFT:
+        chest_gain = population.left_chest_gain
     qtc = _between(population.long_qtc if "LQT" in labels else population.usual_qtc, rng)
     t, opening, st = _repolarisation(labels, conduction, axis, height, population, rng)
     wander = 0.5 * population.variety * rng.normal(size=3)
@@ -100,11 +104,16 @@ def _heart(
         conduction=conduction,
         beginning=beginning,
         beginning_height=_between(population.beginning, rng),
-        ending_height=_between(population.ending, rng),
+        ending_height=_between(population.right_ending if to_right else population.ending, rng),
+        beginning_turn=added(scaled(rng.normal(size=3), population.beginning_scatter), (0, follows, 0)),
+        ending_turn=scaled(rng.normal(size=3), population.ending_scatter),
+        main=population.main,
+        last=population.last,
         axis=axis,
+        leads=population.leads,
         limb=height,
         chest=_between(population.low_chest if low else population.chest, rng),
-        chest_gain=_between(population.low_chest_gain if low else population.chest_gain, rng),
+        chest_gain=_between(chest_gain, rng),
         qrs=_between(width, rng) + longer,
         pr=min(_pr(labels, age, population, rng), 0.45 * interval),
         qt=(qtc + (0.010 if sex == "female" else 0)) * math.sqrt(interval),  # Bazett's formula
@@ -130,18 +139,20 @@ def _repolarisation(
     """T, its opening where it is biphasic, and ST (mV), for a QRS with ``axis`` (degrees) and ``size`` (mV)."""
     if conduction in LEFT_FIRST:  # secondary changes, against the QRS, whatever else there is
         angle = math.radians(axis)
-        against = scaled((math.cos(angle), math.sin(angle), -0.75), -0.28 * size)
+        against = (*scaled((math.cos(angle), math.sin(angle)), -size * _between(population.left_t, rng)), 0.21 * size)
         return against, NOTHING, scaled(against, 0.35)
     lowest, highest, deviation = population.t_axis
     angle = math.radians(float(np.clip(axis, lowest, highest)) + rng.normal(0, deviation))
-    front = _between(population.right_t_front if conduction == RIGHT else population.t_front, rng)
+    to_front = {RIGHT: population.right_t_front, RIGHT_INCOMPLETE: population.incomplete_t_front}
+    front = _between(to_front.get(conduction, population.t_front), rng)
     usual = (math.cos(angle), math.sin(angle), front)
     height = (0.07 + 0.19 * size) * _between(population.t_height, rng)
-    scatter = population.st_scatter * rng.normal(size=3)
+    scatter = population.st_scatter * rng.normal(size=3) * (1, 1, 0.3) + (0, 0, _between(population.st_front, rng))
     depressed = added(scaled(usual, -_between(population.depression, rng)), scatter)
     if "TInv" in labels:
         inverted = scaled(_inversion(population, rng), height * _between(population.inverted, rng))
-        return inverted, NOTHING, depressed if "TAb" in labels else scatter
+        under = added(scatter, scaled((-1, -0.3, 0), rng.uniform(0, population.inverted_depression)))
+        return inverted, NOTHING, depressed if "TAb" in labels else under
     if "TAb" in labels:
         flat, biphasic = population.abnormal
         kind = rng.random()
@@ -159,5 +170,5 @@ def _inversion(population: Population, rng: np.random.Generator) -> Vector:
     """Where an inverted T points: in one territory, or in several that overlap."""
     directions = np.array(list(INVERSIONS.values()))
     if population.mixed:
-        return scaled(rng.dirichlet(INVERTED_OFTEN) @ directions, 1)
+        return scaled(rng.dirichlet(population.inverted_places) @ directions, 1)
     return tuple(directions[rng.integers(len(directions))].tolist())

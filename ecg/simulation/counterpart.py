@@ -8,7 +8,7 @@ import numpy as np
 from ecg.simulation.conditions import conditions
 from ecg.simulation.dipole import heart_vector
 from ecg.simulation.leads import electrodes, measured_leads, to_microvolts
-from ecg.simulation.population import PATIENTS
+from ecg.simulation.population import MEASURED
 from ecg.simulation.recording import beat_waves
 from ecg.simulation.rhythm import NORMAL
 
@@ -18,13 +18,13 @@ USUAL_INTERVAL = 0.8  # s, where a recording has too few beats to tell
 def normal_counterpart(
     middles: np.ndarray, samples: int, rate: float, age: float | None, sex: str | None, rng: np.random.Generator
 ) -> np.ndarray:
-    """int16 (12, samples) at ``rate`` Hz, 1 count = 1 uV: a healthy person's waves, drawn from the patients'.
+    """int16 (12, samples) at ``rate`` Hz, 1 count = 1 uV: a healthy person's waves, as patients' are measured to be.
 
     ``middles``: the samples amid the QRS complexes. PR and QT are normal at that rate; nothing is noisy.
     """
-    heart, rhythm = conditions(frozenset({"SNR"}), age, sex, PATIENTS, rng)
+    heart, rhythm = conditions(frozenset({"SNR"}), age, sex, MEASURED, rng)
     interval = float(np.median(np.diff(middles))) / rate if len(middles) > 1 else USUAL_INTERVAL
     heart = replace(heart, pr=min(heart.pr, 0.45 * interval), qt=heart.qt * math.sqrt(interval / rhythm.interval))
     waves = beat_waves(heart, rhythm, rate, rng)[NORMAL]
     vector = heart_vector([(middle / rate - heart.qrs / 2, waves) for middle in middles], rate, samples)
-    return to_microvolts(measured_leads(vector, electrodes(heart.variety, rng)))
+    return to_microvolts(measured_leads(vector, electrodes(heart.leads, MEASURED.electrodes, rng)))

@@ -10,7 +10,7 @@ from ecg.files import write_text, writing
 from ecg.progress import bar
 from ecg.records import LEADS, Record, as_record, parse_header
 from ecg.scoring import ABBREVIATIONS
-from ecg.simulation.cases import SOURCES, Case, draw_case
+from ecg.simulation.cases import SOURCES, Case, classes, draw_case
 from ecg.simulation.population import PATIENTS, TEXTBOOK, Population
 from ecg.simulation.recording import recording
 from ecg.writing import header_content, mat_content, new_folder, patient_facts
@@ -57,7 +57,8 @@ def draw(index: int, population: Population, rng: np.random.Generator) -> tuple[
 
 def simulated_record(seed: int, index: int) -> Record:
     """Recording ``index`` of ``seed`` as if it had been read: a patient's, to learn from; ``simulate``'s are others."""
-    name, case, counts = draw(index, PATIENTS, np.random.default_rng([seed, index, TO_LEARN_FROM]))
+    population = PATIENTS[index // len(classes()) % len(PATIENTS)]  # each has every class in its turn
+    name, case, counts = draw(index, population, np.random.default_rng([seed, index, TO_LEARN_FROM]))
     return as_record(parse_header(header_text(name, case, counts)), counts)
 
 

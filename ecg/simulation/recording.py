@@ -52,7 +52,8 @@ def recording(
     vector = heart_vector(course, rate, samples)
     if rhythm.atria != SINUS:
         vector += atrial_waves(rhythm, times, population.variety, rng)
-    measured = measured_leads(vector * breath(times, population.variety, rng), electrodes(population.variety, rng))
+    vector *= breath(times, population.variety, rng)
+    measured = measured_leads(vector, electrodes(population.leads, population.electrodes, rng))
     measured[2:] *= heart.chest_gain
     return to_microvolts(with_noise(measured, rate, rng) if noise else measured)
 
