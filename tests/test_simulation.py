@@ -13,7 +13,10 @@ from ecg.errors import EntryError
 from ecg.records import LEADS, find_records, read_record
 from ecg.scoring import ABBREVIATIONS
 from ecg.simulation import recording, simulate
-from ecg.simulation.cases import SOURCES, classes, draw_label_set
+from ecg.simulation.beats import qrs_waves, t_waves
+from ecg.simulation.cases import SOURCES, classes, draw_case, draw_label_set
+from ecg.simulation.conditions import conditions
+from ecg.simulation.folder import TO_LEARN_FROM, draw, simulated_record
 from ecg.simulation.population import BROAD, MEASURED, TEXTBOOK
 from tests.conftest import run_script
 
@@ -36,6 +39,16 @@ def test_anybody_has_a_sound_ecg(labels, age, sex, rate, seconds, seed, populati
     assert np.array_equal(three, two - one)
     for lead, twice in ((right, -one - two), (left, 2 * one - two), (foot, 2 * two - one)):
         assert np.abs(2 * lead - twice).max() <= 1
+
+
+@pytest.mark.parametrize("population", [TEXTBOOK, BROAD, MEASURED])
+@pytest.mark.parametrize("label", classes())
+def test_no_wave_ends_before_it_begins(label, population):
+    """Nor does one last for less than is seen at the rates of recordings: a narrow block has its notch all the same."""
+    rng = np.random.default_rng(0)
+    for others in ((), ("QAb",), ("LAnFB",)) * 20:
+        heart, _ = conditions(frozenset({label, *others}), 60, "male", population, rng)
+        assert min(min(one.rise, one.fall) for one in qrs_waves(heart, rng) + t_waves(heart, rng)) > 0.002
 
 
 def test_codes_and_abbreviations_are_the_same():
@@ -107,6 +120,19 @@ def test_every_class_is_in_a_small_folder():
     counts = Counter(label for drawn in draws for label in drawn.labels)
     assert set(counts) == set(classes()) and min(counts.values()) >= 5
     assert Counter(drawn.source for drawn in draws).most_common(1)[0][0] == "HR"
+
+
+def test_the_age_goes_with_the_labels():
+    cases = [draw_case(index, np.random.default_rng([1, index])) for index in range(2000)]
+    age = {label: np.mean([case.age for case in cases if case.age and label in case.labels]) for label in ("AF", "SA")}
+    assert age["AF"] > 65 and age["SA"] < 55  # 71 and 46 in the Challenge's own recordings
+
+
+def test_networks_learn_from_both_kinds_of_patients_in_turn():
+    """Each kind shows all classes: there are 24, in succession."""
+    for index, population in ((0, BROAD), (23, BROAD), (24, MEASURED), (47, MEASURED), (48, BROAD)):
+        _, _, counts = draw(index, population, np.random.default_rng([7, index, TO_LEARN_FROM]))
+        assert np.array_equal(simulated_record(7, index).counts, counts)
 
 
 def test_the_tool_runs_from_anywhere(folder, tmp_path):

@@ -88,7 +88,7 @@ def test_every_part_is_seen(model_folder, tmp_path):
       const rows = (id) => document.querySelectorAll(`#${id} ~ .scroll tbody`)[0].rows.length;
       return [rows("epochs"), rows("scores"), rows("thresholds"), document.querySelectorAll(".curve").length];
     """
-    assert in_browser(tmp_path / "page.html", script, tmp_path) == [5, 7, 24, 5]
+    assert in_browser(tmp_path / "page.html", script, tmp_path) == [6, 7, 24, 6]
 
 
 def test_nothing_to_watch(tmp_path):

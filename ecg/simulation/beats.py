@@ -1,13 +1,13 @@
 """The waves of one beat: P, QRS, ST and T as excursions of the heart vector.
 
-Directions and times are the textbook's (activation of the septum to the right and the front, of the left ventricle
-to the left, the feet and the back, of the base last; in a bundle branch block the blocked ventricle last and slowly).
-QRS directions are in parts of the main vector; ``Heart.limb`` makes mV of them.
+Directions, and times but for what a population says, are the textbook's (activation of the septum to the right and the
+front, of the left ventricle to the left, the feet and the back, of the base last; in a bundle branch block the blocked
+ventricle last and slowly). QRS directions are in parts of the main vector; ``Heart.limb`` makes mV of them.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Heart:
 
     ``conduction``: how the ventricles are activated; ``beginning``: a key of BEGINNINGS, and its height and the
     ending's, in parts of the usual ones; ``beginning_turn`` and ``ending_turn``: what is added to their directions;
-    ``main``: when the usual main wave is seen, and ``last``: when the last one begins to be, s; ``axis``: of the QRS's
+    ``main``: when the usual main wave is seen, and ``last``: from when on the last one is, s; ``axis``: of the QRS's
     net area in the frontal plane, degrees; ``leads``: what the leads show of the heart vector, (8, 3); ``limb``: the
     greatest swing of the QRS in a limb lead, mV; ``chest``: the most that it may be in a chest lead; ``chest_gain``:
     how much more than that the chest leads show. ``qrs``, ``pr``, ``qt``: s. ``p``: the height of P in its own
@@ -57,7 +57,7 @@ class Heart:
     conduction: str
     beginning: str
     axis: float
-    leads: np.ndarray
+    leads: np.ndarray = field(compare=False)
     limb: float
     chest: float
     main: tuple[float, float]
@@ -147,8 +147,8 @@ def _activation(heart: Heart) -> tuple[list[Wave], list[Wave], list[Wave]]:
         return (beginning if infarcted else []), main, []
     if heart.conduction == UNSPECIFIC:  # slow and notched, but from left to right as usual
         main = [
-            wave(0.014 + delay, 0.076 + delay, (1.0, 0, -0.3)),
-            wave(0.060 + delay, heart.qrs - 0.018, (0.6, 0, -0.4)),
+            wave(0.014 + delay, min(0.076 + delay, heart.qrs), (1.0, 0, -0.3)),
+            wave(min(0.060 + delay, heart.qrs - 0.048), heart.qrs - 0.018, (0.6, 0, -0.4)),
         ]
         return beginning, main, [wave(heart.qrs - 0.048, heart.qrs, added(ENDINGS[UNSPECIFIC], heart.ending_turn))]
     main = [wave(heart.main[0] + delay, heart.main[1] + delay, (1.0, 0, -0.35))]

@@ -93,9 +93,8 @@ def _heart(
     usual_height = population.infarct_height if infarcted else population.height
     height = _between(population.low_height if low else usual_height, rng)
     to_right = conduction in (RIGHT, RIGHT_INCOMPLETE) or axis > 90
-    chest_gain = population.low_chest_gain if low else population.chest_gain
-    if conduction == LEFT:
-        chest_gain = population.left_chest_gain
+    chest_gain = population.left_chest_gain if conduction == LEFT else population.chest_gain
+    chest_gain = population.low_chest_gain if low else chest_gain
     qtc = _between(population.long_qtc if "LQT" in labels else population.usual_qtc, rng)
     t, opening, st = _repolarisation(labels, conduction, axis, height, population, rng)
     wander = 0.5 * population.variety * rng.normal(size=3)
@@ -147,11 +146,11 @@ def _repolarisation(
     front = _between(to_front.get(conduction, population.t_front), rng)
     usual = (math.cos(angle), math.sin(angle), front)
     height = (0.07 + 0.19 * size) * _between(population.t_height, rng)
-    scatter = population.st_scatter * rng.normal(size=3) * (1, 1, 0.3) + (0, 0, _between(population.st_front, rng))
-    depressed = added(scaled(usual, -_between(population.depression, rng)), scatter)
+    st = population.st_scatter * rng.normal(size=3) * (1, 1, 0.3) + (0, 0, _between(population.st_front, rng))
+    depressed = added(scaled(usual, -_between(population.depression, rng)), st)
     if "TInv" in labels:
         inverted = scaled(_inversion(population, rng), height * _between(population.inverted, rng))
-        under = added(scatter, scaled((-1, -0.3, 0), rng.uniform(0, population.inverted_depression)))
+        under = added(st, scaled((-1, -0.3, 0), rng.uniform(0, population.inverted_depression)))
         return inverted, NOTHING, depressed if "TAb" in labels else under
     if "TAb" in labels:
         flat, biphasic = population.abnormal
@@ -163,12 +162,12 @@ def _repolarisation(
         if kind < flat + biphasic:
             return scaled(usual, 0.45 * height), scaled(usual, -0.55 * height), NOTHING
         return scaled(_inversion(population, rng), height * _between(population.flat, rng)), NOTHING, depressed
-    return scaled(usual, height), NOTHING, added(scaled(usual, _between(population.st, rng)), scatter)
+    return scaled(usual, height), NOTHING, added(scaled(usual, _between(population.st, rng)), st)
 
 
 def _inversion(population: Population, rng: np.random.Generator) -> Vector:
     """Where an inverted T points: in one territory, or in several that overlap."""
     directions = np.array(list(INVERSIONS.values()))
-    if population.mixed:
+    if population.inverted_places:
         return scaled(rng.dirichlet(population.inverted_places) @ directions, 1)
     return tuple(directions[rng.integers(len(directions))].tolist())

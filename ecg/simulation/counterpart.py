@@ -27,4 +27,6 @@ def normal_counterpart(
     heart = replace(heart, pr=min(heart.pr, 0.45 * interval), qt=heart.qt * math.sqrt(interval / rhythm.interval))
     waves = beat_waves(heart, rhythm, rate, rng)[NORMAL]
     vector = heart_vector([(middle / rate - heart.qrs / 2, waves) for middle in middles], rate, samples)
-    return to_microvolts(measured_leads(vector, electrodes(heart.leads, MEASURED.electrodes, rng)))
+    measured = measured_leads(vector, electrodes(heart.leads, MEASURED.electrode_variety, rng))
+    measured[2:] *= heart.chest_gain
+    return to_microvolts(measured)

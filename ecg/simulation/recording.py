@@ -53,7 +53,7 @@ def recording(
     if rhythm.atria != SINUS:
         vector += atrial_waves(rhythm, times, population.variety, rng)
     vector *= breath(times, population.variety, rng)
-    measured = measured_leads(vector, electrodes(population.leads, population.electrodes, rng))
+    measured = measured_leads(vector, electrodes(population.leads, population.electrode_variety, rng))
     measured[2:] *= heart.chest_gain
     return to_microvolts(with_noise(measured, rate, rng) if noise else measured)
 
