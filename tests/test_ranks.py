@@ -18,7 +18,7 @@ from ecg.history import LOG, read_log
 from tests.conftest import ROOT, run_script, weights_of, write_recording
 
 RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "4", "--simulated", "16", "--float32", "--device", "cpu")
-TOLERANCE = 0.03  # of a probability: what rounding, in another order, grows to in eight epochs of Adam
+TOLERANCE = 0.03  # of probabilities, on average: rounding, in another order, grows to 0.01 in eight epochs; a seed: 0.2
 
 
 def torchrun(ranks: int, script: str, *arguments, options=()) -> list[str]:
@@ -50,7 +50,7 @@ def assert_same_but_for_rounding(model: Path, other: Path) -> None:
     assert sorted(path.name for path in model.iterdir()) == sorted(path.name for path in other.iterdir())
     (folds, p), (other_folds, other_p) = out_of_fold(model), out_of_fold(other)
     assert folds == other_folds
-    np.testing.assert_allclose(p, other_p, atol=TOLERANCE)
+    assert np.abs(p - other_p).mean() < TOLERANCE
     logs = [read_log(folder / LOG) for folder in (model, other)]
     assert logs[0].keys() == logs[1].keys()
     for name in logs[0]:
