@@ -137,7 +137,7 @@ BEST = Recipe(
     keep="last",
     decision="expected",
     calibrate=True,
-    temperature=1.25,
+    temperature=1.2,
 )
 
 # Half of the width: for the demo, for tests, for a laptop. Not for a leaderboard.
