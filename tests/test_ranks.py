@@ -17,8 +17,8 @@ import torch
 from ecg.history import LOG, read_log
 from tests.conftest import ROOT, run_script, weights_of, write_recording
 
-RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "4", "--simulated", "16", "--float32", "--device", "cpu")
-TOLERANCE = 0.03  # of probabilities, on average: rounding, in another order, grows to 0.01 in eight epochs; a seed: 0.2
+RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "3", "--simulated", "16", "--float32", "--device", "cpu")
+TOLERANCE = 0.03  # of a probability: what rounding, in another order, grows to in seven epochs of Adam
 
 
 def torchrun(ranks: int, script: str, *arguments, options=()) -> list[str]:
@@ -50,7 +50,7 @@ def assert_same_but_for_rounding(model: Path, other: Path) -> None:
     assert sorted(path.name for path in model.iterdir()) == sorted(path.name for path in other.iterdir())
     (folds, p), (other_folds, other_p) = out_of_fold(model), out_of_fold(other)
     assert folds == other_folds
-    assert np.abs(p - other_p).mean() < TOLERANCE
+    np.testing.assert_allclose(p, other_p, atol=TOLERANCE)
     logs = [read_log(folder / LOG) for folder in (model, other)]
     assert logs[0].keys() == logs[1].keys()
     for name in logs[0]:
@@ -77,7 +77,7 @@ def test_the_ensemble_is_that_of_one_process(training_data, by_one, tmp_path, ra
     result = done(ranks, "train_model.py", training_data, tmp_path / "model", *RECIPE)
     assert result.returncode == 0, result.stderr
     assert_same_but_for_rounding(tmp_path / "model", by_one)
-    for line in ("recordings to learn from", "fold 1/2  epoch  4/4", "fold 2/2  epoch  4/4", "highest expected metric"):
+    for line in ("recordings to learn from", "fold 1/2  epoch  3/3", "fold 2/2  epoch  3/3", "highest expected metric"):
         assert result.stdout.count(line) == 1, line
 
 
@@ -102,7 +102,7 @@ def test_a_rank_that_dies_is_started_again_and_all_goes_on(training_data, by_one
     model = tmp_path / "model"
     command = torchrun(2, "train_model.py", training_data, model, *RECIPE, options=["--max-restarts=1"])
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_epoch(model, "fold-1,2")
+        wait_for_epoch(model, "fold-1,1")
         os.kill(ranks_of(process.pid)[1], signal.SIGKILL)
         said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
@@ -115,7 +115,7 @@ def test_another_number_of_ranks_goes_on(training_data, by_one, tmp_path):
     model = tmp_path / "model"
     command = torchrun(4, "train_model.py", training_data, model, *RECIPE)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for_epoch(model, "fold-2,2")
+        wait_for_epoch(model, "fold-2,1")
         for rank in [process.pid, *ranks_of(process.pid)]:
             os.kill(rank, signal.SIGKILL)
     assert not (model / "model.json").exists()
