@@ -182,3 +182,11 @@ def test_by_source_every_source_is_answered_for_by_the_others(data, validated, t
     for file in files:
         assert not set(np.load(file)["test"]) & set(np.load(file)["chose"])
     assert "recordings that chose nothing: HR" in printed
+    table = list(csv.DictReader((tmp_path / "results" / "figures.csv").open()))
+    of = {row["recordings"].partition(": ")[2]: row for row in table}
+    mean = of.pop(f"mean of {len(files)} sources")
+    own = [of[file.stem.split()[-1]] for file in files]
+    for figure in ("Challenge metric ", "AUROC ", "number"):
+        together = np.mean if figure != "number" else np.sum
+        assert float(mean[figure]) == pytest.approx(together([float(row[figure]) for row in own]), abs=1e-4)
+    assert float(mean["Challenge metric low"]) < float(mean["Challenge metric "]) < float(mean["Challenge metric high"])

@@ -5,10 +5,11 @@
 
 DATA is dealt into parts: folds, or by source (the letters a record's name begins with). For each part in turn a model
 is made of the others, just as train_model.py makes it, with folds of its own, and answers for the part, of which it has
-seen no recording. The tables give the official figures on those recordings, all together and by source, beside those of
-its single networks on the folds held out from them: where these chose epochs and thresholds, what is between the two is
-optimism. (Networks are calibrated on each other's folds; with --members 1 there is no other, so it is on its own.)
-With several recipes, the first is what the others are compared with.
+seen no recording. The tables give the official figures on those recordings, all together, by source, and as the mean of
+the sources, where a small one counts as much as a large one, beside those of its single networks on the folds held out
+from them: where these chose epochs and thresholds, what is between the two is optimism. (Networks are calibrated on
+each other's folds; with --members 1 there is no other, so it is on its own.) With several recipes, the first is what
+the others are compared with.
 
 Simulated recordings that a recipe learns from show label sets as frequent as in all of the Challenge's sources: of a
 source that is left out a model knows these, and no signal.
@@ -253,19 +254,23 @@ def gathered(
 def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weights) -> None:
     """Prints the tables, and writes all figures to RESULTS/figures.csv."""
     rows = [["recordings", "recipe", "number", *(f"{name} {part}" for name in FIGURES for part in ("", "low", "high"))]]
-    first = next(iter(answers))
+    recipes = list(answers)
+    first = recipes[0]
     for kind in answers[first]:
         of_kind = {recipe: kinds[kind] for recipe, kinds in answers.items()}
+        rows += table(kind, recipes, len(of_kind[first].labels), *measured(of_kind, weights, kind))
         sources, counts = np.unique(of_kind[first].sources.astype(str), return_counts=True)
-        groups = {kind: of_kind}
-        if kind != HELD_OUT and len(sources) > 1:
-            groups |= {
-                f"{kind}: {source or 'no letters'}": {recipe: one.of(source) for recipe, one in of_kind.items()}
-                for source, number in zip(sources, counts)
-                if number >= FEWEST
-            }
-        for name, group in groups.items():
-            rows += table(name, group, weights)
+        if kind == HELD_OUT or len(sources) < 2:
+            continue
+        of_sources = []
+        sources, counts = sources[counts >= FEWEST], counts[counts >= FEWEST]
+        for seed, (source, number) in enumerate(zip(sources, counts), 1):
+            of_source = {recipe: one.of(source) for recipe, one in of_kind.items()}
+            of_sources.append(measured(of_source, weights, kind, seed))
+            rows += table(f"{kind}: {source or 'no letters'}", recipes, number, *of_sources[-1])
+        if len(of_sources) > 1:  # in the pooled figures the largest source decides
+            values, draws = (np.mean(column, axis=0) for column in zip(*of_sources))
+            rows += table(f"{kind}: mean of {len(sources)} sources", recipes, counts.sum(), values, draws)
     write_csv(results / "figures.csv", rows)
     write_json(results / "recipes.json", {name: parse_recipe(name).as_dict() for name in answers})
     print(f"\nAll official figures are in {results / 'figures.csv'}.")
@@ -274,15 +279,23 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
     )
 
 
-def table(kind: str, answers: dict[str, Answers], weights: Weights) -> list[list]:
-    """Prints the recipes' figures on the same recordings, and their differences from the first; its csv lines."""
-    names, values = list(answers), np.array([figures(weights, one) for one in answers.values()])
-    alike = kind != HELD_OUT  # of the same recordings, each once, so that an interval and a difference mean something
-    draws = resampled(weights, list(answers.values())) if alike else None
+def measured(
+    answers: dict[str, Answers], weights: Weights, kind: str, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The recipes' figures (recipes, FIGURES), and on resamples (RESAMPLES, recipes, FIGURES).
+
+    None instead of these where the recipes do not have the same recordings, or have them several times.
+    """
+    values = np.array([figures(weights, one) for one in answers.values()])
+    return values, None if kind == HELD_OUT else resampled(weights, list(answers.values()), seed)
+
+
+def table(kind: str, names: list[str], number: int, values: np.ndarray, draws: np.ndarray | None) -> list[list]:
+    """Prints what was ``measured`` on a ``number`` of recordings, and differences from the first; its csv lines."""
+    alike = draws is not None
     lines = [(name, value, draws[:, i] if alike else None) for i, (name, value) in enumerate(zip(names, values))]
     if alike:
         lines += [(f"  - {names[0]}", values[i] - values[0], draws[:, i] - draws[:, 0]) for i in range(1, len(names))]
-    number = len(next(iter(answers.values())).labels)
     what = f"{number:,} {'recordings' if alike else 'answers for those'} {kind}"
     print(f"\n{what:44s}" + "".join(f"{name:>26s}" for name in SHOWN))
     rows = []
