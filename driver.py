@@ -3,14 +3,15 @@
 
 Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
 positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1, or 2
-where none could be read. --resume goes on after an interruption, and tries again what failed.
+where none could be read. --resume goes on after an interruption, and tries again what failed; where the model or a
+recording is another one since, it is run again.
 
 Several processes share the folder with: torchrun OPTIONS driver.py MODEL DATA OUTPUTS. The outputs are the same.
 """
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.compute import pick_compute
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_csv, write_text, writing
+from ecg.model_folder import fingerprint
 from ecg.outputs import format_outputs, parse_outputs
 from ecg.reading import View, blocks_of, read_batches
 from ecg.records import changed_at, find_records, read_text
 from team_code import Model, load_model, run_recordings
 
 FAILURES = "failures"  # the name of their list
+MODEL_NOTE = ".model"  # the name of the note in OUTPUTS that says which model's they are
 MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
 
 
@@ -45,15 +48,18 @@ def main() -> int:
     ]
     headers = [path for path in headers if path.stem != FAILURES]
     outputs = Path(given.outputs)
-    with writing(outputs):
-        outputs.mkdir(parents=True, exist_ok=True)
-    made = Path(given.model, "model.json").stat().st_mtime_ns
-    done = {
-        path for path in headers if given.resume and is_done(path, outputs / f"{path.stem}.csv", model.classes, made)
-    }
-    write = write_outputs_over_ranks if ranks.several() else write_outputs
+
+    def left() -> list[Path]:
+        since = begin(outputs, given.model, given.resume)
+        if not given.resume:
+            return headers
+        return [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
+
     try:
-        failures = write(model, [path for path in headers if path not in done], outputs)
+        if ranks.several():
+            failures = write_outputs_over_ranks(model, left, outputs)
+        else:
+            failures = write_outputs(model, left(), outputs)
     except KeyboardInterrupt as interruption:
         interruption.args = (f"interrupted; the same command with --resume goes on with what is not in {outputs} yet",)
         raise
@@ -63,13 +69,26 @@ def main() -> int:
     return report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
 
 
-def is_done(header: Path, output: Path, classes: Sequence[str], made: int) -> bool:
+def begin(outputs: Path, model: str, resume: bool) -> int:
+    """Makes the folder ``outputs``, and notes in it which model's they are; since when they are (ns).
+
+    To ``resume`` is to go on with those of the same model; another one begins anew.
+    """
+    note, own = outputs / MODEL_NOTE, fingerprint(Path(model))
+    with writing(outputs):
+        outputs.mkdir(parents=True, exist_ok=True)
+    if not (resume and note.exists() and read_text(note) == own):
+        write_text(note, own)
+    return note.stat().st_mtime_ns
+
+
+def is_done(header: Path, output: Path, classes: Sequence[str], since: int) -> bool:
     """Whether ``output`` is that of an earlier run: with a positive label, as each has that did not fail.
 
-    It is younger than the recording's files and than the model, which was ``made`` then (ns).
+    It is younger than the recording's files, and than the time ``since`` when outputs are of this model (ns).
     """
     try:
-        younger = max(made, header.stat().st_mtime_ns, changed_at(header))
+        younger = max(since, header.stat().st_mtime_ns, changed_at(header))
         found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > younger else None
     except (RecordError, OSError):
         return False
@@ -94,11 +113,15 @@ def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[t
     return failures
 
 
-def write_outputs_over_ranks(model: Model, headers: Sequence[Path], folder: Path) -> list[tuple[str, str]] | None:
-    """The same, each rank its own blocks of recordings; the failures of all on the first one, None on the others."""
+def write_outputs_over_ranks(
+    model: Model, left: Callable[[], Sequence[Path]], folder: Path
+) -> list[tuple[str, str]] | None:
+    """The same for what the first rank finds ``left``, each rank its own blocks of recordings.
+
+    The failures of all are on the first one, None on the others.
+    """
     with ranks.joined() as everyone:
-        everyone.wait()  # each has seen what is done before any output is written
-        mine = blocks_of(headers, model.recipe, everyone.rank, everyone.size)
+        mine = blocks_of(everyone.from_first(left), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder))
         return sorted(sum(parts, [])) if everyone.leads else None
 

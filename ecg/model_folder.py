@@ -3,6 +3,7 @@
 It may come from a stranger: nothing in it is unpickled, and nothing it claims is believed before it has been measured.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from ecg.recipe import Recipe
 from ecg.scoring import Weights
 
 LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
+WEIGHTS = re.compile(r"fold-.*\.safetensors")
 LEFT_OVER = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # half written as all was killed
 
 
@@ -87,7 +89,7 @@ def save_model(
     description = folder / "model.json"
     description.unlink(missing_ok=True)
     for file in folder.iterdir():
-        if re.fullmatch(r"fold-.*\.safetensors", file.name) or LEFT_OVER.fullmatch(file.name):
+        if WEIGHTS.fullmatch(file.name) or LEFT_OVER.fullmatch(file.name):
             file.unlink()
     for fold, network in enumerate(networks):
         save_tensors(weights_file(folder, fold), network.state_dict())
@@ -116,6 +118,16 @@ def load_model(folder: Path) -> tuple[Recipe, tuple[str, ...], np.ndarray, list[
         for fold, row in enumerate(told.thresholds)
     ]
     return told.recipe, told.classes, told.rewards, members
+
+
+def fingerprint(folder: Path) -> str:
+    """Of a trained model's files: another model has another one."""
+    weights = sorted(path for path in folder.iterdir() if WEIGHTS.fullmatch(path.name))
+    together = hashlib.sha256()
+    for path in (folder / "model.json", *weights):
+        with open(path, "rb") as file:
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()
 
 
 def _load_network(path: Path, recipe: Recipe, classes: int) -> SEResNet:

@@ -50,18 +50,26 @@ class Team:
         """This rank's part of a batch of ``whole`` windows."""
         return slice(whole * self.rank // self.size, whole * (self.rank + 1) // self.size)
 
-    def first_alone(self, do: Callable[[], Any]) -> Any:
-        """``do()`` on each rank, on the first before the others; where it fails there, they end in silence."""
-        failed, result = [None], None
+    def from_first(self, do: Callable[[], Any]) -> Any:
+        """What ``do()`` gives on the first rank, for all; where it fails there, the others end in silence."""
+        result, failed = None, None
         if self.leads:
             try:
                 result = do()
             except EntryError as error:
-                failed = [error]
-        dist.broadcast_object_list(failed, group=self.group, group_src=0)
-        if failed[0] is not None:
-            raise failed[0] if self.leads else SystemExit(NOTHING_DONE)
-        return result if self.leads else do()
+                failed = error
+        told = [result, failed]
+        dist.broadcast_object_list(told, group=self.group, group_src=0)
+        result, failed = told
+        if failed is not None:
+            raise failed if self.leads else SystemExit(NOTHING_DONE)
+        return result
+
+    def first_alone(self, do: Callable[[], Any]) -> Any:
+        """``do()`` on each rank, on the first before the others; where it fails there, they end in silence."""
+        done = []
+        self.from_first(lambda: done.append(do()))
+        return done[0] if self.leads else do()
 
     def wait(self) -> None:
         """Until all are here."""

@@ -282,7 +282,7 @@ def test_a_full_disk_ends_the_driver_and_resume_goes_on(model_folder, training_d
     assert all(parse_outputs(path.read_text()) for path in written)
     (small_disk / "filler").unlink()
     assert run_script("driver.py", model_folder, training_data, small_disk / "out", "--resume").returncode == 0
-    assert len(list((small_disk / "out").iterdir())) == 20
+    assert len(list((small_disk / "out").glob("*.csv"))) == 20
 
 
 def test_a_model_folder_that_vanishes_is_a_clear_error(training_data, tiny_recipe, tmp_path, monkeypatch):
@@ -312,16 +312,16 @@ def test_the_driver_goes_on_where_it_was(model_folder, tmp_path, monkeypatch):
         return run_views(model, views)
 
     out = tmp_path / "out"
-    out.mkdir()
+    driver.begin(out, model_folder, resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(driver, "run_views", interrupted)
         driver.write_outputs(model, headers, out)
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.csv")}
     assert 0 < len(before) < 9
     (tmp_path / "data/A2.mat").write_bytes((tmp_path / "data/A1.mat").read_bytes())
     result = run_script("driver.py", model_folder, tmp_path / "data", out, "--resume")
     assert result.returncode == 0, result.stderr
-    after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.csv")}
     assert len(after) == 9 and [name for name in before if after[name] != before[name]] == ["A2.csv"]
 
 
@@ -357,7 +357,7 @@ def test_resume_does_again_what_another_model_did_or_what_has_changed(model_copy
     run_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out")
 
     def done_again() -> set[str]:
-        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.csv")}
         assert run_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out", "--resume").returncode == 0
         return {path.stem for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
 
@@ -366,8 +366,25 @@ def test_resume_does_again_what_another_model_did_or_what_has_changed(model_copy
     assert done_again() == {"A2"}
     os.utime(tmp_path / "data/A3.dat")
     assert done_again() == {"A3"}
-    os.utime(model_copy / "model.json")
+    os.utime(model_copy / "model.json")  # the same model
+    assert done_again() == set()
+    description = model_copy / "model.json"
+    description.write_text(description.read_text() + " ")
+    os.utime(description, (0, 0))  # another one, and older than the outputs
     assert done_again() == {"A1", "A2", "A3"}
+    assert done_again() == set()
+
+
+def test_resume_does_again_what_was_there_before_the_model_changed_and_it_was_interrupted(model_copy, tmp_path):
+    """Outputs of the model before, which the run of this one had not reached yet."""
+    write_recording(tmp_path / "data", "A1")
+    out = tmp_path / "out"
+    run_script("driver.py", model_copy, tmp_path / "data", out)
+    (model_copy / "fold-1.safetensors").write_bytes((model_copy / "fold-2.safetensors").read_bytes())
+    driver.begin(out, model_copy, resume=False)
+    before = (out / "A1.csv").read_text()
+    assert run_script("driver.py", model_copy, tmp_path / "data", out, "--resume").returncode == 0
+    assert (out / "A1.csv").read_text() != before
 
 
 def test_a_recording_called_failures_is_refused_and_the_others_done(model_folder, tmp_path):

@@ -139,7 +139,7 @@ def test_the_driver_shares_a_folder(model_folder, training_data, tmp_path):
     shared = done(2, "driver.py", model_folder, data, tmp_path / "shared", "--device", "cpu")
     assert alone.returncode == shared.returncode == 1
     outputs = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "shared")]
-    assert outputs[0] == outputs[1] and len(outputs[0]) == 24
+    assert outputs[0] == outputs[1] and len(outputs[0]) == 25  # one of them says which model's they are
     assert shared.stdout.splitlines() == [f"20 of 23 recordings done; their outputs are in {tmp_path / 'shared'}"]
     (tmp_path / "shared/HR00004.csv").unlink()
     assert done(2, "driver.py", model_folder, data, tmp_path / "shared", "--resume", "--device", "cpu").returncode == 1
