@@ -15,7 +15,7 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.errors import printable
+from ecg.errors import RecordError, printable
 from ecg.files import write_text
 from ecg.leaderboard import standings
 from ecg.outputs import Judged, load_results
@@ -58,7 +58,7 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, Judged]:
     """Every figure of the outputs against the labels, and these themselves."""
     weights = load_weights()
     # text is handed to a worker faster than a Path
-    headers = [str(path) for path in find_records(label_directory, headers_only=True)]
+    headers = [str(path) for path in find_records(label_directory, headers_only=True, refuse=_not_scored)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     load = partial(load_results, folder=output_directory, weights=weights)
     if len(tasks) > 1:
@@ -69,6 +69,10 @@ def evaluate_model(label_directory, output_directory) -> tuple[Scores, Judged]:
     *arrays, malformed = zip(*parts)
     judged = Judged(headers, *map(np.concatenate, arrays), sum(malformed, ()))
     return score(weights, judged.labels, judged.outputs, judged.scores), judged
+
+
+def _not_scored(error: RecordError) -> None:
+    print(f"not scored: {error}", file=sys.stderr)
 
 
 def official_figures(scores: Scores) -> str:

@@ -329,11 +329,12 @@ def held_out_probabilities(training: Training, networks: Sequence[SEResNet]) -> 
 def calibrate(training: Training, networks: Sequence[SEResNet]) -> None:
     """Shifts the log-odds of the ``networks``, of the first folds, to be right on recordings that are held out.
 
-    For each network these are the other folds, each answered for by its own network: no label of its own fold has a
-    part in its shifts. (A single network has no others: its own fold it is then.) A source that never has a class does
-    not label it; where most recordings are of such sources, the class stays as it is. So does sinus rhythm: how many
-    have it is the hospital's own, and what is right at one would be wrong at the next. Of recordings of several
-    windows, each of which is shifted, and not their mean, the shifts are right nearly.
+    For each network these are the other folds, each answered for by its own network: no label of its own fold is
+    compared with anything, though the networks that answer learned from it. (A single network has no others: its own
+    fold it is then.) A source that never has a class does not label it; where most recordings are of such sources, the
+    class stays as it is. So does sinus rhythm: how many have it is the hospital's own, and what is right at one would
+    be wrong at the next. Of recordings of several windows, each of which is shifted, and not their mean, the shifts
+    are right nearly.
     """
     out_of_fold = held_out_probabilities(training, networks)
     if not np.isfinite(out_of_fold).all():

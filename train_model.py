@@ -12,7 +12,7 @@ from ecg import ranks
 from ecg.checkpoint import only_training
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.compute import Compute, pick_compute
-from ecg.recipe import RECIPES, Recipe, recipe
+from ecg.recipe import RECIPES, Recipe, changed, parse_recipe
 from team_code import learn_from_simulated, prepare, train_ensemble, train_fold, training_code
 
 
@@ -20,7 +20,11 @@ def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_either("data", "-d", "the folder of recordings to learn from (read only)")
     arguments.add_either("model", "-m", "the folder for the trained model")
-    arguments.add_argument("--recipe", choices=RECIPES, default="best", help="the numbers of the training (best)")
+    arguments.add_argument(
+        "--recipe",
+        default="best",
+        help=f"the numbers of the training (best): {', '.join(RECIPES)}; or NAME,number=value,... with other ones",
+    )
     arguments.add_argument("--folds", type=int, help="networks to train, one a fold")
     arguments.add_argument("--epochs", type=int, help="passes over the recordings")
     arguments.add_argument("--simulated", type=int, help="simulated recordings to learn from first (0: none)")
@@ -33,7 +37,7 @@ def main() -> int:
     changes = {name: getattr(given, name) for name in ("folds", "epochs", "simulated", "seed")}
     train = train_over_ranks if ranks.several() else training_code
     compute = pick_compute(given.device, given.float32)
-    train(given.data, given.model, recipe(given.recipe, **changes), compute, given.patients)
+    train(given.data, given.model, changed(parse_recipe(given.recipe), **changes), compute, given.patients)
     return ALL_WELL
 
 

@@ -53,12 +53,12 @@ def pick_compute(device: str | None = None, float32: bool = False) -> Compute:
     on older GPUs float16, on older processors float32; with ``float32`` in those anywhere. EntryError where the device
     is not to be had.
     """
+    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
         picked = torch.device("cuda", _own_gpu()) if wanted == "cuda" else torch.device(wanted)
         torch.zeros(1, device=picked)
     except (RuntimeError, AssertionError) as error:
-        raise EntryError(f"--device {device}: not to be had here; try --device cpu") from error
+        raise EntryError(f"--device {wanted}: not to be had here; try --device cpu") from error
     torch.backends.cudnn.allow_tf32 = not float32  # float32 in name only: 10 bits of mantissa
     return Compute(picked, torch.float32 if float32 else _fastest_number(picked))
 

@@ -34,6 +34,8 @@ def assign_folds(
         _, first, patient = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
         every = np.zeros((len(first), labels.shape[1]), bool)
         np.logical_or.at(every, patient, labels)
+        if len(first) < folds:
+            raise EntryError(f"the recordings of {len(first)} patients are too few for {folds} folds; give fewer folds")
         return assign_folds(every, np.asarray(sources)[first], folds, seed)[patient]
     if len(labels) < folds:
         raise EntryError(

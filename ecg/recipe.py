@@ -150,7 +150,12 @@ def recipe(name: str = "best", **changes) -> Recipe:
     """The recipe called ``name``, with ``changes`` to its numbers (those that are None are left as they are)."""
     if name not in RECIPES:
         raise EntryError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
-    return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+    return changed(RECIPES[name], **changes)
+
+
+def changed(recipe: Recipe, **changes) -> Recipe:
+    """``recipe`` with ``changes`` to its numbers (those that are None are left as they are)."""
+    return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
 
 
 def parse_recipe(text: str) -> Recipe:

@@ -30,7 +30,7 @@ from ecg.simulation.folder import simulated_record
 
 # Raised whenever the files, the numbers that preprocessing gives or the simulated recordings change: older stores are
 # built again, and older trainings and validations are not gone on with.
-FORMAT = 6
+FORMAT = 7
 FEW = 64  # recordings that are decoded before other processes would have started
 LIKE_A_FILE = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
 TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over

@@ -29,6 +29,20 @@ def test_a_fifth_is_hidden_without_its_diagnoses(demo, tmp_path):
         assert read_header(folders[2] / f"{name}.hea").diagnoses == ("426783006",)
 
 
+def test_what_is_broken_is_named_and_the_others_are_dealt(demo, tmp_path, capsys):
+    for i in range(10):
+        write_recording(tmp_path / "data", f"DX{i}")
+    (tmp_path / "data/broken.hea").write_text("nothing\n")
+    (tmp_path / "data/lonely.mat").write_bytes(b"")
+    write_recording(tmp_path / "data/again", "DX3")
+    folders = [tmp_path / name for name in ("training", "hidden", "labels")]
+    demo.deal(tmp_path / "data", *folders)
+    assert sum(len(find_records(folder)) for folder in folders[:2]) == 10
+    said = capsys.readouterr()
+    assert "8 recordings to learn from, 2 hidden" in said.out
+    assert all(f"{name}: " in said.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
+
+
 def test_only_its_own_folder_is_emptied(demo, tmp_path):
     demo.start_afresh(tmp_path / "demo")
     (tmp_path / "demo/old").touch()

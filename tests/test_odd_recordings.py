@@ -157,3 +157,5 @@ def test_two_of_one_name(model_folder, tmp_path):
     assert result.returncode == 1 and "2 of 3 recordings done" in result.stdout
     assert "two/A1.hea" in result.stderr and "has the same name" in result.stderr
     assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == ["A1.csv", "A2.csv", "failures.csv"]
+    scored = run_script("evaluate_model.py", tmp_path / "data", tmp_path / "out")
+    assert scored.returncode == 0 and "not scored: " in scored.stderr and "has the same name" in scored.stderr

@@ -1,5 +1,6 @@
 """The scripts as the organisers call them: arguments of every year, files, messages and exit codes."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def test_training_and_scoring_by_their_commands(training_data, tmp_path):
         training_data,
         tmp_path / "model",
         "--recipe",
-        "small",
+        "small,width=8,reduction=4,folds=3",
         "--folds",
         2,
         "--epochs",
@@ -181,6 +182,8 @@ def test_training_and_scoring_by_their_commands(training_data, tmp_path):
         5,
     )
     assert trained.returncode == 0, trained.stderr
+    recipe = json.loads((tmp_path / "model/model.json").read_text())["recipe"]
+    assert (recipe["name"], recipe["width"], recipe["folds"], recipe["epochs"]) == ("small", 8, 2, 1)
     assert "fold 2/2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout
     assert {path: path.stat().st_mtime_ns for path in training_data.rglob("*")} == before
     run_script("driver.py", tmp_path / "model", training_data, tmp_path / "out")

@@ -12,6 +12,7 @@ from ecg.records import LEADS
 from ecg.scoring import ABBREVIATIONS, load_weights
 from ecg.simulation import recording
 from ecg.simulation.cases import classes
+from ecg.simulation.rhythm import ATRIAL, SINUS, VENTRICULAR, Rhythm, beats
 
 RATE = 500  # Hz
 SECONDS = 20
@@ -211,6 +212,14 @@ def test_a_normal_ecg_has_no_other_sign(label, seed):
 def test_labels_are_seen_together(labels):
     ecg = Ecg(labels, 0)
     assert [label for label in labels.split() if not SIGNS[label](ecg)] == []
+
+
+@pytest.mark.parametrize("seconds", [6, 10])
+def test_both_kinds_of_premature_beats_are_in_a_recording_that_has_both(seconds):
+    both = Rhythm(SINUS, interval=0.8, irregularity=0.01, premature=(VENTRICULAR, ATRIAL))
+    for seed in range(200):
+        course = beats(both, seconds, variety=seed % 2, rng=np.random.default_rng(seed))
+        assert {ATRIAL, VENTRICULAR} <= {beat.kind for beat in course if 0 < beat.onset < seconds}
 
 
 def test_the_stronger_rhythm_wins():

@@ -2,8 +2,8 @@
 """The whole entry on one folder of recordings:  python tools/demo.py FOLDER [--data RECORDINGS]
 
 Simulates recordings, or takes yours, and deals them into a training folder and a hidden-test-style folder without
-diagnoses, a fifth of every source. Then it runs the official commands, each shown before it runs: train, run, score.
-Your recordings are only read; FOLDER gets links to them.
+diagnoses, a fifth of every source; what has no header that can be read is named and left out. Then it runs the official
+commands, each shown before it runs: train, run, score. Your recordings are only read; FOLDER gets links to them.
 """
 
 import argparse
@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecg.cli import ALL_WELL, SOME_FAILED, run  # noqa: E402
-from ecg.errors import EntryError  # noqa: E402
+from ecg.errors import EntryError, RecordError  # noqa: E402
 from ecg.folds import assign_folds  # noqa: E402
-from ecg.records import find_records, read_header, read_text  # noqa: E402
+from ecg.records import Header, find_records, read_header, read_text  # noqa: E402
 from ecg.scoring import load_weights  # noqa: E402
 
 DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
@@ -69,8 +69,9 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
     ``labels`` gets the hidden recordings' headers as they are.
     """
     weights = load_weights()
-    headers = find_records(data)
-    parsed = [read_header(path) for path in headers]
+    found = {path: header_of(path) for path in find_records(data, refuse=leave_out)}
+    headers = [path for path, header in found.items() if header]
+    parsed = [found[path] for path in headers]
     known = np.stack([weights.encode(header.diagnoses) for header in parsed])
     fold_of = assign_folds(known, [header.source for header in parsed], HIDDEN, seed=0)
     for folder in (training, hidden, labels):
@@ -85,6 +86,17 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
             lines = read_text(path).splitlines(keepends=True)
             (hidden / path.name).write_text("".join(line for line in lines if not DIAGNOSES.match(line)))
     print(f"{np.count_nonzero(fold_of)} recordings to learn from, {np.count_nonzero(fold_of == 0)} hidden", flush=True)
+
+
+def header_of(path: Path) -> Header | None:
+    try:
+        return read_header(path)
+    except RecordError as error:
+        leave_out(error)
+
+
+def leave_out(error: RecordError) -> None:
+    print(f"left out: {error}", file=sys.stderr)
 
 
 def command(script: str, *arguments) -> None:

@@ -11,8 +11,8 @@ from them: where these chose epochs and thresholds, what is between the two is o
 each other's folds; with --members 1 there is no other, so it is on its own.) With several recipes, the first is what
 the others are compared with.
 
-Simulated recordings that a recipe learns from show label sets as frequent as in all of the Challenge's sources: of a
-source that is left out a model knows these, and no signal.
+Simulated recordings that a recipe learns from show label sets of all of the Challenge's sources, and people of the ages
+that have them: of a source that is left out a model knows these, and no signal.
 
 RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
 are of a bootstrap over the recordings, or with --patients over the patients of DATA: they are too narrow else where
@@ -70,7 +70,8 @@ def main() -> int:
     )
     arguments.add_compute()
     given = arguments.parse()
-    if min(given.seeds, given.parts - 1, given.only or 1, given.members or 1) < 1:
+    asked = [given.seeds, given.parts - 1, given.only, given.members]
+    if any(number is not None and number < 1 for number in asked):
         raise EntryError("--seeds, --only and --members must be 1 or more, --parts 2 or more")
     recipes = {text: parse_recipe(text) for text in given.recipes}
     if len({folder.name for folder in given.unseen}) < len(given.unseen):

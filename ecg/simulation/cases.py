@@ -3,8 +3,8 @@
 ``label_sets.csv`` counts the sets of scored classes in the headers of the 2020 Challenge's six sources (codes that
 count as one class merged; from Q, HR and E only the sets that occur at least twice), and says who has them: the mean
 and the standard deviation of their ages, and the part of men (as if ten more had them who are as the whole source is,
-so that few recordings say little). The sources' names, rates and lengths are their own too, but their longest
-recordings (up to half an hour) are cut to a minute.
+so that few recordings say little). The sources' names, rates and lengths are their own too, but of recordings that
+last half an hour there are 30 s, and of others a minute at most.
 """
 
 import csv

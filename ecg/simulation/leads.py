@@ -1,11 +1,12 @@
 """From the heart vector to the twelve leads.
 
-The limb leads see it by Einthoven's equilateral triangle. The chest leads see it by the matrix of Dower (Dower, Machado
-and Osborne, On deriving the electrocardiogram from vectorcardiographic leads, Clin Cardiol 1980), here with z to the
-front and in units of lead I, and a little nearer to the heart: as tall beside the limb leads as PTB-XL's are. Or as
-they are in patients: least squares of the QRS in I, aVF and V2 (of which Dower's row gives z), over the median beats
-of 1,535 recordings of PTB-XL. There V3 to V6 see far more of what points to the feet. Eight leads are measured, I, II
-and V1 to V6; the other four follow from I and II.
+The limb leads see it by Einthoven's equilateral triangle. The chest leads see it much as in the matrix of Dower (Dower,
+Machado and Osborne, On deriving the electrocardiogram from vectorcardiographic leads, Clin Cardiol 1980), here with z
+to the front and 1.5 times as large, in units of lead I; besides V2 to V4 see what points to the front, and V4 to V6
+what points to the left, up to 1.4 times as well as there: as tall beside the limb leads as PTB-XL's are. Or they see it
+as in patients: least squares of the QRS in I, aVF and V2 (of which the first matrix gives z), over the median beats of
+1,535 recordings of PTB-XL. There V3 to V6 see far more of what points to the feet. Eight leads are measured, I, II and
+V1 to V6; the other four follow from I and II.
 """
 
 import math
@@ -13,7 +14,7 @@ import math
 import numpy as np
 
 LIMB = np.array([[1.0, 0.0, 0.0], [0.5, math.sqrt(3) / 2, 0.0]])  # I, II
-DOWER = np.vstack(
+AFTER_DOWER = np.vstack(
     [
         LIMB,
         1.5

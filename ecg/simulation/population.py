@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecg.simulation.leads import DOWER, REGRESSED
+from ecg.simulation.leads import AFTER_DOWER, REGRESSED
 
 Range = tuple[float, float]
 
@@ -99,7 +99,7 @@ class Population:
 
 
 TEXTBOOK = Population(
-    leads=DOWER,
+    leads=AFTER_DOWER,
     variety=0.0,
     electrode_variety=0.0,
     rates=(

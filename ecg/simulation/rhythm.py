@@ -45,8 +45,7 @@ def beats(rhythm: Rhythm, seconds: float, variety: float, rng: np.random.Generat
     number = 2 + int(1.5 * (seconds + 2 * LEAD_IN) / rhythm.interval)
     intervals = _intervals(rhythm, number, rng)
     kinds = [NORMAL] * number
-    for kind in rhythm.premature:
-        _put_premature(kind, kinds, intervals, rhythm.interval, seconds, variety, rng)
+    _put_premature(rhythm, kinds, intervals, seconds, variety, rng)
     onsets = np.cumsum(intervals) - LEAD_IN - rng.uniform(0, rhythm.interval)
     return [Beat(onset, kind) for onset, kind in zip(onsets.tolist(), kinds) if onset < seconds + LEAD_IN]
 
@@ -63,25 +62,36 @@ def _intervals(rhythm: Rhythm, number: int, rng: np.random.Generator) -> np.ndar
 
 
 def _put_premature(
-    kind: str,
+    rhythm: Rhythm,
     kinds: list[str],
     intervals: np.ndarray,
-    usual: float,
     seconds: float,
     variety: float,
     rng: np.random.Generator,
 ) -> None:
-    """Makes some beats premature, in place: never two in succession, and one near the middle of the recording."""
-    early, late = PREMATURE[kind]
-    later = variety * rng.uniform(-0.12, 0.20)  # in one person always about as early
-    early, late = early + later, late - (later if kind == VENTRICULAR else 0)
-    middle = int((LEAD_IN + rng.uniform(0.4, 0.6) * seconds) / usual)
-    wanted = rng.random(len(kinds)) < FREQUENCY * (1 + variety * rng.uniform(-1, 1))
-    for place in [middle, *np.flatnonzero(wanted).tolist()]:
-        if 1 <= place < len(kinds) - 1 and kinds[place - 1 : place + 2] == [NORMAL] * 3:
-            kinds[place] = kind
-            intervals[place] = early * usual * math.exp(0.04 * variety * rng.normal())
-            intervals[place + 1] = late * usual
+    """Makes some beats premature, in place: never two in succession, of each kind one near the recording's middle."""
+    usual, drawn = rhythm.interval, []
+    for kind in rhythm.premature:
+        early, late = PREMATURE[kind]
+        later = variety * rng.uniform(-0.12, 0.20)  # in one person always about as early
+        early, late = early + later, late - (later if kind == VENTRICULAR else 0)
+        middle = int((LEAD_IN + rng.uniform(0.4, 0.6) * seconds) / usual)
+        wanted = rng.random(len(kinds)) < FREQUENCY * (1 + variety * rng.uniform(-1, 1))
+        drawn.append((kind, early, late, middle, np.flatnonzero(wanted).tolist()))
+
+    def free(place: int) -> bool:
+        return 1 <= place < len(kinds) - 1 and kinds[place - 1 : place + 2] == [NORMAL] * 3
+
+    def put(kind: str, early: float, late: float, place: int) -> None:
+        kinds[place] = kind
+        intervals[place] = early * usual * math.exp(0.04 * variety * rng.normal())
+        intervals[place + 1] = late * usual
+
+    for kind, early, late, middle, _ in drawn:
+        put(kind, early, late, min(filter(free, range(len(kinds))), key=lambda place: abs(place - middle)))
+    for kind, early, late, _, wanted in drawn:
+        for place in filter(free, wanted):
+            put(kind, early, late, place)
 
 
 def atrial_waves(rhythm: Rhythm, times: np.ndarray, variety: float, rng: np.random.Generator) -> np.ndarray:
