@@ -7,8 +7,10 @@ Resumption is by the file: they are small, from 0.1 to 11 MB.
 
 import hashlib
 import re
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from urllib.parse import quote
@@ -87,16 +89,16 @@ def download(collection: Collection, folder: Path, base: str = PHYSIONET, pause:
         raise EntryError(f"{base}/{project}/{LIST}: names nothing of {collection.root}; is it another version's?")
     outcome, in_a_row = Outcome(), 0
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        files = {
-            workers.submit(server.fetch, f"{collection.root}/{name}", folder / name, checksum): name
-            for name, checksum in wanted.items()
-        }
+
+        def begin(name: str, checksum: str) -> Future:
+            return workers.submit(server.fetch, f"{collection.root}/{name}", folder / name, checksum)
+
         try:
-            for done in bar(as_completed(files), len(files), "downloading", "files"):
+            for name, done in bar(_as_they_end(begin, wanted), len(wanted), "downloading", "files"):
                 try:
                     fetched = done.result()
                 except (EntryError, OSError) as error:
-                    outcome.failed[files[done]] = str(error)
+                    outcome.failed[name] = str(error)
                     in_a_row += 1
                     if in_a_row == HOPELESS:
                         break
@@ -109,6 +111,18 @@ def download(collection: Collection, folder: Path, base: str = PHYSIONET, pause:
             workers.shutdown(cancel_futures=True)
     outcome.untried = len(wanted) - outcome.fetched - outcome.there - len(outcome.failed)
     return outcome
+
+
+def _as_they_end(begin: Callable[[str, str], Future], wanted: dict[str, str]) -> Iterator[tuple[str, Future]]:
+    """The ``wanted`` files' names, and what came of each; no more are begun than workers need not to wait."""
+    left, files = iter(wanted.items()), {}
+    while True:
+        for name, checksum in islice(left, 2 * AT_ONCE - len(files)):
+            files[begin(name, checksum)] = name
+        if not files:
+            return
+        for done in wait(files, return_when=FIRST_COMPLETED).done:
+            yield files.pop(done), done
 
 
 def pick(text: str, collection: Collection) -> dict[str, str]:
