@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def killed(arguments, seconds: float) -> bool:
         try:
             training_code(*arguments)
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(1)
     end = time.monotonic() + seconds
@@ -134,6 +138,16 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_weights(training_dat
         assert names[0] == names[1]
         shutil.rmtree(tmp_path / "model")
     assert len(moments) > 3  # they were killed in different states
+
+
+def test_a_training_cut_short_as_it_ends_is_ended_by_the_next(training_data, tiny_recipe, tmp_path, monkeypatch):
+    """Killed when the log is in the model folder already, and the model is not."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(team_code.model_folder, "save_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
+    log = (tmp_path / "model" / LOG).read_text()
+    training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
+    assert (tmp_path / "model" / LOG).read_text() == log and len(load_model(tmp_path / "model").members) == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
