@@ -31,6 +31,7 @@ from ecg.simulation.folder import simulated_record
 # Raised whenever the files, the numbers that preprocessing gives or the simulated recordings change: older stores are
 # built again, and older trainings and validations are not gone on with.
 FORMAT = 7
+FILES = ("signals.i16", "rows.bin", "names.jsonl")
 FEW = 64  # recordings that are decoded before other processes would have started
 LIKE_A_FILE = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
 TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over
@@ -89,7 +90,8 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
         found = json.loads(index.read_text())
     except (OSError, ValueError):
         found = {}
-    if found | made_of != found:
+    # its removal may have been cut short when the index was still there
+    if found | made_of != found or not all((folder / name).exists() for name in FILES):
         with writing(folder):
             shutil.rmtree(folder)
             folder.mkdir()
@@ -139,7 +141,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
     scored, unscored, unreadable = 0, 0, 0
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
-        opened = [stack.enter_context(open(folder / name, "wb")) for name in ("signals.i16", "rows.bin", "names.jsonl")]
+        opened = [stack.enter_context(open(folder / name, "wb")) for name in FILES]
         signal_file, row_file, name_file = opened
         decoded = progress.bar(
             _decode_all(entries, signal_file, folder, weights, recipe), len(entries), "reading", "recordings"

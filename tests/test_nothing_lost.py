@@ -150,6 +150,25 @@ def test_a_training_cut_short_as_it_ends_is_ended_by_the_next(training_data, tin
     assert (tmp_path / "model" / LOG).read_text() == log and len(load_model(tmp_path / "model").members) == 2
 
 
+@pytest.mark.parametrize("gone", ["names.jsonl", "rows.bin", "signals.i16", "index.json"])
+def test_a_training_killed_while_it_removes_its_store_is_ended_by_the_next(
+    training_data, tiny_recipe, tmp_path, monkeypatch, gone
+):
+    remove = shutil.rmtree
+
+    def cut_short(folder):
+        if (folder / "index.json").exists():  # it is whole, and not one that is to be built
+            raise KeyboardInterrupt
+        remove(folder)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", cut_short)
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
+    (tmp_path / "model/.training/store" / gone).unlink()
+    training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
+    assert len(load_model(tmp_path / "model").members) == 2 and not (tmp_path / "model/.training").exists()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_and_sigterm_write_a_checkpoint_and_say_how_to_go_on(training_data, tmp_path, number, code):
     command = [sys.executable, ROOT / "train_model.py", training_data, tmp_path / "model"]
