@@ -43,6 +43,12 @@ def test_what_is_broken_is_named_and_the_others_are_dealt(demo, tmp_path, capsys
     assert all(f"{name}: " in said.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
 
 
+def test_a_folder_without_a_single_readable_header(demo, tmp_path):
+    (tmp_path / "broken.hea").write_text("nothing\n")
+    with pytest.raises(EntryError, match="no header in it can be read"):
+        demo.deal(tmp_path, *(tmp_path / name for name in ("training", "hidden", "labels")))
+
+
 def test_only_its_own_folder_is_emptied(demo, tmp_path):
     demo.start_afresh(tmp_path / "demo")
     (tmp_path / "demo/old").touch()

@@ -71,6 +71,8 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
     weights = load_weights()
     found = {path: header_of(path) for path in find_records(data, refuse=leave_out)}
     headers = [path for path, header in found.items() if header]
+    if not headers:
+        raise EntryError(f"{data}: no header in it can be read; give the folder that holds the recordings")
     parsed = [found[path] for path in headers]
     known = np.stack([weights.encode(header.diagnoses) for header in parsed])
     fold_of = assign_folds(known, [header.source for header in parsed], HIDDEN, seed=0)
