@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ecg import progress, ranks
+from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.compute import pick_compute
+from ecg.data.prefetch import View, blocks_of, read_batches
+from ecg.data.record import changed_at, find_records, read_text
 from ecg.errors import RecordError, as_record_error
+from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import write_csv, write_text, writing
-from ecg.model_folder import fingerprint
-from ecg.outputs import format_outputs, parse_outputs
-from ecg.reading import View, blocks_of, read_batches
-from ecg.records import changed_at, find_records, read_text
+from ecg.model.compute import pick_compute
+from ecg.model.folder import fingerprint
+from ecg.training import distributed
 from team_code import Model, load_model, run_recordings
 
 FAILURES = "failures"  # the name of their list
@@ -56,7 +57,7 @@ def main() -> int:
         return [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
 
     try:
-        if ranks.several():
+        if distributed.several():
             failures = write_outputs_over_ranks(model, left, outputs)
         else:
             failures = write_outputs(model, left(), outputs)
@@ -120,7 +121,7 @@ def write_outputs_over_ranks(
 
     The failures of all are on the first one, None on the others.
     """
-    with ranks.joined() as everyone:
+    with distributed.joined() as everyone:
         mine = blocks_of(everyone.from_first(left), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder))
         return sorted(sum(parts, [])) if everyone.leads else None

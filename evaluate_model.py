@@ -15,12 +15,12 @@ import numpy as np
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.record import find_records
 from ecg.errors import RecordError, printable
+from ecg.evaluation.leaderboard import standings
+from ecg.evaluation.metrics import ABBREVIATIONS, Scores, load_weights, mean, score
+from ecg.evaluation.outputs import Judged, load_results
 from ecg.files import write_text
-from ecg.leaderboard import standings
-from ecg.outputs import Judged, load_results
-from ecg.records import find_records
-from ecg.scoring import ABBREVIATIONS, Scores, load_weights, mean, score
 
 TASK = 2000  # recordings a worker reads before it hands them over; for fewer none is started
 

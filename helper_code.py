@@ -1,13 +1,13 @@
-"""The official 2021 helper's names, on ecg.records. The organisers put their own file in the place of this one."""
+"""The official 2021 helper's names, on ecg.data.record. The organisers put their own file in the place of this one."""
 
 import math
 from pathlib import Path
 
 import numpy as np
 
+from ecg.data.record import LEADS, find_records, parse_header, read_mat, read_text
+from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import write_text
-from ecg.outputs import format_outputs, parse_outputs
-from ecg.records import LEADS, find_records, parse_header, read_mat, read_text
 
 
 def is_number(x) -> bool:

@@ -18,27 +18,31 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ecg import checkpoint, model_folder, progress, scoring, signals
-from ecg.augmentation import augment
-from ecg.calibration import class_shifts
-from ecg.checkpoint import Progress
-from ecg.compute import Compute, pick_compute
-from ecg.cross_validation import Figures, over_folds, table
-from ecg.decisions import conclude, decide
+from ecg import progress
+from ecg.data import preprocessing
+from ecg.data.packed import Recordings
+from ecg.data.record import as_record, find_records, parse_header
+from ecg.data.windows import covering_windows, training_windows
+from ecg.decision.calibration import class_shifts
+from ecg.decision.expected_metric import decide_expected, tempered
+from ecg.decision.labels import conclude, decide
 from ecg.errors import EntryError
-from ecg.expected import decide_expected, tempered
+from ecg.evaluation import metrics
+from ecg.evaluation.cross_validation import Figures, over_folds, table
+from ecg.evaluation.metrics import Weights, load_weights
 from ecg.files import digest, write_csv
-from ecg.folds import assign_folds, patients_of
-from ecg.history import LOG, log_epochs
 from ecg.interruption import held_back
-from ecg.model_folder import Member
-from ecg.network import SEResNet
+from ecg.model import folder as model_folder
+from ecg.model.compute import Compute, pick_compute
+from ecg.model.folder import Member
+from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
-from ecg.recordings import Recordings
-from ecg.records import as_record, find_records, parse_header
-from ecg.scoring import Weights, load_weights
-from ecg.store import Store, fingerprint, open_store
-from ecg.windows import covering_windows, training_windows
+from ecg.training import checkpoint
+from ecg.training.augmentation import augment
+from ecg.training.checkpoint import Progress
+from ecg.training.epoch_log import LOG, log_epochs
+from ecg.training.folds import assign_folds, patients_of
+from ecg.training.store import Store, fingerprint, open_store
 
 # ---------------------------------------------------------------------------------------------------- training
 
@@ -221,7 +225,7 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
             figures, told = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}, ""
             if len(course.judged):
                 outputs = decide(probabilities_of(training, course.judged, network), recipe.epoch_threshold)
-                metric = scoring.challenge_metric(weights, training.labels[course.judged], outputs)
+                metric = metrics.challenge_metric(weights, training.labels[course.judged], outputs)
                 figures["challenge_metric"] = metric
                 told = f"  Challenge metric {metric:6.3f} (best {max(metric, state.best_metric):.3f})"
             with held_back():
@@ -397,8 +401,8 @@ def search_grid(weights: Weights, labels: np.ndarray, p: np.ndarray, cycles: int
     One common threshold in steps of 0.1, then ``cycles`` times each class in turn in steps of 0.01.
     """
     common = np.arange(11) / 10
-    metrics = [scoring.challenge_metric(weights, labels, decide(p, threshold)) for threshold in common]
-    descent = Descent(weights, labels, p, np.full(p.shape[1], common[int(np.argmax(metrics))]))
+    by_threshold = [metrics.challenge_metric(weights, labels, decide(p, threshold)) for threshold in common]
+    descent = Descent(weights, labels, p, np.full(p.shape[1], common[int(np.argmax(by_threshold))]))
     steps = np.arange(101) / 100
     for _ in range(cycles):
         for k in range(p.shape[1]):
@@ -505,7 +509,7 @@ def cross_validation(
         }
         decided = {way: decide(p[here], thresholds) for way, thresholds in ways.items()}
         decided["highest expected metric"] = decide_expected(weights.matrix, tempered(p[here], temperature))
-        folds.append({way: scoring.score(weights, labels[here], outputs, p[here]) for way, outputs in decided.items()})
+        folds.append({way: metrics.score(weights, labels[here], outputs, p[here]) for way, outputs in decided.items()})
     return over_folds(folds)
 
 
@@ -553,7 +557,7 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
     in the header's order of leads. RecordError where the two do not belong together.
     """
     record = as_record(parse_header(header), recording)
-    labels, scores = run_recordings(model, [signals.network_view(record, model.recipe)])
+    labels, scores = run_recordings(model, [preprocessing.network_view(record, model.recipe)])
     return list(model.classes), labels[0].tolist(), scores[0].tolist()
 
 

@@ -8,11 +8,11 @@ torchrun --nproc-per-node 4 train_model.py DATA MODEL. The networks are the same
 from contextlib import ExitStack
 from pathlib import Path
 
-from ecg import ranks
-from ecg.checkpoint import only_training
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import Compute, pick_compute
+from ecg.model.compute import Compute, pick_compute
 from ecg.recipe import RECIPES, Recipe, changed, parse_recipe
+from ecg.training import distributed
+from ecg.training.checkpoint import only_training
 from team_code import learn_from_simulated, prepare, train_ensemble, train_fold, training_code
 
 
@@ -35,7 +35,7 @@ def main() -> int:
     arguments.add_compute()
     given = arguments.parse()
     changes = {name: getattr(given, name) for name in ("folds", "epochs", "simulated", "seed")}
-    train = train_over_ranks if ranks.several() else training_code
+    train = train_over_ranks if distributed.several() else training_code
     compute = pick_compute(given.device, given.float32)
     train(given.data, given.model, changed(parse_recipe(given.recipe), **changes), compute, given.patients)
     return ALL_WELL
@@ -46,7 +46,7 @@ def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, pa
 
     The first one ends it as one process would: it finds each network trained.
     """
-    with ranks.joined() as everyone, ExitStack() as until_the_end:
+    with distributed.joined() as everyone, ExitStack() as until_the_end:
 
         def begin():
             if everyone.leads:
@@ -54,9 +54,9 @@ def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, pa
             return prepare(Path(data), Path(model), recipe, compute, patients)
 
         training = everyone.first_alone(begin)
-        team, folds = ranks.teams(everyone, recipe.folds)
+        team, folds = distributed.teams(everyone, recipe.folds)
         for fold in folds:
-            of_team = ranks.shared(training, team)
+            of_team = distributed.shared(training, team)
             train_fold(of_team, fold, learn_from_simulated(of_team, fold))
         everyone.wait()
         if everyone.leads:

@@ -29,16 +29,16 @@ import team_code  # noqa: E402
 from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
-from ecg import model_folder  # noqa: E402
-from ecg.checkpoint import Progress  # noqa: E402
-from ecg.compute import Compute, pick_compute  # noqa: E402
-from ecg.network import SEResNet  # noqa: E402
-from ecg.outputs import format_outputs  # noqa: E402
+from ecg.data.record import read_header, read_signal, read_text  # noqa: E402
+from ecg.data.windows import training_windows  # noqa: E402
+from ecg.evaluation.metrics import WEIGHTS  # noqa: E402
+from ecg.evaluation.outputs import format_outputs  # noqa: E402
+from ecg.model import folder as model_folder  # noqa: E402
+from ecg.model.compute import Compute, pick_compute  # noqa: E402
+from ecg.model.network import SEResNet  # noqa: E402
 from ecg.recipe import RECIPES, Recipe  # noqa: E402
-from ecg.records import read_header, read_signal, read_text  # noqa: E402
-from ecg.scoring import WEIGHTS  # noqa: E402
-from ecg.store import open_store  # noqa: E402
-from ecg.windows import training_windows  # noqa: E402
+from ecg.training.checkpoint import Progress  # noqa: E402
+from ecg.training.store import open_store  # noqa: E402
 from team_code import Model  # noqa: E402
 
 CHALLENGE = 37_749  # recordings with a scored class in the Challenge's training data
@@ -98,8 +98,8 @@ def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         rows.append(Row(f"store: a folder decoded, once, {recipe.name}", "recordings/s", *pair, ">= 1500 recordings/s"))
     growth = [timed(lambda n=n: build(headers[:n])) / n * 1e3 for n in (500, 1000, 2000)]
     memory = peak_memory(
-        "from pathlib import Path; import sys; from ecg.store import open_store; from ecg.scoring import load_weights;"
-        "from ecg.recipe import RECIPES; from ecg.records import find_records;"
+        "from pathlib import Path; import sys; from ecg.training.store import open_store; from ecg.evaluation.metrics import load_weights;"
+        "from ecg.recipe import RECIPES; from ecg.data.record import find_records;"
         f"open_store(find_records({str(place / 'data')!r}), Path({str(place / 'store2')!r}), load_weights(),"
         " RECIPES['best'])"
     )

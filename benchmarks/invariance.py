@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 from ecg import progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
-from ecg.compute import pick_compute  # noqa: E402
-from ecg.records import find_records, parse_header, read_header, read_signal, read_text, to_counts  # noqa: E402
+from ecg.data.record import find_records, parse_header, read_header, read_signal, read_text, to_counts  # noqa: E402
+from ecg.model.compute import pick_compute  # noqa: E402
 from team_code import load_model, run_model  # noqa: E402
 
 Given = tuple[str | list[str], np.ndarray]  # a header's text or lines, and the signal, as run_model takes them

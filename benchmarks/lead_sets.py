@@ -16,15 +16,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import pick_compute
-from ecg.cross_validation import read_out_of_fold
-from ecg.decisions import conclude
+from ecg.data.packed import Recordings
+from ecg.data.preprocessing import network_view
+from ecg.data.record import LEADS, Record, find_records, read_record
+from ecg.decision.labels import conclude
 from ecg.errors import EntryError
-from ecg.recordings import Recordings
-from ecg.records import LEADS, Record, find_records, read_record
-from ecg.scoring import load_weights
-from ecg.signals import network_view
-from ecg.validation import FIGURES, Answers, figures, interval, resampled
+from ecg.evaluation.bootstrap import FIGURES, Answers, figures, interval, resampled
+from ecg.evaluation.cross_validation import read_out_of_fold
+from ecg.evaluation.metrics import load_weights
+from ecg.model.compute import pick_compute
 from team_code import Model, load_model, probabilities
 
 LEAD_SETS = {

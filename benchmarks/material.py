@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ecg import model_folder
-from ecg.compute import Compute
+from ecg.data.challenge_files import mat_content
+from ecg.data.record import find_records
+from ecg.evaluation.metrics import ABBREVIATIONS, load_weights
+from ecg.model import folder as model_folder
+from ecg.model.compute import Compute
 from ecg.recipe import Recipe
-from ecg.records import find_records
-from ecg.scoring import ABBREVIATIONS, load_weights
 from ecg.simulation.cases import Case, draw_case
-from ecg.simulation.folder import header_text
-from ecg.writing import mat_content
+from ecg.simulation.dataset import header_text
 from team_code import Model, load_model
 
 CLASSES = load_weights()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ecg.compute import Compute
+from ecg.model.compute import Compute
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,7 +12,7 @@ import torch
 from scipy.io import loadmat
 from torch.nn import functional
 
-from ecg.network import SEResNet
+from ecg.model.network import SEResNet
 
 RATE, WINDOW = 257, 4096
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Does the explanation point at what carries the diagnosis?  python benchmarks/pointing.py models/open
 
-In simulated recordings it is known which wave that is. Of the relevance that ecg/explanation.py finds for a class the
+In simulated recordings it is known which wave that is. Of the relevance that ecg/explanation/attribution.py finds for a class the
 share on that wave, in all leads, beside the share of the time the wave takes; the same with a network of random
 weights: what its map finds too, the training has not taught. And what each wave adds to the class's logit.
 """
@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import pick_compute
-from ecg.counterfactual import WAVES, stretches
-from ecg.explanation import relevance
-from ecg.model_folder import build_network
-from ecg.network import SEResNet
-from ecg.records import LEADS, Header, Record
-from ecg.scoring import find_class
+from ecg.data.record import LEADS, Header, Record
+from ecg.evaluation.metrics import find_class
+from ecg.explanation.attribution import relevance
+from ecg.explanation.counterfactual import WAVES, stretches
+from ecg.model.compute import pick_compute
+from ecg.model.folder import build_network
+from ecg.model.network import SEResNet
 from ecg.simulation import recording
 from team_code import Model, load_model
 

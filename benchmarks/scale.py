@@ -21,10 +21,10 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.material import CLASSES, link, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import peak_memory, processor_name, timed  # noqa: E402
-from ecg.compute import pick_compute  # noqa: E402
+from ecg.data.record import find_records  # noqa: E402
+from ecg.model.compute import pick_compute  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
-from ecg.records import find_records  # noqa: E402
-from ecg.store import open_store  # noqa: E402
+from ecg.training.store import open_store  # noqa: E402
 
 RECORDINGS = (1_000, 4_000, 16_000, 43_101)  # the last: all of the Challenge's training data
 DIFFERENT = 2_000

@@ -19,14 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import against, processor_name
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import Compute, pick_compute
+from ecg.data.packed import Recordings
+from ecg.data.prefetch import read_batches
+from ecg.data.record import find_records
+from ecg.data.windows import covering_windows
 from ecg.errors import RecordError
-from ecg.network import SEResNet
-from ecg.reading import read_batches
+from ecg.model.compute import Compute, pick_compute
+from ecg.model.network import SEResNet
 from ecg.recipe import Recipe
-from ecg.recordings import Recordings
-from ecg.records import find_records
-from ecg.windows import covering_windows
 from team_code import load_model
 from tools.export import export
 

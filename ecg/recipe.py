@@ -68,7 +68,7 @@ class Recipe:
     learning_rate_drops: tuple[float, ...] = (0.4, 0.8)  # x 0.1 after these parts of the epochs: 20 and 40 of 50
     warm_up: float = 0.3  # of "one-cycle": the part of the training in which the learning rate rises
     weight_decay: float = 1e-5
-    augment: bool = False  # windows are changed at random, as ecg/augmentation.py says
+    augment: bool = False  # windows are changed at random, as ecg/training/augmentation.py says
     simulated: int = 0  # simulated recordings to learn from first (0: none)
     simulated_epochs: int = 4  # passes over them
     rehearsal: float = 1.0  # so many of them, drawn anew, for each recording of a later epoch,

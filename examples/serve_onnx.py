@@ -15,13 +15,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.decisions import conclude
-from ecg.description import Description, read_description
+from ecg.data.preprocessing import network_view
+from ecg.data.record import as_record, read_header, read_signal
+from ecg.data.windows import covering_windows
+from ecg.decision.labels import conclude
 from ecg.errors import EntryError, RecordError
-from ecg.outputs import format_outputs
-from ecg.records import as_record, read_header, read_signal
-from ecg.signals import network_view
-from ecg.windows import covering_windows
+from ecg.evaluation.outputs import format_outputs
+from ecg.model.description import Description, read_description
 
 FORM = {"windows", "demographics", "probabilities"}  # what goes in, and comes out
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ecg.compute import pick_compute
+from ecg.model.compute import pick_compute
 from ecg.recipe import RECIPES
 from team_code import training_code
 

@@ -23,11 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["ecg", "wfdb"]):
-    from ecg import model_folder, records
+    from ecg.data import record
+    from ecg.data.record import as_record, parse_header, read_diagnoses, read_mat, read_record
     from ecg.errors import EntryError
-    from ecg.outputs import load_results
-    from ecg.records import as_record, parse_header, read_diagnoses, read_mat, read_record
-    from ecg.scoring import load_weights, score
+    from ecg.evaluation.metrics import load_weights, score
+    from ecg.evaluation.outputs import load_results
+    from ecg.model import folder as model_folder
 
 WEIGHTS = load_weights()
 PLACE = Path(tempfile.mkdtemp())
@@ -35,7 +36,7 @@ COUNTS = np.arange(12 * 40, dtype=np.int16).reshape(12, 40)
 HEADER = "\n".join(
     [
         "A1 12 500 40",
-        *(f"A1.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in records.LEADS),
+        *(f"A1.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in record.LEADS),
         "#Age: 60",
         "#Dx: 426783006",
         "",

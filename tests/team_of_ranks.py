@@ -11,10 +11,10 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ecg import ranks
-from ecg.compute import Compute
-from ecg.network import SEResNet
-from ecg.ranks import SharedCompute
+from ecg.model.compute import Compute
+from ecg.model.network import SEResNet
+from ecg.training import distributed
+from ecg.training.distributed import SharedCompute
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 BATCHES = (8, 7, 1, 3, 8)  # windows; the smallest has fewer than there are ranks
@@ -38,8 +38,8 @@ def train(compute: Compute) -> SEResNet:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if ranks.several():
-        with ranks.joined() as everyone:
+    if distributed.several():
+        with distributed.joined() as everyone:
             network = train(SharedCompute(CPU.device, CPU.number, everyone))
             if everyone.leads:
                 torch.save(network.state_dict(), sys.argv[1])

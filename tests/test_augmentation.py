@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ecg.augmentation import augment
+from ecg.training.augmentation import augment
 
 RATE = 100.0
 

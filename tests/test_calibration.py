@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 import team_code
-from ecg.calibration import class_shifts
-from ecg.compute import pick_compute
+from ecg.decision.calibration import class_shifts
 from ecg.errors import EntryError
-from ecg.model_folder import build_network
+from ecg.model.compute import pick_compute
+from ecg.model.folder import build_network
 from ecg.recipe import RECIPES
-from ecg.simulation.folder import simulate
+from ecg.simulation.dataset import simulate
 
 
 def test_what_is_expected_too_often_is_expected_as_often_as_it_is():

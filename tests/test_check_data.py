@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from ecg.checking import CONSEQUENCES, examine_folder
+from ecg.evaluation.metrics import load_weights
+from ecg.labels.folder_check import CONSEQUENCES, examine_folder
 from ecg.recipe import RECIPES
-from ecg.scoring import load_weights
 from tests.conftest import LEADS, header_text, noise, run_script, write_recording
 
 COMMENTS = ("#Age: 60", "#Sex: Female", "#Dx: 426783006")

@@ -5,10 +5,10 @@ import filecmp
 import joblib
 import pytest
 
-from ecg.checking import examine_folder
-from ecg.records import find_records
-from ecg.scoring import load_weights
-from ecg.store import open_store
+from ecg.data.record import find_records
+from ecg.evaluation.metrics import load_weights
+from ecg.labels.folder_check import examine_folder
+from ecg.training.store import open_store
 from tests.conftest import noise, write_recording
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")

@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
+from ecg.data.record import find_records, read_header, read_record
 from ecg.errors import EntryError
-from ecg.records import find_records, read_header, read_record
 from tests.conftest import ROOT, run_script, write_recording
 
 

@@ -13,10 +13,10 @@ from threading import Event, Thread
 
 import pytest
 
-from ecg import download
-from ecg.download import COLLECTIONS, LIST
 from ecg.errors import EntryError
 from ecg.files import is_below
+from ecg.importing import physionet
+from ecg.importing.physionet import COLLECTIONS, LIST
 from tests.conftest import ROOT, run_script
 
 GEORGIA, PTBXL = COLLECTIONS["georgia"], COLLECTIONS["ptb-xl-1.0.3"]
@@ -89,8 +89,8 @@ def georgia(recordings: int = 20) -> dict[str, bytes]:
     return files | {"training/ptb/g1/S0001.mat": b"ptb", "LICENSE.txt": b"license", "training/georgia-2/x": b"another"}
 
 
-def fetch(server: BadServer, folder: Path, collection=GEORGIA) -> download.Outcome:
-    return download.download(collection, folder, server.address, pause=0.001)
+def fetch(server: BadServer, folder: Path, collection=GEORGIA) -> physionet.Outcome:
+    return physionet.download(collection, folder, server.address, pause=0.001)
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -99,7 +99,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 def test_a_server_that_sends_without_end_fills_no_memory(server, tmp_path, monkeypatch):
     server.publish(PROJECT, georgia(2) | {"training/georgia/g1/E00009.mat": bytes(100_000)})
-    monkeypatch.setattr(download, "LARGEST", 50_000)
+    monkeypatch.setattr(physionet, "LARGEST", 50_000)
     outcome = fetch(server, tmp_path)
     assert outcome.fetched == 2 and ["larger than any" in reason for reason in outcome.failed.values()] == [True]
 
@@ -144,7 +144,7 @@ def test_broken_connections_wrong_bytes_and_busy_servers_are_tried_again(server,
     assert set(outcome.failed) == {f"georgia/g1/E0000{i}.mat" for i in reasons}
     for i, reason in reasons.items():
         assert reason in outcome.failed[f"georgia/g1/E0000{i}.mat"]
-        assert server.asked[f"{PROJECT}/training/georgia/g1/E0000{i}.mat"] == (1 if i in "67" else download.ATTEMPTS)
+        assert server.asked[f"{PROJECT}/training/georgia/g1/E0000{i}.mat"] == (1 if i in "67" else physionet.ATTEMPTS)
     there = content_of(tmp_path)
     assert len(there) == 16 and all(files[f"training/{path}"] == content for path, content in there.items())
 
@@ -187,7 +187,7 @@ def test_a_list_that_is_none_or_of_another_project(server, tmp_path):
     with pytest.raises(EntryError, match="names nothing of challenge-2020/1.0.2/training"):
         fetch(server, tmp_path)
     with pytest.raises(EntryError, match="cannot be fetched"):
-        download.download(GEORGIA, tmp_path, "no address")
+        physionet.download(GEORGIA, tmp_path, "no address")
 
 
 def test_where_nothing_comes_any_more_it_gives_up(server, tmp_path):
@@ -195,9 +195,9 @@ def test_where_nothing_comes_any_more_it_gives_up(server, tmp_path):
     for i in range(200):
         server.faults[f"{PROJECT}/training/georgia/g1/E{i:05d}.mat"] = [404]
     outcome = fetch(server, tmp_path)
-    assert (outcome.fetched, len(outcome.failed)) == (0, download.HOPELESS)
-    assert outcome.untried == 200 - download.HOPELESS
-    assert sum(server.asked.values()) <= 1 + download.HOPELESS + 2 * download.AT_ONCE
+    assert (outcome.fetched, len(outcome.failed)) == (0, physionet.HOPELESS)
+    assert outcome.untried == 200 - physionet.HOPELESS
+    assert sum(server.asked.values()) <= 1 + physionet.HOPELESS + 2 * physionet.AT_ONCE
 
 
 def test_the_tool_says_what_came_and_what_did_not(server, tmp_path):

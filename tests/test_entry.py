@@ -14,10 +14,11 @@ import driver
 import run_12ECG_classifier
 import team_code
 import train_12ECG_classifier
-from ecg import records, scoring, signals
+from ecg.data import preprocessing, record
+from ecg.data.packed import Recordings
 from ecg.errors import EntryError, RecordError
+from ecg.evaluation import metrics
 from ecg.recipe import recipe
-from ecg.recordings import Recordings
 from team_code import load_model, run_model, training_code
 from tests.conftest import CPU, LEADS, assert_same_weights, header_text, noise, write_recording
 
@@ -45,14 +46,14 @@ def test_a_model_folder_is_weights_and_one_json(model_folder):
     names = sorted(path.name for path in model_folder.iterdir())
     assert names == ["epochs.csv", "fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
     content = json.loads((model_folder / "model.json").read_text())
-    assert content["classes"] == list(scoring.load_weights().classes)
+    assert content["classes"] == list(metrics.load_weights().classes)
     assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2
 
 
 def test_the_official_signature(model):
     counts = noise(5000)
     classes, labels, probabilities = run(model, counts)
-    assert classes == list(scoring.load_weights().classes)
+    assert classes == list(metrics.load_weights().classes)
     assert len(labels) == len(probabilities) == 24 and set(labels) <= {0, 1} and sum(labels) >= 1
     assert all(0 < p < 1 for p in probabilities)
 
@@ -66,7 +67,7 @@ def test_a_recording_without_a_probability_is_an_error_and_no_guess(model, tmp_p
         run(broken, noise(5000))
     path = write_recording(tmp_path, "A1")
     assert "A1.hea" in str(
-        driver.run_alone(broken, path, signals.network_view(records.read_record(path), model.recipe))
+        driver.run_alone(broken, path, preprocessing.network_view(record.read_record(path), model.recipe))
     )
 
 
@@ -103,7 +104,7 @@ def test_training_and_running_see_the_same(training_data, model_folder, tiny_rec
     for name, fold, *expected in rows:
         path = next(training_data.rglob(f"{name}.hea"))
         alone = replace(model, members=[model.members[int(fold) - 1]])
-        _, _, p = run_model(alone, path.read_text(), records.read_signal(path, records.read_header(path)))
+        _, _, p = run_model(alone, path.read_text(), record.read_signal(path, record.read_header(path)))
         np.testing.assert_allclose(p, np.array(expected, float), rtol=1e-4)
 
 
@@ -171,7 +172,7 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
         return rate
 
     monkeypatch.setattr(team_code, "train_epoch", spy)
-    monkeypatch.setattr(team_code.scoring, "challenge_metric", lambda *_: next(metrics))
+    monkeypatch.setattr(team_code.metrics, "challenge_metric", lambda *_: next(metrics))
     monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
     monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
     recipe = replace(tiny_recipe, epochs=3, simulated=0, keep=keep, calibrate=False)
@@ -210,16 +211,16 @@ def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, t
 
 
 def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data, model_folder):
-    weights = scoring.load_weights()
+    weights = metrics.load_weights()
     rows = [line.split(",") for line in (model_folder / "out_of_fold.csv").read_text().splitlines()[1:]]
     folds = json.loads((model_folder / "model.json").read_text())["folds"]
     for number, fold in enumerate(folds, start=1):
         here = [row for row in rows if int(row[1]) == number]
         paths = [next(training_data.rglob(f"{row[0]}.hea")) for row in here]
-        labels = np.stack([weights.encode(records.read_header(path).diagnoses) for path in paths])
+        labels = np.stack([weights.encode(record.read_header(path).diagnoses) for path in paths])
         p = np.array([row[2:] for row in here], float)
         searched, reached = (
-            scoring.challenge_metric(weights, labels, team_code.decide(p, thresholds))
+            metrics.challenge_metric(weights, labels, team_code.decide(p, thresholds))
             for thresholds in (team_code.search_exact(weights, labels, p), np.array(fold["thresholds"]))
         )
         assert reached == pytest.approx(searched, abs=0.02)  # the csv's six digits may move one decision
@@ -276,7 +277,7 @@ def test_the_order_of_the_leads_changes_nothing(model):
 
 
 def test_a_patients_recordings_are_in_one_fold(training_data, tiny_recipe, tmp_path):
-    names = [path.stem for path in records.find_records(training_data)]
+    names = [path.stem for path in record.find_records(training_data)]
     table = tmp_path / "patients.csv"
     table.write_text("record,patient\n" + "".join(f"{name},{i // 4}\n" for i, name in enumerate(names)))
     one_epoch = replace(tiny_recipe, epochs=1, simulated=0)
@@ -330,8 +331,8 @@ def test_odd_signals_run(model, oddity):
     elif oddity == "all flat":
         counts[:] = 0
     elif oddity == "invalid samples":
-        counts[2, 100:200] = records.INVALID
-        counts[5] = records.INVALID
+        counts[2, 100:200] = record.INVALID
+        counts[5] = record.INVALID
     elif oddity == "spikes":
         counts[:, ::500] = 32000
     else:
@@ -348,10 +349,10 @@ def test_two_recordings_alike_under_two_names_have_the_same_result(model):
 
 def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
     counts = noise(12_000)
-    samples = signals.network_signal(counts, 500, tiny_recipe)
+    samples = preprocessing.network_signal(counts, 500, tiny_recipe)
     starts = [0, 448, 896, 1344, 1792, samples.shape[1] - 512]
     windows = torch.tensor(np.stack([samples[:, start : start + 512] for start in starts])).float()
-    people = torch.tensor(np.tile(signals.demographics(60.0, "female"), (len(starts), 1)))
+    people = torch.tensor(np.tile(preprocessing.demographics(60.0, "female"), (len(starts), 1)))
     with torch.inference_mode():
         p = [torch.sigmoid(member.network(windows, people)) for member in model.members]
     np.testing.assert_allclose(run(model, counts)[2], torch.stack(p).mean(dim=(0, 1)), rtol=1e-5)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.decisions import conclude, vote
-from ecg.expected import decide_expected, expected_rewards, tempered
+from ecg.decision.expected_metric import decide_expected, expected_rewards, tempered
+from ecg.decision.labels import conclude, vote
+from ecg.evaluation.metrics import challenge_metric, load_weights, rewards
 from ecg.recipe import RECIPES
-from ecg.scoring import challenge_metric, load_weights, rewards
 
 WEIGHTS = load_weights()
 CLASSES = 6

@@ -10,14 +10,14 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from benchmarks.pointing import CARRIED_BY, example, pointed, randomised
-from ecg.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
-from ecg.explanation import for_the_eye, relevance, unit_weights, with_each_lead_zero
-from ecg.recordings import Recordings
-from ecg.records import INVALID, LEADS, Header, Record, read_record
-from ecg.scoring import find_class
-from ecg.signals import network_view
+from ecg.data.packed import Recordings
+from ecg.data.preprocessing import network_view
+from ecg.data.record import INVALID, LEADS, Header, Record, read_record
+from ecg.data.windows import covering_windows
+from ecg.evaluation.metrics import find_class
+from ecg.explanation.attribution import for_the_eye, relevance, unit_weights, with_each_lead_zero
+from ecg.explanation.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
 from ecg.simulation import recording
-from ecg.windows import covering_windows
 from team_code import load_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import CPU, ROOT, noise, run_script, write_recording

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.material import write_model
 from ecg.errors import EntryError
-from ecg.outputs import parse_outputs
+from ecg.evaluation.outputs import parse_outputs
 from ecg.recipe import PUBLISHED, Recipe
 from ecg.simulation import recording
 from team_code import load_model

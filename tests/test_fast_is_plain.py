@@ -9,15 +9,16 @@ from torch.nn import functional
 
 import driver
 from benchmarks import plain
-from ecg import model_folder, scoring, signals
-from ecg.compute import Compute
-from ecg.decisions import vote
-from ecg.network import SEResNet
+from ecg.data import preprocessing
+from ecg.data.packed import Recordings
+from ecg.data.record import find_records, read_record
+from ecg.data.windows import Windows
+from ecg.decision.labels import vote
+from ecg.evaluation import metrics
+from ecg.evaluation.metrics import WEIGHTS, load_weights
+from ecg.model.compute import Compute
+from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES
-from ecg.recordings import Recordings
-from ecg.records import find_records, read_record
-from ecg.scoring import WEIGHTS, load_weights
-from ecg.windows import Windows
 from evaluate_model import evaluate_model
 from team_code import load_model, probabilities, run_model, search_grid
 from tests.conftest import CPU, noise, write_recording
@@ -52,7 +53,7 @@ def model(tmp_path_factory):
     recipe = replace(PUBLISHED, width=8, reduction=2)
     thresholds = np.random.default_rng(0).uniform(0.3, 0.7, (5, 24))
     folds = [{"thresholds": row.tolist()} for row in thresholds]
-    model_folder.save_model(folder, recipe, CLASSES, [untrained() for _ in folds], folds, {})
+    folder.save_model(folder, recipe, CLASSES, [untrained() for _ in folds], folds, {})
     return load_model(folder, compute=CPU)
 
 
@@ -64,7 +65,7 @@ def by_the_plain_way(model, header):
 def test_a_recording_is_seen_as_by_decoding_and_interpolating_it(data):
     for header in find_records(data):
         counts, people = plain.read(header)
-        seen, demographics = signals.network_view(read_record(header), PUBLISHED)
+        seen, demographics = preprocessing.network_view(read_record(header), PUBLISHED)
         np.testing.assert_allclose(seen, counts, atol=1)  # a half may be rounded either way
         np.testing.assert_allclose(demographics, people, rtol=1e-6)
 
@@ -111,8 +112,8 @@ def test_a_recording_has_the_same_result_alone_and_among_others_of_any_length(da
 
 
 def test_short_numbers_change_probabilities_little(model):
-    counts = [signals.network_signal(noise(5000, seed=seed), 500, PUBLISHED) for seed in range(6)]
-    recordings = Recordings.of(counts, [signals.demographics(50.0, "female")] * 6)
+    counts = [preprocessing.network_signal(noise(5000, seed=seed), 500, PUBLISHED) for seed in range(6)]
+    recordings = Recordings.of(counts, [preprocessing.demographics(50.0, "female")] * 6)
     networks = [member.network for member in model.members]
     levels = np.array([member.thresholds for member in model.members])
     long, short = (
@@ -130,7 +131,7 @@ def test_the_grid_is_the_plain_search():
         lambda outputs: plain.challenge_metric(CLASSES.matrix, labels, outputs, CLASSES.normal), p
     )
     found = search_grid(CLASSES, labels, p)
-    metric = [scoring.challenge_metric(CLASSES, labels, plain.decide(p, levels)) for levels in (expected, found)]
+    metric = [metrics.challenge_metric(CLASSES, labels, plain.decide(p, levels)) for levels in (expected, found)]
     assert metric[1] == pytest.approx(metric[0], abs=1e-9)
     np.testing.assert_allclose(found, expected)
 
@@ -156,4 +157,4 @@ def test_the_figures_are_those_of_the_plain_loops(tmp_path):
         ("Fbeta-measure", figures.f_beta),
         ("Gbeta-measure", figures.g_beta),
     ]:
-        assert scoring.mean(values) == pytest.approx(expected[name], abs=1e-12)
+        assert metrics.mean(values) == pytest.approx(expected[name], abs=1e-12)

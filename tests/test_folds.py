@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecg.errors import EntryError
-from ecg.folds import assign_folds
+from ecg.training.folds import assign_folds
 
 
 def random_labels(n: int) -> np.ndarray:

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from ecg.data.record import as_record, find_records, parse_header, read_mat, read_record, read_text
 from ecg.errors import EntryError, RecordError
-from ecg.outputs import load_results, parse_outputs
-from ecg.records import as_record, find_records, parse_header, read_mat, read_record, read_text
-from ecg.scoring import load_weights, score
+from ecg.evaluation.metrics import load_weights, score
+from ecg.evaluation.outputs import load_results, parse_outputs
 from team_code import load_model
 from tests.conftest import header_text, noise, write_recording
 

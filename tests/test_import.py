@@ -11,14 +11,14 @@ import pytest
 import scipy.io
 import wfdb
 
+from ecg.data.record import INVALID, LEADS, read_record
 from ecg.errors import EntryError
+from ecg.evaluation.metrics import abbreviation, load_weights
 from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources
-from ecg.importing.folder import import_all
+from ecg.importing.importer import import_all
 from ecg.importing.ptbxl import CODES, COLUMNS, diagnoses, ptbxl_sources
-from ecg.importing.signals import signal_sources
-from ecg.records import INVALID, LEADS, read_record
-from ecg.scoring import abbreviation, load_weights
+from ecg.importing.wfdb_edf import signal_sources
 from ecg.simulation import recording
 from tests.conftest import ROOT, run_script, write_recording
 

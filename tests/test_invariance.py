@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.invariance import WAYS
-from ecg.records import read_header, read_signal, read_text
-from ecg.simulation.folder import simulate
+from ecg.data.record import read_header, read_signal, read_text
+from ecg.simulation.dataset import simulate
 from team_code import load_model, run_model
 from tests.conftest import CPU
 

@@ -4,9 +4,9 @@ import csv
 
 import numpy as np
 
-from ecg.expected import decide_expected, tempered
-from ecg.records import find_records, read_header
-from ecg.scoring import challenge_metric, load_weights
+from ecg.data.record import find_records, read_header
+from ecg.decision.expected_metric import decide_expected, tempered
+from ecg.evaluation.metrics import challenge_metric, load_weights
 from tests.conftest import run_script
 
 

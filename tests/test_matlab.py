@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, unsigned_integer_dtypes
 
-from ecg.matlab import read_matrix, read_struct
+from ecg.data.matlab import read_matrix, read_struct
 
 LARGEST = 1 << 20
 KINDS = st.one_of(

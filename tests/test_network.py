@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ecg.network import Dropout, SEResNet, SqueezeExcite, to_unit_amplitude
+from ecg.model.network import Dropout, SEResNet, SqueezeExcite, to_unit_amplitude
 
 
 def test_it_has_the_papers_number_of_parameters():

@@ -17,12 +17,12 @@ import torch
 
 import driver
 import team_code
-from ecg.compute import Compute
+from ecg.data.record import find_records
 from ecg.errors import EntryError
-from ecg.history import LOG
+from ecg.evaluation.outputs import parse_outputs
 from ecg.interruption import Interrupted, held_back, listen
-from ecg.outputs import parse_outputs
-from ecg.records import find_records
+from ecg.model.compute import Compute
+from ecg.training.epoch_log import LOG
 from team_code import load_model, training_code
 from tests.conftest import CPU, ROOT, assert_same_weights, noise, run_script, weights_of, write_recording
 

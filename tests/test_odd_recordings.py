@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from ecg.outputs import parse_outputs
+from ecg.evaluation.outputs import parse_outputs
 from tests.conftest import LEADS, noise, run_script, write_mat, write_recording
 
 COUNTS = noise(5000, seed=1)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from ecg.records import LEADS, read_record
+from ecg.data.record import LEADS, read_record
 from ecg.report.paper import draw_paper
 from tests.conftest import noise, run_script, write_recording
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.history import LOG, read_log
+from ecg.training.epoch_log import LOG, read_log
 from tests.conftest import ROOT, run_script, weights_of, write_recording
 
 RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "3", "--simulated", "16", "--float32", "--device", "cpu")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import driver
-from ecg import reading
+from ecg.data import prefetch
+from ecg.data.record import find_records, signal_size
 from ecg.errors import RecordError
 from ecg.recipe import RECIPES
-from ecg.records import find_records, signal_size
 from team_code import load_model, run_recordings
 from tests.conftest import CPU, noise, write_recording
 
@@ -27,13 +27,13 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("ahead", [0, 60_000, reading.AHEAD])
-@pytest.mark.parametrize("full", [1, 1000, reading.BATCH_SAMPLES])
+@pytest.mark.parametrize("ahead", [0, 60_000, prefetch.AHEAD])
+@pytest.mark.parametrize("full", [1, 1000, prefetch.BATCH_SAMPLES])
 def test_batches_come_in_order_and_no_larger_than_they_may(data, monkeypatch, ahead, full):
-    monkeypatch.setattr(reading, "AHEAD", ahead)
-    monkeypatch.setattr(reading, "BATCH_SAMPLES", full)
+    monkeypatch.setattr(prefetch, "AHEAD", ahead)
+    monkeypatch.setattr(prefetch, "BATCH_SAMPLES", full)
     headers = find_records(data)
-    batches = list(reading.read_batches(headers, RECIPE))
+    batches = list(prefetch.read_batches(headers, RECIPE))
     assert [path for batch in batches for path, _ in batch] == headers
     for batch in batches:
         samples = [view[0].shape[1] for _, view in batch if not isinstance(view, RecordError)]
@@ -46,11 +46,11 @@ def test_batches_come_in_order_and_no_larger_than_they_may(data, monkeypatch, ah
 @pytest.mark.parametrize("ahead", [0, 200_000])
 def test_what_is_read_ahead_is_bounded(data, monkeypatch, ahead):
     """However many recordings there are: by their files' bytes, and by two batches."""
-    read, really = [], reading._read
-    monkeypatch.setattr(reading, "AHEAD", ahead)
-    monkeypatch.setattr(reading, "_read", lambda path, recipe: read.append(path) or really(path, recipe))
+    read, really = [], prefetch._read
+    monkeypatch.setattr(prefetch, "AHEAD", ahead)
+    monkeypatch.setattr(prefetch, "_read", lambda path, recipe: read.append(path) or really(path, recipe))
     ahead_of = []
-    for done, _ in enumerate(reading._read_ahead(find_records(data), RECIPE), start=1):
+    for done, _ in enumerate(prefetch._read_ahead(find_records(data), RECIPE), start=1):
         ahead_of.append(len(read) - done)
     assert max(ahead_of) <= (1 if ahead == 0 else 2 * RECIPE.batch)
 
@@ -69,7 +69,7 @@ def test_a_recording_that_breaks_the_networks_fails_alone(data, model_folder, mo
     headers = find_records(data)
     expected = dict(driver.run_folder(model, headers))
 
-    (((_, (breaks, _)),),) = reading.read_batches(headers[8:9], model.recipe)
+    (((_, (breaks, _)),),) = prefetch.read_batches(headers[8:9], model.recipe)
 
     def breaking(model, views):
         if any(np.array_equal(samples, breaks) for samples, _ in views):

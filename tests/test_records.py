@@ -11,8 +11,7 @@ import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.errors import EntryError, RecordError
-from ecg.records import (
+from ecg.data.record import (
     INVALID,
     LEADS,
     as_record,
@@ -22,6 +21,7 @@ from ecg.records import (
     read_header,
     read_record,
 )
+from ecg.errors import EntryError, RecordError
 from tests.conftest import header_text, noise, write_mat, write_recording
 
 

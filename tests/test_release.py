@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ecg.scoring import ABBREVIATIONS
+from ecg.evaluation.metrics import ABBREVIATIONS
 from ecg.simulation import recording
 from team_code import load_model, run_model
 from tests.conftest import CPU, ROOT, header_text, noise, run_script

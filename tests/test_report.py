@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg.outputs import Judged, format_outputs
-from ecg.records import find_records, read_header
+from ecg.data.record import find_records, read_header
+from ecg.evaluation.metrics import challenge_metric, curve, load_weights
+from ecg.evaluation.outputs import Judged, format_outputs
 from ecg.report.evaluation import confusions, costs, thinned
-from ecg.scoring import challenge_metric, curve, load_weights
 from ecg.simulation import simulate
 from evaluate_model import evaluate_model
 from tests.browser import in_browser, needs_browser

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from ecg.data.record import LEADS, find_records, parse_header, read_header, read_record
 from ecg.errors import EntryError
+from ecg.evaluation.metrics import load_weights
+from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv
-from ecg.outputs import format_outputs
-from ecg.records import LEADS, find_records, parse_header, read_header, read_record
+from ecg.labels.reader_study import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
+from ecg.labels.suspects import confident_learning, frontal_axis, off_left_axis
 from ecg.report.booklet import blinded
 from ecg.report.paper import record_title
-from ecg.review import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
-from ecg.scoring import load_weights
 from ecg.simulation import recording, simulate
-from ecg.suspects import confident_learning, frontal_axis, off_left_axis
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script, write_recording
 

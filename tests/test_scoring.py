@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import evaluate_model as evaluate_module
-from ecg import scoring
+from ecg.data.record import find_records
 from ecg.errors import EntryError
-from ecg.records import find_records
+from ecg.evaluation import metrics
 from evaluate_model import evaluate_model
 
-WEIGHTS = scoring.load_weights()
+WEIGHTS = metrics.load_weights()
 BITS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.just(24)))
 
 
@@ -25,12 +25,12 @@ def test_the_golden_figures(golden):
     assert list(scores.classes) == expected["classes"]
     assert len(judged.malformed) == 9
     figures = {
-        "auroc": scoring.mean(scores.auroc),
-        "auprc": scoring.mean(scores.auprc),
+        "auroc": metrics.mean(scores.auroc),
+        "auprc": metrics.mean(scores.auprc),
         "accuracy": scores.accuracy,
-        "f_measure": scoring.mean(scores.f_measure),
-        "f_beta": scoring.mean(scores.f_beta),
-        "g_beta": scoring.mean(scores.g_beta),
+        "f_measure": metrics.mean(scores.f_measure),
+        "f_beta": metrics.mean(scores.f_beta),
+        "g_beta": metrics.mean(scores.g_beta),
         "challenge_metric": scores.challenge_metric,
         "auroc_classes": scores.auroc,
         "auprc_classes": scores.auprc,
@@ -43,7 +43,7 @@ def test_the_golden_figures(golden):
 def test_the_weights_are_the_official_formula():
     """0.5 - |s_i - s_j|, 1 on the diagonal, from one number a class."""
     s = {"IAVB": 0.05, "AF": 0.25, "LBBB": 0.225, "QAb": 0.35, "SNR": 0, "PAC": 0.0875, "STach": 0.125, "LQT": 0.2}
-    at = {scoring.ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
+    at = {metrics.ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
     for a in s:
         for b in s:
             expected = 1 if a == b else 0.5 - abs(s[a] - s[b])
@@ -53,18 +53,18 @@ def test_the_weights_are_the_official_formula():
 
 
 def test_weights_of_2021_and_a_blank_last_line(tmp_path):
-    table = scoring.WEIGHTS.read_text() + "\n\n"
+    table = metrics.WEIGHTS.read_text() + "\n\n"
     joined = table
-    for group in scoring.EQUIVALENT:
+    for group in metrics.EQUIVALENT:
         joined = joined.replace(group[0], "|".join(group))
     rows = [
-        line for line in joined.splitlines() if line and line.split(",")[0] not in {g[1] for g in scoring.EQUIVALENT}
+        line for line in joined.splitlines() if line and line.split(",")[0] not in {g[1] for g in metrics.EQUIVALENT}
     ]
-    drop = [i for i, cell in enumerate(rows[0].split(",")) if cell in {g[1] for g in scoring.EQUIVALENT}]
+    drop = [i for i, cell in enumerate(rows[0].split(",")) if cell in {g[1] for g in metrics.EQUIVALENT}]
     rows = [",".join(cell for i, cell in enumerate(row.split(",")) if i not in drop) for row in rows]
     for name, text in (("2020.csv", table), ("2021.csv", "\n".join(rows) + "\n")):
         (tmp_path / name).write_text(text)
-        weights = scoring.load_weights(tmp_path / name)
+        weights = metrics.load_weights(tmp_path / name)
         assert weights.classes == WEIGHTS.classes and weights.column == WEIGHTS.column
         np.testing.assert_array_equal(weights.matrix, WEIGHTS.matrix)
 
@@ -75,7 +75,7 @@ def test_weights_of_2021_and_a_blank_last_line(tmp_path):
 def test_a_table_that_is_no_matrix_is_an_error(tmp_path, text):
     (tmp_path / "weights.csv").write_text(text)
     with pytest.raises(EntryError, match="weights.csv"):
-        scoring.load_weights(tmp_path / "weights.csv")
+        metrics.load_weights(tmp_path / "weights.csv")
 
 
 def plain_metric(labels, outputs) -> float:
@@ -99,15 +99,15 @@ def test_the_metric_is_its_definition(labels, seed):
     outputs = np.random.default_rng(seed).random(labels.shape) < 0.2
     expected = plain_metric(labels, outputs)
     if abs(expected) < 1e6:  # beyond, the two scores it divides by are equal but for rounding
-        assert scoring.challenge_metric(WEIGHTS, labels, outputs) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        assert metrics.challenge_metric(WEIGHTS, labels, outputs) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @given(BITS)
 def test_perfect_is_one_and_sinus_rhythm_is_zero(labels):
     normal = np.zeros_like(labels)
     normal[:, WEIGHTS.normal] = True
-    assert scoring.challenge_metric(WEIGHTS, labels, normal) == pytest.approx(0)
-    perfect = scoring.challenge_metric(WEIGHTS, labels, labels)
+    assert metrics.challenge_metric(WEIGHTS, labels, normal) == pytest.approx(0)
+    perfect = metrics.challenge_metric(WEIGHTS, labels, labels)
     assert perfect == pytest.approx(1) or perfect == 0
 
 
@@ -117,7 +117,7 @@ def test_areas_agree_with_scikit_learn():
     random = np.random.default_rng(0)
     labels = random.random((300, 4)) < [0.5, 0.1, 0.0, 1.0]
     scores = random.integers(0, 20, labels.shape) / 20  # many equal scores
-    auroc, auprc = scoring.auroc_auprc(labels, scores)
+    auroc, auprc = metrics.auroc_auprc(labels, scores)
     for k in (0, 1):
         assert auroc[k] == pytest.approx(roc_auc_score(labels[:, k], scores[:, k]))
         assert auprc[k] == pytest.approx(average_precision_score(labels[:, k], scores[:, k]))

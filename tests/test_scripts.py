@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import helper_code
-from ecg.compute import pick_compute
-from ecg.leaderboard import standings
-from ecg.outputs import parse_outputs
+from ecg.evaluation.leaderboard import standings
+from ecg.evaluation.outputs import parse_outputs
+from ecg.model.compute import pick_compute
 from tests.conftest import CPU, LEADS, ROOT, header_text, noise, run_script, write_recording
 
 # What the official scripts of 2021 do with an entry, in our words: a helper that knows no more than it must, load_model

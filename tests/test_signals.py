@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.recipe import RECIPES
-from ecg.records import INVALID, LEADS
-from ecg.signals import (
+from ecg.data.preprocessing import (
     average,
     close_gaps,
     demographics,
@@ -19,6 +17,8 @@ from ecg.signals import (
     trim_silence,
     with_limb_leads,
 )
+from ecg.data.record import INVALID, LEADS
+from ecg.recipe import RECIPES
 from tests.conftest import noise
 
 

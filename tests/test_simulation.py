@@ -9,14 +9,14 @@ import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecg.data.record import LEADS, find_records, read_record
 from ecg.errors import EntryError
-from ecg.records import LEADS, find_records, read_record
-from ecg.scoring import ABBREVIATIONS
+from ecg.evaluation.metrics import ABBREVIATIONS
 from ecg.simulation import recording, simulate
 from ecg.simulation.beats import qrs_waves, t_waves
 from ecg.simulation.cases import SOURCES, classes, draw_case, draw_label_set
 from ecg.simulation.conditions import conditions
-from ecg.simulation.folder import TO_LEARN_FROM, draw, simulated_record
+from ecg.simulation.dataset import TO_LEARN_FROM, draw, simulated_record
 from ecg.simulation.population import BROAD, MEASURED, TEXTBOOK
 from tests.conftest import run_script
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg import store as store_module
+from ecg.data.preprocessing import demographics, network_signal
+from ecg.data.record import find_records, read_record, signal_size
+from ecg.evaluation.metrics import load_weights
 from ecg.recipe import RECIPES
-from ecg.records import find_records, read_record, signal_size
-from ecg.scoring import load_weights
-from ecg.signals import demographics, network_signal
-from ecg.simulation.folder import simulated_record
-from ecg.store import open_store
+from ecg.simulation.dataset import simulated_record
+from ecg.training import store as store_module
+from ecg.training.store import open_store
 from tests.conftest import noise, write_recording
 
 WEIGHTS = load_weights()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg import scoring
-from ecg.decisions import decide, vote
+from ecg.decision.labels import decide, vote
+from ecg.evaluation import metrics
 from team_code import search_exact, search_grid
 
-WEIGHTS = scoring.load_weights()
+WEIGHTS = metrics.load_weights()
 
 
 def draw(seed: int, recordings: int, digits: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def draw(seed: int, recordings: int, digits: int = 3) -> tuple[np.ndarray, np.nd
 
 
 def metric(labels, p, thresholds) -> float:
-    return scoring.challenge_metric(WEIGHTS, labels, decide(p, thresholds))
+    return metrics.challenge_metric(WEIGHTS, labels, decide(p, thresholds))
 
 
 def plain_grid(labels, p) -> np.ndarray:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg import validation
 from ecg.errors import EntryError
-from ecg.folds import assign_folds, patients_of
+from ecg.evaluation import bootstrap
+from ecg.evaluation.bootstrap import FIGURES, Answers, calibration_error, figures, interval, reliability, resampled
+from ecg.evaluation.metrics import load_weights
 from ecg.recipe import parse_recipe
-from ecg.scoring import load_weights
-from ecg.simulation.folder import simulate
-from ecg.validation import FIGURES, Answers, calibration_error, figures, interval, reliability, resampled
+from ecg.simulation.dataset import simulate
+from ecg.training.folds import assign_folds, patients_of
 from tests.conftest import run_script
 from tools import validate
 
@@ -133,7 +133,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def validated(monkeypatch, capsys):
     """Runs the script in this process, with an interval that is quick rather than exact; what it prints."""
-    monkeypatch.setattr(validation, "RESAMPLES", 20)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["validate.py", *map(str, arguments)])

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from ecg.checkpoint import only_training
 from ecg.errors import EntryError
-from ecg.history import LOG, log_epochs, read_log
+from ecg.training.checkpoint import only_training
+from ecg.training.epoch_log import LOG, log_epochs, read_log
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script
 

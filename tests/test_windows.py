@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecg.data.packed import Recordings
+from ecg.data.windows import Windows, covering_windows, training_windows, window_length
 from ecg.recipe import RECIPES
-from ecg.recordings import Recordings
-from ecg.windows import Windows, covering_windows, training_windows, window_length
 from tests.conftest import CPU
 
 PUBLISHED = RECIPES["published"]

@@ -16,12 +16,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ecg.checking import CONSEQUENCES, Examined, examine_folder  # noqa: E402
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run  # noqa: E402
 from ecg.errors import printable  # noqa: E402
+from ecg.evaluation.metrics import ABBREVIATIONS, load_weights  # noqa: E402
 from ecg.files import write_csv  # noqa: E402
+from ecg.labels.folder_check import CONSEQUENCES, Examined, examine_folder  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
-from ecg.scoring import ABBREVIATIONS, load_weights  # noqa: E402
 
 EXAMPLES = 5  # recordings named for each kind of oddity
 

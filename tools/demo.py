@@ -20,10 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecg.cli import ALL_WELL, SOME_FAILED, run  # noqa: E402
+from ecg.data.record import Header, find_records, read_header, read_text  # noqa: E402
 from ecg.errors import EntryError, RecordError  # noqa: E402
-from ecg.folds import assign_folds  # noqa: E402
-from ecg.records import Header, find_records, read_header, read_text  # noqa: E402
-from ecg.scoring import load_weights  # noqa: E402
+from ecg.evaluation.metrics import load_weights  # noqa: E402
+from ecg.training.folds import assign_folds  # noqa: E402
 
 DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
 HIDDEN = 5  # a fifth of the recordings is hidden

@@ -19,7 +19,7 @@ from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 
 
 def main() -> int:
-    from ecg.download import COLLECTIONS, PHYSIONET, download
+    from ecg.importing.physionet import COLLECTIONS, PHYSIONET, download
 
     lines = [
         f"    {name:21s} {one.recordings:6,} recordings {one.gigabytes:4.1f} GB  {one.about}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Why did it say so?  python tools/explain.py MODEL RECORD explanation.html --class LAD
+"""Why did it say so?  python tools/explain.py MODEL RECORD attribution.html --class LAD
 
 Writes a page with the ECG on paper and, behind the leads, where the networks look for the class (the most probable one
 if none is given): the more blue, the more a stretch speaks for it. Besides: the probability if the P waves, the QRS
@@ -15,9 +15,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import pick_compute
-from ecg.records import LEADS, Record, read_record
-from ecg.scoring import abbreviation, find_class
+from ecg.data.record import LEADS, Record, read_record
+from ecg.evaluation.metrics import abbreviation, find_class
+from ecg.model.compute import pick_compute
 from team_code import Model, load_model, probabilities, run_recordings
 
 
@@ -36,24 +36,24 @@ def main() -> int:
 
 
 def explain(model: Model, record: Record, wanted: str | None, page: Path) -> None:
-    from ecg import explanation
-    from ecg.counterfactual import HEARTS, WAVES, beats
+    from ecg.data.preprocessing import network_view
+    from ecg.explanation import attribution
+    from ecg.explanation.counterfactual import HEARTS, WAVES, beats
     from ecg.report.page import write_page
     from ecg.report.paper import as_address, draw_paper, record_title
-    from ecg.signals import network_view
 
     recipe, networks = model.recipe, [member.network for member in model.members]
     seen, patient = network_view(record, recipe)
     labels, scores = run_recordings(model, [(seen, patient)])
     k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
     names = [abbreviation(code) for code in model.classes]
-    views = explanation.with_each_lead_zero(record, recipe)
+    views = attribution.with_each_lead_zero(record, recipe)
     p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
-    exchanged = explanation.with_each_wave_normal(record, recipe)
+    exchanged = attribution.with_each_wave_normal(record, recipe)
     normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
     normal = normal.mean(axis=0)[:, k].reshape(HEARTS, len(WAVES)).T
-    relevant = explanation.relevance(networks, record, k, recipe)
-    shade = explanation.for_the_eye(relevant, record.header.rate)
+    relevant = attribution.relevance(networks, record, k, recipe)
+    shade = attribution.for_the_eye(relevant, record.header.rate)
     by_lead = np.maximum(relevant, 0).sum(axis=1)
     order = np.argsort(-scores[0])
     write_page(
@@ -73,7 +73,7 @@ def explain(model: Model, record: Record, wanted: str | None, page: Path) -> Non
                 LEADS, lead_states(record, seen), by_lead / max(by_lead.sum(), 1e-12), p[1:]
             )
         ],
-        units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights(networks[0], record, recipe)],
+        units=[np.sort(weights)[::-1].tolist() for weights in attribution.unit_weights(networks[0], record, recipe)],
     )
 
 

@@ -5,7 +5,7 @@ The file takes `windows`, float32 (windows, 12, samples), in ADC counts, the lea
 both; and `demographics`, float32 (windows, 5). It gives `probabilities`, float32 (members, windows, classes). Its
 metadata are the model folder's model.json: how a recording is cut into windows, and how probabilities become labels.
 What comes before - gaps bridged, silence cut off, another sampling rate, limb leads computed where they are missing -
-is ecg.signals.network_view. examples/serve_onnx.py does all of it.
+is ecg.data.preprocessing.network_view. examples/serve_onnx.py does all of it.
 
 The file is kept only if onnxruntime gives what PyTorch gives.
 """
@@ -23,14 +23,14 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.compute import pick_compute
-from ecg.description import FORMAT
+from ecg.data.preprocessing import demographics, network_signal
+from ecg.data.record import LEADS
 from ecg.errors import EntryError
 from ecg.files import write_whole
-from ecg.network import SEResNet
+from ecg.model.compute import pick_compute
+from ecg.model.description import FORMAT
+from ecg.model.network import SEResNet
 from ecg.progress import say
-from ecg.records import LEADS
-from ecg.signals import demographics, network_signal
 from ecg.simulation import recording
 from team_code import Model, load_model
 

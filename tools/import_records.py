@@ -21,9 +21,9 @@ from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.errors import RecordError
 from ecg.files import write_csv
 from ecg.importing.cpsc2018 import cpsc2018_sources
-from ecg.importing.folder import import_all
+from ecg.importing.importer import import_all
 from ecg.importing.ptbxl import ptbxl_sources
-from ecg.importing.signals import signal_sources
+from ecg.importing.wfdb_edf import signal_sources
 
 Imported = tuple[list[str], list[RecordError]]
 

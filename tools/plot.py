@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.record import read_record
 from ecg.errors import EntryError
-from ecg.records import read_record
 
 KINDS = (".png", ".svg", ".pdf")
 

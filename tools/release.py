@@ -13,7 +13,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
-from ecg import model_folder
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
 from ecg.files import read_bytes, write_whole, writing
@@ -36,17 +35,17 @@ def release(model: Path, folder: Path) -> None:
 
     ``folder`` must be new or empty: what is handed on is to hold nothing else.
     """
-    _, _, _, members = model_folder.load_model(model)
+    _, _, _, members = folder.load_model(model)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise EntryError(f"{folder}: is not empty; give a new folder")
     for fold, member in enumerate(members):
         tensors = {name: in_half_precision(name, tensor) for name, tensor in member.network.state_dict().items()}
-        model_folder.save_tensors(model_folder.weights_file(folder, fold), tensors)
-    description = read_bytes(model / "model.json", model_folder.LARGEST_DESCRIPTION)
+        folder.save_tensors(folder.weights_file(folder, fold), tensors)
+    description = read_bytes(model / "model.json", folder.LARGEST_DESCRIPTION)
     write_whole(folder / "model.json", lambda temporary: temporary.write_bytes(description))
-    model_folder.load_model(folder)  # which refuses weights that are too large for half precision
+    folder.load_model(folder)  # which refuses weights that are too large for half precision
 
 
 def in_half_precision(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -30,12 +30,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.cross_validation import read_out_of_fold
+from ecg.data.record import Record, find_records, read_header, read_record
 from ecg.errors import EntryError, RecordError
+from ecg.evaluation.cross_validation import read_out_of_fold
+from ecg.evaluation.metrics import abbreviation, find_class, load_weights
+from ecg.evaluation.outputs import load_results
 from ecg.files import write_csv
-from ecg.outputs import load_results
-from ecg.records import Record, find_records, read_header, read_record
-from ecg.review import (
+from ecg.labels.reader_study import (
     Agreement,
     Correction,
     agreement,
@@ -46,8 +47,7 @@ from ecg.review import (
     read_key,
     write_key,
 )
-from ecg.scoring import abbreviation, find_class, load_weights
-from ecg.suspects import confident_learning, frontal_axis, off_left_axis
+from ecg.labels.suspects import confident_learning, frontal_axis, off_left_axis
 
 LAD = "39732003"
 SHOWN = 20

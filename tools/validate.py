@@ -35,17 +35,18 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import team_code  # noqa: E402
-from ecg import checkpoint, progress  # noqa: E402
+from ecg import progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
-from ecg.compute import Compute, pick_compute  # noqa: E402
+from ecg.data.packed import Recordings  # noqa: E402
 from ecg.errors import EntryError  # noqa: E402
+from ecg.evaluation.bootstrap import FIGURES, Answers, figures, interval, resampled  # noqa: E402
+from ecg.evaluation.metrics import Weights, load_weights  # noqa: E402
 from ecg.files import digest, write_csv, write_json, write_whole  # noqa: E402
-from ecg.folds import assign_folds, patients_of  # noqa: E402
+from ecg.model.compute import Compute, pick_compute  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
-from ecg.recordings import Recordings  # noqa: E402
-from ecg.scoring import Weights, load_weights  # noqa: E402
-from ecg.store import Store  # noqa: E402
-from ecg.validation import FIGURES, Answers, figures, interval, resampled  # noqa: E402
+from ecg.training import checkpoint  # noqa: E402
+from ecg.training.folds import assign_folds, patients_of  # noqa: E402
+from ecg.training.store import Store  # noqa: E402
 
 FEWEST = 5  # recordings of a source that has a part, or a table, of its own
 HELD_OUT = "held out from single networks"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
-from ecg.checkpoint import is_training, workplace
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.history import LOG, read_log
-from ecg.model_folder import load_model
-from ecg.records import read_text
-from ecg.scoring import abbreviation
+from ecg.data.record import read_text
+from ecg.evaluation.metrics import abbreviation
+from ecg.model.folder import load_model
+from ecg.training.checkpoint import is_training, workplace
+from ecg.training.epoch_log import LOG, read_log
 
 EVERY = 30  # s
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.matlab import read_struct
+from ecg.data.record import LARGEST_SIGNAL, LARGEST_TEXT, LEADS
 from ecg.errors import EntryError, RecordError
 from ecg.files import is_below, read_bytes, read_csv
-from ecg.importing.folder import Recording, Source, plain_name
-from ecg.matlab import read_struct
-from ecg.records import LARGEST_SIGNAL, LARGEST_TEXT, LEADS
+from ecg.importing.importer import Recording, Source, plain_name
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")

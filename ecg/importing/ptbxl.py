@@ -23,10 +23,10 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
+from ecg.data.record import LARGEST_TEXT, read_header, read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import is_below, read_csv
-from ecg.importing.folder import Recording, Source, plain_name
-from ecg.records import LARGEST_TEXT, read_header, read_microvolts
+from ecg.importing.importer import Recording, Source, plain_name
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")

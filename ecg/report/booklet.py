@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ecg import progress
-from ecg.records import Record
+from ecg.data.record import Record
 from ecg.report.page import write_page
 from ecg.report.paper import as_address, draw_paper, record_title
 

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg import progress, validation
+from ecg import progress
+from ecg.data.record import Header, read_header, read_record
 from ecg.errors import RecordError
-from ecg.leaderboard import standings
-from ecg.outputs import Judged
-from ecg.records import Header, read_header, read_record
-from ecg.report.page import write_page
-from ecg.report.paper import as_address, draw_paper, record_title
-from ecg.scoring import (
+from ecg.evaluation import bootstrap
+from ecg.evaluation.leaderboard import standings
+from ecg.evaluation.metrics import (
     Scores,
     Weights,
     abbreviation,
@@ -24,13 +22,16 @@ from ecg.scoring import (
     rewards,
     score,
 )
+from ecg.evaluation.outputs import Judged
+from ecg.report.page import write_page
+from ecg.report.paper import as_address, draw_paper, record_title
 
 POINTS = 120  # of a curve: more are not seen
 DRAWN = 12  # of the worst recordings, each with its ECG
 LISTED = 300  # of the worst recordings in the table
 COSTLIEST = 15
 FEWEST = 5  # recordings of a group that has figures of its own
-OFFICIAL = validation.FIGURES[1:]
+OFFICIAL = bootstrap.FIGURES[1:]
 
 
 def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
@@ -39,14 +40,14 @@ def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
     names = [abbreviation(code) for code in weights.classes]
     headers = [_header(file) for file in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
     scores = score(weights, judged.labels, judged.outputs, judged.scores)
-    answers = validation.Answers(
+    answers = bootstrap.Answers(
         judged.labels, np.array([one.source for one in headers]), [(judged.outputs, judged.scores)]
     )
-    resamples = validation.resampled(weights, [answers])[:, 0]
-    values = validation.figures(weights, answers)
+    resamples = bootstrap.resampled(weights, [answers])[:, 0]
+    values = bootstrap.figures(weights, answers)
     figures = {
         name: {"value": value, "low": low, "high": high}
-        for name, value, (low, high) in zip(validation.FIGURES, values, map(validation.interval, resamples.T))
+        for name, value, (low, high) in zip(bootstrap.FIGURES, values, map(bootstrap.interval, resamples.T))
     }
     write_page(
         path,
@@ -111,7 +112,7 @@ def thinned(across: np.ndarray, along: np.ndarray) -> list[tuple[float, float]]:
 
 
 def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
-    counts, said, is_so = validation.reliability(label, p)
+    counts, said, is_so = bootstrap.reliability(label, p)
     return [
         {"count": int(count), "said": x, "is_so": y, "radius": 1.5 + 3.5 * np.sqrt(count / counts.max())}
         for count, x, y in zip(counts, said, is_so)
@@ -223,9 +224,9 @@ def _band(value: float | None, edges: Sequence[float], unit: str) -> str:
 def _interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
     """Of the Challenge metric, by a bootstrap over the recordings."""
     random = np.random.default_rng(0)
-    draws = random.integers(0, len(gained), (validation.RESAMPLES, len(gained)))
+    draws = random.integers(0, len(gained), (bootstrap.RESAMPLES, len(gained)))
     below = possible[draws].sum(axis=1)
-    return validation.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
+    return bootstrap.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
 
 
 def _worst(judged: Judged, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:

@@ -1,6 +1,6 @@
 """A recording as a clinician reads it: 12 leads on ECG paper, 25 mm/s and 10 mm/mV, with a rhythm strip.
 
-One count is drawn as 1 uV, as the networks take it (see ``ecg.signals``). From each lead its median is taken, nothing
+One count is drawn as 1 uV, as the networks take it (see ``ecg.data.preprocessing``). From each lead its median is taken, nothing
 else: no filter.
 """
 
@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from ecg.data.preprocessing import close_gaps, with_limb_leads
+from ecg.data.record import INVALID, LEADS, Header, Record
 from ecg.errors import printable
+from ecg.evaluation.metrics import abbreviation
 from ecg.files import write_whole
-from ecg.records import INVALID, LEADS, Header, Record
-from ecg.scoring import abbreviation
-from ecg.signals import close_gaps, with_limb_leads
 
 SPEED = 25.0  # mm/s
 GAIN = 10.0  # mm/mV

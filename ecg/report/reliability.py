@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from ecg.evaluation.bootstrap import Answers, reliability
 from ecg.report.paper import save_picture
-from ecg.validation import Answers, reliability
 
 MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
 THIN = f"a class with {MANY} recordings or more"

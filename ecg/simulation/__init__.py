@@ -8,7 +8,7 @@ that go with these. The parts, from the heart to the folder: ``population`` (bet
 recorded one does).
 """
 
-from ecg.simulation.folder import simulate
-from ecg.simulation.recording import recording
+from ecg.simulation.dataset import simulate
+from ecg.simulation.signal import recording
 
 __all__ = ["recording", "simulate"]

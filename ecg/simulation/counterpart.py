@@ -9,8 +9,8 @@ from ecg.simulation.conditions import conditions
 from ecg.simulation.dipole import heart_vector
 from ecg.simulation.leads import electrodes, measured_leads, to_microvolts
 from ecg.simulation.population import MEASURED
-from ecg.simulation.recording import beat_waves
 from ecg.simulation.rhythm import NORMAL
+from ecg.simulation.signal import beat_waves
 
 USUAL_INTERVAL = 0.8  # s, where a recording has too few beats to tell
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_header, read_microvolts
 from ecg.errors import EntryError, RecordError
-from ecg.importing.folder import Recording, Source, plain_name, some_leads
-from ecg.records import LARGEST_SIGNAL, MICROVOLTS, read_header, read_microvolts
+from ecg.importing.importer import Recording, Source, plain_name, some_leads
 
 PREFIX = re.compile(r"(ecg|ekg|lead)[ _-]+", re.IGNORECASE)  # as EDF+ writes a lead: ECG V1
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ecg.qrs import qrs_middles
-from ecg.records import Record
-from ecg.signals import close_gaps
+from ecg.data.preprocessing import close_gaps
+from ecg.data.qrs import qrs_middles
+from ecg.data.record import Record
 from ecg.simulation.counterpart import USUAL_INTERVAL, normal_counterpart
 
 WAVES = ("P and PR", "QRS", "ST and T")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ecg.errors import EntryError
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights.csv"
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights.csv"
 NORMAL = "426783006"  # sinus rhythm
 # Codes that count as one class, named by the first (the official list of 2020).
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))

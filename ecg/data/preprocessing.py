@@ -8,8 +8,8 @@ it fell from 0.60 or more to below 0.31 when the hidden headers differed.
 
 import numpy as np
 
+from ecg.data.record import INVALID, Record
 from ecg.recipe import Recipe
-from ecg.records import INVALID, Record
 
 # The limb leads are differences of three electrodes' potentials, so of two dimensions: of each the parts of I and II.
 OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])  # I, II, III, aVR, aVL, aVF

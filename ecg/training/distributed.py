@@ -21,10 +21,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ecg import progress
 from ecg.cli import NOTHING_DONE
-from ecg.compute import Compute
 from ecg.errors import EntryError
 from ecg.interruption import SIGNALS
-from ecg.network import Dropout
+from ecg.model.compute import Compute
+from ecg.model.network import Dropout
 
 LONGEST_WAIT = timedelta(days=7)  # for the slowest rank: a store of millions of recordings takes its time to be built
 

@@ -20,13 +20,14 @@ from typing import BinaryIO, NamedTuple
 import joblib
 import numpy as np
 
-from ecg import progress, signals
+from ecg import progress
+from ecg.data import preprocessing
+from ecg.data.record import LEADS, Header, read_record, signal_size
 from ecg.errors import EntryError, RecordError, as_record_error
+from ecg.evaluation.metrics import Weights
 from ecg.files import write_json, writing
 from ecg.recipe import Recipe
-from ecg.records import LEADS, Header, read_record, signal_size
-from ecg.scoring import Weights
-from ecg.simulation.folder import simulated_record
+from ecg.simulation.dataset import simulated_record
 
 # Raised whenever the files, the numbers that preprocessing gives or the simulated recordings change: older stores are
 # built again, and older trainings and validations are not gone on with.
@@ -157,7 +158,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
                 header, row["labels"], row["length"] = found
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["simulated"] = isinstance(entry, Simulated)
-                row["demographics"] = signals.demographics(header.age, header.sex)
+                row["demographics"] = preprocessing.demographics(header.age, header.sex)
                 row_file.write(row.tobytes())  # NumPy's tofile does not notice a full disk
                 name_file.write(json.dumps(header.name).encode() + b"\n")
         for file in opened:
@@ -218,7 +219,7 @@ def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> D
         labels = weights.encode(record.header.diagnoses)
         if not labels.any():
             return None
-        counts = np.ascontiguousarray(signals.network_signal(record.counts, record.header.rate, recipe))
+        counts = np.ascontiguousarray(preprocessing.network_signal(record.counts, record.header.rate, recipe))
     except Exception as error:  # whatever is wrong with this recording, the others are still to be read
         return as_record_error(error, entry)
     file.write(counts)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ecg.qrs import qrs_middles
-from ecg.records import LEADS, Record
-from ecg.signals import close_gaps, with_limb_leads
+from ecg.data.preprocessing import close_gaps, with_limb_leads
+from ecg.data.qrs import qrs_middles
+from ecg.data.record import LEADS, Record
 
 LEFT_AXIS = (-90.0, -30.0)  # degrees: left axis deviation, as readers define it
 QRS = (0.06, 0.06)  # s before and after the middle of a QRS

@@ -18,12 +18,12 @@ import safetensors
 import torch
 from safetensors.torch import save
 
-from ecg.description import FORMAT, read_description
 from ecg.errors import EntryError
+from ecg.evaluation.metrics import Weights
 from ecg.files import read_bytes, write_json, write_whole
-from ecg.network import SEResNet
+from ecg.model.description import FORMAT, read_description
+from ecg.model.network import SEResNet
 from ecg.recipe import Recipe
-from ecg.scoring import Weights
 
 LARGEST_DESCRIPTION = 50 << 20  # bytes of model.json
 WEIGHTS = re.compile(r"fold-.*\.safetensors")

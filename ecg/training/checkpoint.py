@@ -17,7 +17,7 @@ from torch import nn
 
 from ecg.errors import EntryError
 from ecg.files import write_json, writing
-from ecg.model_folder import load_tensors, save_tensors
+from ecg.model.folder import load_tensors, save_tensors
 from ecg.recipe import Recipe
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
+from ecg.data.record import as_record, find_leads, parse_header, to_counts
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
 from ecg.progress import bar
-from ecg.records import as_record, find_leads, parse_header, to_counts
-from ecg.writing import header_content, mat_content, new_folder, patient_facts
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from ecg.records import LEADS
-from ecg.windows import Windows
+from ecg.data.record import LEADS
+from ecg.data.windows import Windows
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ecg.data.matlab import read_matrix
 from ecg.errors import EntryError, RecordError
 from ecg.files import decoded, read_bytes
-from ecg.matlab import read_matrix
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a sample that was not measured

@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from ecg.network import measured, to_unit_amplitude
+from ecg.model.network import measured, to_unit_amplitude
 
 HIGH_PASS = (0.05, 1.0)  # Hz, of half of the recordings
 LOW_PASS = (15.0, 50.0)  # Hz, of half of the recordings

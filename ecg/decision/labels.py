@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ecg.expected import decide_expected, tempered
+from ecg.decision.expected_metric import decide_expected, tempered
 from ecg.recipe import Recipe
 
 

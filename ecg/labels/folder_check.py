@@ -9,10 +9,10 @@ import joblib
 import numpy as np
 
 from ecg import progress
+from ecg.data.record import INVALID, LEADS, Record, as_record, find_records, read_header, read_signal, read_text
 from ecg.errors import RecordError, as_record_error
+from ecg.evaluation.metrics import Weights, abbreviation
 from ecg.recipe import Recipe
-from ecg.records import INVALID, LEADS, Record, as_record, find_records, read_header, read_signal, read_text
-from ecg.scoring import Weights, abbreviation
 
 TASK = 64  # recordings a worker looks at before it hands over what it saw
 USUAL_RATES = (100.0, 1000.0)  # Hz

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ecg.data.record import read_diagnoses, read_text
 from ecg.errors import EntryError, RecordError, printable
-from ecg.records import read_diagnoses, read_text
-from ecg.scoring import Weights
+from ecg.evaluation.metrics import Weights
 
 TRUE = frozenset(("1", "True", "true", "T", "t"))
 

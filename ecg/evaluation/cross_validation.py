@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
+from ecg.evaluation.metrics import Scores, Weights, mean
 from ecg.files import read_csv
-from ecg.scoring import Scores, Weights, mean
 
 Figures = dict[str, dict[str, dict[str, float | None]]]  # way to the labels: figure: "mean" and "sd" over the folds
 

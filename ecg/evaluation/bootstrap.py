@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg import progress
-from ecg.scoring import Weights, mean, score
+from ecg.evaluation.metrics import Weights, mean, score
 
 FIGURES = ("Challenge metric", "AUROC", "AUPRC", "F-measure", "Accuracy", "Fbeta-measure", "Gbeta-measure", "ECE")
 RESAMPLES = 500

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.scoring import ABBREVIATIONS, FIRST
+from ecg.evaluation.metrics import ABBREVIATIONS, FIRST
 from ecg.simulation.beats import (
     Heart,
     ectopic_p_waves,
@@ -36,7 +36,7 @@ def recording(
     noise: bool = True,
     population: Population = TEXTBOOK,
 ) -> np.ndarray:
-    """A 12-lead ECG that shows ``labels``: int16 (12, samples) in the order of ``ecg.records.LEADS``, 1 count = 1 uV.
+    """A 12-lead ECG that shows ``labels``: int16 (12, samples) in the usual order of leads, 1 count = 1 uV.
 
     ``labels``: SNOMED CT codes or abbreviations of scored classes, in any combination; EntryError where one is none.
     ``age`` in years and ``sex`` ("female", "male"), None where unknown. ``rate`` in Hz. Without ``noise`` there is

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.preprocessing import network_view
+from ecg.data.record import as_record, read_header, read_signal, signal_size
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
-from ecg.records import as_record, read_header, read_signal, signal_size
-from ecg.signals import network_view
 
 READERS = 2  # threads; decoding and resampling leave Python's lock free most of the time
 AHEAD = 32 << 20  # bytes of signal files that may have been read ahead, so that long recordings do not fill the memory
 BATCH_SAMPLES = 1 << 20  # a batch whose recordings have so many together is full
 
-View = tuple[np.ndarray, np.ndarray]  # what ecg.signals.network_view gives
+View = tuple[np.ndarray, np.ndarray]  # what ecg.data.preprocessing.network_view gives
 
 
 def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, View | RecordError]]]:

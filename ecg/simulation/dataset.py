@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
+from ecg.data.record import LEADS, Record, as_record, parse_header
 from ecg.errors import EntryError
+from ecg.evaluation.metrics import ABBREVIATIONS
 from ecg.files import write_text, writing
 from ecg.progress import bar
-from ecg.records import LEADS, Record, as_record, parse_header
-from ecg.scoring import ABBREVIATIONS
 from ecg.simulation.cases import SOURCES, Case, classes, draw_case
 from ecg.simulation.population import PATIENTS, TEXTBOOK, Population
-from ecg.simulation.recording import recording
-from ecg.writing import header_content, mat_content, new_folder, patient_facts
+from ecg.simulation.signal import recording
 
 ABOUT = """The recordings in this folder are simulated. They are of no patient and are no evidence about any disease.
 

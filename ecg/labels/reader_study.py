@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.record import LARGEST_TEXT, read_text
 from ecg.errors import EntryError
+from ecg.evaluation.bootstrap import interval
 from ecg.files import read_bytes, write_csv, write_whole, writing
-from ecg.records import LARGEST_TEXT, read_text
-from ecg.validation import interval
 
 ANSWERS = {"yes": 1, "no": 0}
 UNKNOWN = -1

@@ -8,14 +8,14 @@ import torch
 from captum.attr import IntegratedGradients
 from scipy.ndimage import gaussian_filter1d
 
-from ecg.counterfactual import HEARTS, with_normal_waves
-from ecg.network import SEResNet, SqueezeExcite
+from ecg.data.packed import Recordings
+from ecg.data.preprocessing import network_view, within_silence
+from ecg.data.record import Record
+from ecg.data.windows import covering_windows
+from ecg.explanation.counterfactual import HEARTS, with_normal_waves
+from ecg.model.network import SEResNet, SqueezeExcite
 from ecg.progress import bar
 from ecg.recipe import Recipe
-from ecg.recordings import Recordings
-from ecg.records import Record
-from ecg.signals import network_view, within_silence
-from ecg.windows import covering_windows
 
 STEPS = 16  # from the counterpart to the recording
 AT_ONCE = 64  # of these, of all counterparts together
@@ -28,7 +28,7 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
 
     Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit to the recording, from the same
     recording with another's P waves, from that with another's QRS, and from that with another's ST and T, each the mean
-    over the counterparts (``ecg.counterfactual``). On a wave they sum up to what its being this one adds to the logit;
+    over the counterparts (``ecg.explanation.counterfactual``). On a wave they sum up to what its being this one adds to the logit;
     where windows overlap stands their mean.
     """
     inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
@@ -78,7 +78,7 @@ def for_the_eye(relevant: np.ndarray, rate: float) -> np.ndarray:
 
 
 def with_each_wave_normal(record: Record, recipe: Recipe) -> Recordings:
-    """The recording, and behind it as ``ecg.counterfactual.with_normal_waves`` exchanges its waves."""
+    """The recording, and behind it as ``ecg.explanation.counterfactual.with_normal_waves`` exchanges its waves."""
     views = [network_view(record, recipe)]
     views += [network_view(other, recipe) for _, other in with_normal_waves(record)]
     return Recordings.of(*zip(*views))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ecg.data.record import read_text
 from ecg.errors import EntryError
 from ecg.files import write_csv
-from ecg.records import read_text
 
 LOG = "epochs.csv"
 COLUMNS = ("network", "epoch", "learning_rate", "loss", "challenge_metric")

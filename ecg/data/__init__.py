@@ -1,0 +1,1 @@
+"""Files on disk to network inputs: headers, signals, preprocessing, windows."""

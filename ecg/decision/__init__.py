@@ -1,0 +1,1 @@
+"""Probabilities to labels: calibration, thresholds, the expected metric."""

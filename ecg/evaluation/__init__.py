@@ -1,0 +1,1 @@
+"""Scores: the official metrics, output files, intervals, the leaderboard."""

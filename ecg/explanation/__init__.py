@@ -1,0 +1,1 @@
+"""Explanations: where the networks look, and what each wave contributes."""

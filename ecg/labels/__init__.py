@@ -1,0 +1,1 @@
+"""Label quality: the folder check, the reader study, suspect labels."""

@@ -1,0 +1,1 @@
+"""The trained ensemble: network, device and dtype, model folder."""

@@ -1,0 +1,1 @@
+"""What a training run needs: set-up, store, folds, augmentation, checkpoints, distribution."""
