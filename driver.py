@@ -17,11 +17,12 @@ from pathlib import Path
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.data.prefetch import View, blocks_of, read_batches
-from ecg.data.record import changed_at, find_records, read_text
+from ecg.data.listing import find_headers, signal_changed_at
+from ecg.data.prefetch import blocks_for_process, read_batches
+from ecg.data.preprocessing import NetworkInput
 from ecg.errors import RecordError, as_record_error
 from ecg.evaluation.outputs import format_outputs, parse_outputs
-from ecg.files import write_csv, write_text, writing
+from ecg.files import read_text, write_csv, write_errors, write_text
 from ecg.model.compute import pick_compute
 from ecg.model.folder import fingerprint
 from ecg.training import distributed
@@ -43,7 +44,7 @@ def main() -> int:
     given = arguments.parse()
     model = load_model(given.model, compute=pick_compute(given.device, given.float32))
     refused: list[RecordError] = []
-    headers = find_records(given.data, refuse=refused.append)
+    headers = find_headers(given.data, refuse=refused.append)
     refused += [
         RecordError(f"{path}: its output would be the list of failures") for path in headers if path.stem == FAILURES
     ]
@@ -76,7 +77,7 @@ def begin(outputs: Path, model: str, resume: bool) -> int:
     To ``resume`` is to go on with those of the same model; another one begins anew.
     """
     note, own = outputs / MODEL_NOTE, fingerprint(Path(model))
-    with writing(outputs):
+    with write_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
     if not (resume and note.exists() and read_text(note) == own):
         write_text(note, own)
@@ -89,7 +90,7 @@ def is_done(header: Path, output: Path, classes: Sequence[str], since: int) -> b
     It is younger than the recording's files, and than the time ``since`` when outputs are of this model (ns).
     """
     try:
-        younger = max(since, header.stat().st_mtime_ns, changed_at(header))
+        younger = max(since, header.stat().st_mtime_ns, signal_changed_at(header))
         found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > younger else None
     except (RecordError, OSError):
         return False
@@ -122,7 +123,7 @@ def write_outputs_over_ranks(
     The failures of all are on the first one, None on the others.
     """
     with distributed.joined() as everyone:
-        mine = blocks_of(everyone.from_first(left), model.recipe, everyone.rank, everyone.size)
+        mine = blocks_for_process(everyone.from_first(left), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder))
         return sorted(sum(parts, [])) if everyone.leads else None
 
@@ -138,19 +139,19 @@ def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Re
         try:
             results = dict(zip((path for path, _ in readable), run_views(model, [view for _, view in readable])))
         except Exception as error:
-            progress.say(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
+            progress.print_line(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
         if results is None:  # only here, when the failed batch's memory is free again
             results = {path: run_alone(model, path, view) for path, view in readable}
         for path, view in batch:
             yield path, results.get(path, view)
 
 
-def run_views(model: Model, views: Sequence[View]) -> Iterator[Result]:
+def run_views(model: Model, views: Sequence[NetworkInput]) -> Iterator[Result]:
     labels, scores = run_recordings(model, views) if views else ((), ())
     return ((row.tolist(), score.tolist()) for row, score in zip(labels, scores))
 
 
-def run_alone(model: Model, path: Path, view: View) -> Result:
+def run_alone(model: Model, path: Path, view: NetworkInput) -> Result:
     try:
         return next(run_views(model, [view]))
     except Exception as error:

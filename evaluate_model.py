@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ecg import progress
+from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.record import find_records
+from ecg.data.listing import find_headers
 from ecg.errors import RecordError, printable
 from ecg.evaluation.leaderboard import standings
-from ecg.evaluation.metrics import ABBREVIATIONS, Scores, load_weights, mean, score
-from ecg.evaluation.outputs import Judged, load_results
+from ecg.evaluation.metrics import Scores, mean, score
+from ecg.evaluation.outputs import Evaluation, load_labels_and_outputs
 from ecg.files import write_text
 
 TASK = 2000  # recordings a worker reads before it hands them over; for fewer none is started
@@ -54,20 +55,20 @@ def main() -> int:
     return ALL_WELL
 
 
-def evaluate_model(label_directory, output_directory) -> tuple[Scores, Judged]:
+def evaluate_model(label_directory, output_directory) -> tuple[Scores, Evaluation]:
     """Every figure of the outputs against the labels, and these themselves."""
     weights = load_weights()
     # text is handed to a worker faster than a Path
-    headers = [str(path) for path in find_records(label_directory, headers_only=True, refuse=_not_scored)]
+    headers = [str(path) for path in find_headers(label_directory, headers_only=True, refuse=_not_scored)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
-    load = partial(load_results, folder=output_directory, weights=weights)
+    load = partial(load_labels_and_outputs, folder=output_directory, weights=weights)
     if len(tasks) > 1:
         with ProcessPoolExecutor() as workers:
             parts = list(progress.bar(workers.map(load, tasks), len(tasks), "reading", "batches"))
     else:
         parts = [load(tasks[0])]
     *arrays, malformed = zip(*parts)
-    judged = Judged(headers, *map(np.concatenate, arrays), sum(malformed, ()))
+    judged = Evaluation(headers, *map(np.concatenate, arrays), sum(malformed, ()))
     return score(weights, judged.labels, judged.outputs, judged.scores), judged
 
 

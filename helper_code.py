@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.record import LEADS, find_records, parse_header, read_mat, read_text
+from ecg.data.header import parse_header
+from ecg.data.listing import find_headers
+from ecg.data.record import LEADS, read_mat
 from ecg.evaluation.outputs import format_outputs, parse_outputs
-from ecg.files import write_text
+from ecg.files import read_text, write_text
 
 
 def is_number(x) -> bool:
@@ -36,7 +38,7 @@ def sort_leads(leads) -> tuple[str, ...]:
 
 def find_challenge_files(data_directory) -> tuple[list[str], list[str]]:
     """The header files that have a recording file beside them, and those recording files."""
-    headers = [path for path in find_records(data_directory, True) if path.with_suffix(".mat").is_file()]
+    headers = [path for path in find_headers(data_directory, True) if path.with_suffix(".mat").is_file()]
     return [str(path) for path in headers], [str(path.with_suffix(".mat")) for path in headers]
 
 

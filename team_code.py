@@ -19,19 +19,21 @@ from torch import nn
 from torch.nn import functional
 
 from ecg import progress
+from ecg.classes import Weights, load_weights
 from ecg.data import preprocessing
-from ecg.data.packed import Recordings
-from ecg.data.record import as_record, find_records, parse_header
+from ecg.data.header import parse_header
+from ecg.data.listing import find_headers
+from ecg.data.packed import PackedRecordings, pack
+from ecg.data.record import make_record
 from ecg.data.windows import covering_windows, training_windows
-from ecg.decision.calibration import class_shifts
-from ecg.decision.expected_metric import decide_expected, tempered
-from ecg.decision.labels import conclude, decide
+from ecg.decision.calibration import logit_shifts
+from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
+from ecg.decision.labels import apply_thresholds, decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation import metrics
-from ecg.evaluation.cross_validation import Figures, over_folds, table
-from ecg.evaluation.metrics import Weights, load_weights
-from ecg.files import digest, write_csv
-from ecg.interruption import held_back
+from ecg.evaluation.cross_validation import Figures, summarise_folds, table
+from ecg.files import file_digest, write_csv
+from ecg.interruption import uninterrupted
 from ecg.model import folder as model_folder
 from ecg.model.compute import Compute, pick_compute
 from ecg.model.folder import Member
@@ -40,7 +42,7 @@ from ecg.recipe import RECIPES, Recipe
 from ecg.training import checkpoint
 from ecg.training.augmentation import augment
 from ecg.training.checkpoint import Progress
-from ecg.training.epoch_log import LOG, log_epochs
+from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 from ecg.training.folds import assign_folds, patients_of
 from ecg.training.store import Store, fingerprint, open_store
 
@@ -57,10 +59,10 @@ class Training:
     compute: Compute
     weights: Weights
     store: Store
-    recordings: Recordings  # on the device where it holds them
+    recordings: PackedRecordings  # on the device where it holds them
     labels: np.ndarray  # bool (recordings, classes)
     fold_of: np.ndarray  # (recordings,); -1 where a recording takes no part, as the simulated ones do not
-    workplace: Path  # for what is needed to go on after an interruption
+    work_dir: Path  # for what is needed to go on after an interruption
 
     def learning(self, fold: int) -> np.ndarray:
         """The recordings that the fold's network learns from: those of the other folds."""
@@ -108,65 +110,63 @@ def training_code(
     there is nothing to train on, another training runs there, or an unfinished one of something else lies there.
     """
     model = Path(model_directory)
-    with checkpoint.only_training(model):
+    with checkpoint.training_lock(model):
         train_ensemble(prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients), model)
 
 
 def train_ensemble(training: Training, model: Path) -> None:
     """Trains what is not trained yet; the ensemble and what is known of it are in the folder ``model`` then."""
     recipe, weights, labels = training.recipe, training.weights, training.labels
-    networks, histories = zip(
-        *(train_fold(training, fold, learn_from_simulated(training, fold)) for fold in range(recipe.folds))
-    )
+    networks, histories = zip(*(train_fold(training, fold, pretrain(training, fold)) for fold in range(recipe.folds)))
     out_of_fold, thresholds = judge(training, networks)
     folds = [{"thresholds": row.tolist(), "history": history} for row, history in zip(thresholds, histories)]
     real = training.real
     figures = cross_validation(weights, labels[real], out_of_fold[real], training.fold_of[real], recipe.temperature)
-    progress.say(table(figures))
-    save_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
-    os.replace(training.workplace / LOG, model / LOG)
+    progress.print_line(table(figures))
+    write_out_of_fold(model / "out_of_fold.csv", training, out_of_fold)
+    os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     model_folder.save_model(model, recipe, weights, networks, folds, figures)
-    shutil.rmtree(training.workplace / "store")  # before what a restart would need, were this cut short
-    shutil.rmtree(training.workplace)
+    shutil.rmtree(training.work_dir / "store")  # before what a restart would need, were this cut short
+    shutil.rmtree(training.work_dir)
 
 
 def prepare(
     data: Path, model: Path, recipe: Recipe, compute: Compute, patients: str | os.PathLike | None = None
 ) -> Training:
     """Reads the recordings of ``data`` into a store in ``model`` and deals them into folds, as training_code says."""
-    workplace, weights = checkpoint.workplace(model), load_weights()
-    if workplace.resolve() in (data.resolve(), *data.resolve().parents):
+    work_dir, weights = checkpoint.work_dir(model), load_weights()
+    if work_dir.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is where the training keeps its own files; give another model folder")
     headers = list_folder(data)
-    checkpoint.claim(workplace, recipe, fingerprint(headers, weights, recipe), patients and digest(patients))
-    store, recordings = read_recordings(headers, workplace / "store", weights, recipe, compute, recipe.simulated)
+    checkpoint.claim(work_dir, recipe, fingerprint(headers, weights, recipe), patients and file_digest(patients))
+    store, recordings = read_recordings(headers, work_dir / "store", weights, recipe, compute, recipe.simulated)
     real, fold_of = ~store.simulated, np.full(len(store), -1)
     of_real = patients and patients_of((name for name, is_real in zip(store.names(), real) if is_real), patients)
     fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed, of_real)
-    progress.say(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
-    return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, workplace)
+    progress.print_line(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
+    return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, work_dir)
 
 
 def list_folder(data: Path) -> list[Path]:
     """The headers of the recordings of ``data``; what can be none of them is named and left out."""
-    return find_records(data, refuse=lambda error: progress.say(f"left out: {error}"))
+    return find_headers(data, refuse=lambda error: progress.print_line(f"left out: {error}"))
 
 
 def read_recordings(
     headers: Sequence[Path], place: Path, weights: Weights, recipe: Recipe, compute: Compute, simulated: int = 0
-) -> tuple[Store, Recordings]:
+) -> tuple[Store, PackedRecordings]:
     """Those of the recordings with a scored label, and behind them ``simulated`` ones, kept in ``place``.
 
     They are on the device where it holds them.
     """
     store = open_store(headers, place, weights, recipe, simulated)
-    recordings = Recordings.over(store.signals, store.lengths, store.demographics)
+    recordings = PackedRecordings.over(store.signals, store.lengths, store.demographics)
     if compute.holds(recordings.counts.nbytes):
         recordings = recordings.to(compute.device)
     return store, recordings
 
 
-def learn_from_simulated(training: Training, fold: int) -> dict[str, torch.Tensor] | None:
+def pretrain(training: Training, fold: int) -> dict[str, torch.Tensor] | None:
     """What the fold's network begins with: it knows simulated recordings, and no patient's. None: random numbers.
 
     Textbook first: where a diagnosis is rare, or the recordings are few, most of what is learned comes from here. Each
@@ -209,12 +209,12 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     scaler = training.compute.gradient_scaler()
-    file = training.workplace / f"{course.name}.safetensors"
-    state = checkpoint.load_progress(file, network, optimiser, scaler)
-    log = training.workplace / LOG
-    log_epochs(log, course.name, state.history)
+    file = training.work_dir / f"{course.name}.safetensors"
+    state = checkpoint.load_training_state(file, network, optimiser, scaler)
+    log = training.work_dir / EPOCH_LOG
+    write_epoch_log(log, course.name, state.history)
     if (state.epoch or state.step) and state.epoch < recipe.epochs:
-        progress.say(f"{course.title}: going on after {state}")
+        progress.print_line(f"{course.title}: going on after {state}")
     try:
         while state.epoch < recipe.epochs:
             loss, rate = train_epoch(training, course, learner, optimiser, scaler, state)
@@ -224,21 +224,21 @@ def learn(training: Training, course: Course, start: dict[str, torch.Tensor] | N
                 )
             figures, told = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}, ""
             if len(course.judged):
-                outputs = decide(probabilities_of(training, course.judged, network), recipe.epoch_threshold)
+                outputs = apply_thresholds(probabilities_of(training, course.judged, network), recipe.epoch_threshold)
                 metric = metrics.challenge_metric(weights, training.labels[course.judged], outputs)
                 figures["challenge_metric"] = metric
                 told = f"  Challenge metric {metric:6.3f} (best {max(metric, state.best_metric):.3f})"
-            with held_back():
+            with uninterrupted():
                 state.end_epoch(network, figures, recipe.keep)
-                checkpoint.save_progress(file, network, optimiser, scaler, state)
-                log_epochs(log, course.name, state.history)
-            progress.say(
+                checkpoint.save_training_state(file, network, optimiser, scaler, state)
+                write_epoch_log(log, course.name, state.history)
+            progress.print_line(
                 f"{course.title}  epoch {state.epoch:2d}/{recipe.epochs}  loss {loss:.4f}{told}"
                 f"  {rate:.0f} recordings/s"
             )
     except KeyboardInterrupt as interruption:
-        with held_back():
-            checkpoint.save_progress(file, network, optimiser, scaler, state)
+        with uninterrupted():
+            checkpoint.save_training_state(file, network, optimiser, scaler, state)
         where = f"{course.title}, after {state}"
         interruption.args = (f"interrupted in {where}; all is kept in {file.parent}: the same command goes on",)
         raise
@@ -272,7 +272,7 @@ def train_epoch(
     started = time.monotonic()
     try:
         for windows in progress.bar(left, len(left), f"{course.title} epoch {state.epoch + 1}", "batches"):
-            with held_back():
+            with uninterrupted():
                 rate = learning_rate(recipe, state.epoch, state.step / len(batches))
                 for group in optimiser.param_groups:
                     group["lr"] = rate
@@ -291,7 +291,7 @@ def train_epoch(
                 total += loss.detach() * len(labels)
                 state.step += 1
     finally:
-        with held_back():
+        with uninterrupted():
             state.loss, state.random = float(total), compute.random_state()
     rate = sum(len(windows.recording) for windows in left) / (time.monotonic() - started)
     return state.loss / len(learned), rate
@@ -348,7 +348,7 @@ def calibrate(training: Training, networks: Sequence[SEResNet]) -> None:
         judged = np.flatnonzero(np.isin(training.fold_of, others))
         labels, sources = training.labels[judged], training.store.sources[judged]
         labelling = sum((sources == source).sum() * labels[sources == source].any(axis=0) for source in set(sources))
-        shifts = class_shifts(out_of_fold[judged], labels)
+        shifts = logit_shifts(out_of_fold[judged], labels)
         shifts[2 * labelling < len(judged)] = 0
         shifts[training.weights.normal] = 0
         network.shift(shifts)
@@ -371,7 +371,7 @@ def judge(training: Training, networks: Sequence[SEResNet]) -> tuple[np.ndarray,
 
 @torch.inference_mode()
 def probabilities(
-    networks: Sequence[SEResNet], recordings: Recordings, chosen: np.ndarray, recipe: Recipe, compute: Compute
+    networks: Sequence[SEResNet], recordings: PackedRecordings, chosen: np.ndarray, recipe: Recipe, compute: Compute
 ) -> np.ndarray:
     """(networks, chosen, classes): of each of the ``chosen`` recordings (indices) the mean over its windows."""
     for network in networks:
@@ -401,7 +401,7 @@ def search_grid(weights: Weights, labels: np.ndarray, p: np.ndarray, cycles: int
     One common threshold in steps of 0.1, then ``cycles`` times each class in turn in steps of 0.01.
     """
     common = np.arange(11) / 10
-    by_threshold = [metrics.challenge_metric(weights, labels, decide(p, threshold)) for threshold in common]
+    by_threshold = [metrics.challenge_metric(weights, labels, apply_thresholds(p, threshold)) for threshold in common]
     descent = Descent(weights, labels, p, np.full(p.shape[1], common[int(np.argmax(by_threshold))]))
     steps = np.arange(101) / 100
     for _ in range(cycles):
@@ -446,7 +446,7 @@ class Descent:
         self.thresholds = thresholds
         self._labels, self._p = labels, p
         self._credit = labels @ weights.matrix  # what a positive class adds to a recording's sum, before the division
-        self._on = decide(p, thresholds)
+        self._on = apply_thresholds(p, thresholds)
         self._earned = (self._credit * self._on).sum(axis=1)
         self._union = (labels | self._on).sum(axis=1)
         # of each class the recordings that its threshold decides, by probability; in the others it is on in any case
@@ -507,13 +507,15 @@ def cross_validation(
             "steps 1 and 2, on the other folds": search_grid(weights, labels[elsewhere], p[elsewhere]),
             "exact, on the other folds": search_exact(weights, labels[elsewhere], p[elsewhere]),
         }
-        decided = {way: decide(p[here], thresholds) for way, thresholds in ways.items()}
-        decided["highest expected metric"] = decide_expected(weights.matrix, tempered(p[here], temperature))
+        decided = {way: apply_thresholds(p[here], thresholds) for way, thresholds in ways.items()}
+        decided["highest expected metric"] = maximise_expected_metric(
+            weights.matrix, apply_temperature(p[here], temperature)
+        )
         folds.append({way: metrics.score(weights, labels[here], outputs, p[here]) for way, outputs in decided.items()})
-    return over_folds(folds)
+    return summarise_folds(folds)
 
 
-def save_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
+def write_out_of_fold(path: Path, training: Training, p: np.ndarray) -> None:
     """A csv of each recording's probabilities, from the network that did not learn from it."""
     rows = [["record", "fold", *training.weights.classes]]
     for name, fold, row in zip(training.store.names(), training.fold_of, p):
@@ -556,21 +558,21 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
     ``header`` is the header file's text or the list of its lines; ``recording`` (leads, samples), of any number type,
     in the header's order of leads. RecordError where the two do not belong together.
     """
-    record = as_record(parse_header(header), recording)
-    labels, scores = run_recordings(model, [preprocessing.network_view(record, model.recipe)])
+    record = make_record(parse_header(header), recording)
+    labels, scores = run_recordings(model, [preprocessing.network_input(record, model.recipe)])
     return list(model.classes), labels[0].tolist(), scores[0].tolist()
 
 
 def run_recordings(model: Model, views: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (0 or 1) and probabilities (recordings, classes) of several recordings; of each its ``network_view``.
+    """Labels (0 or 1) and probabilities (recordings, classes) of several recordings; of each its ``network_input``.
 
     ArithmeticError where one of them has no probability.
     """
-    recordings = Recordings.of(*zip(*views))
+    recordings = pack(views)
     networks = [member.network for member in model.members]
     p = probabilities(networks, recordings, np.arange(len(views)), model.recipe, model.compute)
     if not np.isfinite(p).all():
         raise ArithmeticError("the networks give no number for it; with --float32 they may")
     thresholds = np.array([member.thresholds for member in model.members])
-    labels, scores = conclude(model.recipe, model.rewards, p, thresholds)
+    labels, scores = decide_labels(model.recipe, model.rewards, p, thresholds)
     return labels.astype(int), scores

@@ -12,8 +12,8 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.model.compute import Compute, pick_compute
 from ecg.recipe import RECIPES, Recipe, changed, parse_recipe
 from ecg.training import distributed
-from ecg.training.checkpoint import only_training
-from team_code import learn_from_simulated, prepare, train_ensemble, train_fold, training_code
+from ecg.training.checkpoint import training_lock
+from team_code import prepare, pretrain, train_ensemble, train_fold, training_code
 
 
 def main() -> int:
@@ -50,14 +50,14 @@ def train_over_ranks(data: str, model: str, recipe: Recipe, compute: Compute, pa
 
         def begin():
             if everyone.leads:
-                until_the_end.enter_context(only_training(Path(model)))
+                until_the_end.enter_context(training_lock(Path(model)))
             return prepare(Path(data), Path(model), recipe, compute, patients)
 
         training = everyone.first_alone(begin)
         team, folds = distributed.teams(everyone, recipe.folds)
         for fold in folds:
             of_team = distributed.shared(training, team)
-            train_fold(of_team, fold, learn_from_simulated(of_team, fold))
+            train_fold(of_team, fold, pretrain(of_team, fold))
         everyone.wait()
         if everyone.leads:
             train_ensemble(training, Path(model))

@@ -29,10 +29,12 @@ import team_code  # noqa: E402
 from benchmarks import plain  # noqa: E402
 from benchmarks.material import CLASSES, label_sets, write_headers, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
-from ecg.data.record import read_header, read_signal, read_text  # noqa: E402
+from ecg.classes import WEIGHTS_FILE  # noqa: E402
+from ecg.data.header import read_header  # noqa: E402
+from ecg.data.record import read_signal  # noqa: E402
 from ecg.data.windows import training_windows  # noqa: E402
-from ecg.evaluation.metrics import WEIGHTS  # noqa: E402
 from ecg.evaluation.outputs import format_outputs  # noqa: E402
+from ecg.files import read_text  # noqa: E402
 from ecg.model import folder as model_folder  # noqa: E402
 from ecg.model.compute import Compute, pick_compute  # noqa: E402
 from ecg.model.network import SEResNet  # noqa: E402
@@ -98,13 +100,13 @@ def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         rows.append(Row(f"store: a folder decoded, once, {recipe.name}", "recordings/s", *pair, ">= 1500 recordings/s"))
     growth = [timed(lambda n=n: build(headers[:n])) / n * 1e3 for n in (500, 1000, 2000)]
     memory = peak_memory(
-        "from pathlib import Path; import sys; from ecg.training.store import open_store; from ecg.evaluation.metrics import load_weights;"
-        "from ecg.recipe import RECIPES; from ecg.data.record import find_records;"
-        f"open_store(find_records({str(place / 'data')!r}), Path({str(place / 'store2')!r}), load_weights(),"
+        "from pathlib import Path; from ecg.training.store import open_store; from ecg.classes import load_weights;"
+        "from ecg.recipe import RECIPES; from ecg.data.listing import find_headers;"
+        f"open_store(find_headers({str(place / 'data')!r}), Path({str(place / 'store2')!r}), load_weights(),"
         " RECIPES['best'])"
     )
     opened = open_store(headers, workers, CLASSES, BEST)
-    recordings = team_code.Recordings.over(opened.signals, opened.lengths, opened.demographics)
+    recordings = team_code.PackedRecordings.over(opened.signals, opened.lengths, opened.demographics)
 
     def epoch() -> None:
         for windows in training_windows(np.arange(len(opened)), recordings.lengths, BEST, np.random.default_rng(0)):
@@ -220,7 +222,7 @@ def thresholds(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     rows = []
     for name, search, aim in (("grid", team_code.search_grid, "< 10 s"), ("exact", team_code.search_exact, "< 1 s")):
         plain_seconds, ours, ratio = against(
-            lambda: plain.challenge_metric(CLASSES.matrix, labels, plain.decide(p, 0.8), CLASSES.normal),
+            lambda: plain.challenge_metric(CLASSES.matrix, labels, plain.apply_thresholds(p, 0.8), CLASSES.normal),
             lambda search=search: search(CLASSES, labels, p),
             3,
             times=metrics,
@@ -243,7 +245,7 @@ def evaluation(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     results = {}
 
     def plainly() -> None:
-        results["plain"] = plain.evaluate(place / "labels", place / "outputs", WEIGHTS)
+        results["plain"] = plain.evaluate(place / "labels", place / "outputs", WEIGHTS_FILE)
 
     def ours() -> None:
         command = [sys.executable, ROOT / "evaluate_model.py", place / "labels", place / "outputs"]

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.material import link  # noqa: E402
 from benchmarks.measuring import processor_name, watched  # noqa: E402
-from ecg.simulation import simulate  # noqa: E402
+from ecg.simulation.dataset import simulate  # noqa: E402
 
 RECORDINGS = (1_000, 8_000, 43_101)  # the last: all of the Challenge's training data
 MORE = (800_000, 10_000_000)  # as MIMIC-IV-ECG has, and ten hospitals like it

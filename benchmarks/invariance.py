@@ -19,7 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 from ecg import progress  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
-from ecg.data.record import find_records, parse_header, read_header, read_signal, read_text, to_counts  # noqa: E402
+from ecg.data.header import parse_header, read_header  # noqa: E402
+from ecg.data.listing import find_headers  # noqa: E402
+from ecg.data.record import read_signal, to_counts  # noqa: E402
+from ecg.files import read_text  # noqa: E402
 from ecg.model.compute import pick_compute  # noqa: E402
 from team_code import load_model, run_model  # noqa: E402
 
@@ -89,7 +92,7 @@ def main() -> int:
     arguments.add_compute()
     given = arguments.parse()
     model = load_model(given.model, compute=pick_compute(given.device, given.float32))
-    headers = find_records(given.data, headers_only=True)
+    headers = find_headers(given.data, headers_only=True)
     differences = {way: [] for way in WAYS}
     for path in progress.bar(headers, len(headers), "running", "recordings"):
         text, signal = read_text(path), read_signal(path, read_header(path))

@@ -15,15 +15,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
+from ecg.classes import load_weights
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.packed import Recordings
-from ecg.data.preprocessing import network_view
-from ecg.data.record import LEADS, Record, find_records, read_record
-from ecg.decision.labels import conclude
+from ecg.data.listing import find_headers
+from ecg.data.packed import pack
+from ecg.data.preprocessing import network_input
+from ecg.data.record import LEADS, Record, read_record
+from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
-from ecg.evaluation.bootstrap import FIGURES, Answers, figures, interval, resampled
+from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval
 from ecg.evaluation.cross_validation import read_out_of_fold
-from ecg.evaluation.metrics import load_weights
 from ecg.model.compute import pick_compute
 from team_code import Model, load_model, probabilities
 
@@ -47,7 +48,7 @@ def main() -> int:
     model, weights = load_model(given.model, compute=pick_compute(given.device, given.float32)), load_weights()
     names, of_names, _ = read_out_of_fold(given.model / "out_of_fold.csv", weights)
     fold_of = dict(zip(names, of_names))
-    headers = [path for path in find_records(given.data, headers_only=True) if path.stem in fold_of]
+    headers = [path for path in find_headers(given.data, headers_only=True) if path.stem in fold_of]
     if len(headers) < len(fold_of):
         raise EntryError(f"{given.data}: {len(fold_of) - len(headers)} recordings of {given.model} are not in it")
     records = [read_record(path) for path in progress.bar(headers, len(headers), "reading", "recordings")]
@@ -56,8 +57,10 @@ def main() -> int:
     sources = np.array([record.header.source for record in records])
     answers = []
     for leads in progress.bar(LEAD_SETS.values(), len(LEAD_SETS), "running", "sets of leads"):
-        answers.append(Answers(labels, sources, [answered(model, [fewer(record, leads) for record in records], fold)]))
-    draws = resampled(weights, answers)
+        answers.append(
+            Predictions(labels, sources, [answered(model, [fewer(record, leads) for record in records], fold)])
+        )
+    draws = bootstrap_figures(weights, answers)
     print(f"{len(records):,} recordings\n\n| leads | {' | '.join(SHOWN)} | {SHOWN[0]}, difference |")
     print("|---" * (len(SHOWN) + 2) + "|")
     metric = FIGURES.index(SHOWN[0])
@@ -78,13 +81,13 @@ def fewer(record: Record, leads: tuple[str, ...]) -> Record:
 
 def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores (recordings, classes), each by the network of its ``fold``, alone."""
-    recordings = Recordings.of(*zip(*(network_view(record, model.recipe) for record in records)))
+    recordings = pack(network_input(record, model.recipe) for record in records)
     p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
     for number, member in enumerate(model.members):
         here = np.flatnonzero(fold == number + 1)
         p[here] = probabilities([member.network], recordings, here, model.recipe, model.compute)[0]
         thresholds[here] = member.thresholds
-    return conclude(model.recipe, model.rewards, p[np.newaxis], thresholds[np.newaxis])
+    return decide_labels(model.recipe, model.rewards, p[np.newaxis], thresholds[np.newaxis])
 
 
 def cell(value: float, drawn: np.ndarray) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.data.challenge_files import mat_content
-from ecg.data.record import find_records
-from ecg.evaluation.metrics import ABBREVIATIONS, load_weights
+from ecg.data.listing import find_headers
 from ecg.model import folder as model_folder
 from ecg.model.compute import Compute
 from ecg.recipe import Recipe
@@ -28,7 +28,7 @@ def write_recordings(place: Path, records: int, seconds: float = 10) -> list[Pat
         (place / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
         case = Case("HR", labels, 60, "female", 500, seconds)
         (place / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
-    return find_records(place)
+    return find_headers(place)
 
 
 def link(originals: list[Path], folder: Path, records: int) -> None:
@@ -57,7 +57,7 @@ def write_headers(place: Path, labels: np.ndarray) -> list[Path]:
         diagnoses = tuple(ABBREVIATIONS[CLASSES.classes[k]] for k in np.flatnonzero(row))
         text = header_text(f"E{i:05d}", Case("E", diagnoses, 60, "male", 500, 10), counts)
         (place / f"E{i:05d}.hea").write_text(text)
-    return find_records(place)
+    return find_headers(place)
 
 
 def write_model(place: Path, recipe: Recipe, compute: Compute) -> Model:

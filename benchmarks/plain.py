@@ -107,7 +107,7 @@ def challenge_metric(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray
     return (observed - nothing) / (correct - nothing)
 
 
-def decide(p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def apply_thresholds(p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     labels = p >= thresholds
     labels[np.arange(len(p)), p.argmax(axis=1)] = True
     return labels
@@ -116,11 +116,11 @@ def decide(p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def grid_search(metric: Callable[[np.ndarray], float], p: np.ndarray) -> np.ndarray:
     """The published search, the metric of all recordings at every point; a class moves only where that is better."""
     common = np.arange(11) / 10
-    thresholds = np.full(p.shape[1], max(common, key=lambda threshold: metric(decide(p, threshold))))
-    best = metric(decide(p, thresholds))
+    thresholds = np.full(p.shape[1], max(common, key=lambda threshold: metric(apply_thresholds(p, threshold))))
+    best = metric(apply_thresholds(p, thresholds))
     for k in range(p.shape[1]):
         points = [np.where(np.arange(p.shape[1]) == k, point, thresholds) for point in np.arange(101) / 100]
-        metrics = [metric(decide(p, point)) for point in points]
+        metrics = [metric(apply_thresholds(p, point)) for point in points]
         if max(metrics) > best + 1e-9:
             best = max(metrics)
             thresholds = points[metrics.index(best)]

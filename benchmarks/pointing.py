@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Does the explanation point at what carries the diagnosis?  python benchmarks/pointing.py models/open
 
-In simulated recordings it is known which wave that is. Of the relevance that ecg/explanation/attribution.py finds for a class the
+In simulated recordings it is known which wave that is. Of the relevance that ecg.explanation finds for a class the
 share on that wave, in all leads, beside the share of the time the wave takes; the same with a network of random
 weights: what its map finds too, the training has not taught. And what each wave adds to the class's logit.
 """
@@ -15,15 +15,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
+from ecg.classes import find_class
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.record import LEADS, Header, Record
-from ecg.evaluation.metrics import find_class
+from ecg.data.header import Header
+from ecg.data.record import LEADS, Record
 from ecg.explanation.attribution import relevance
 from ecg.explanation.counterfactual import WAVES, stretches
 from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
 from ecg.model.network import SEResNet
-from ecg.simulation import recording
+from ecg.simulation.signal import recording
 from team_code import Model, load_model
 
 RATE, SECONDS, RECORDINGS = 500, 10, 8

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.material import CLASSES, link, write_model, write_recordings  # noqa: E402
 from benchmarks.measuring import peak_memory, processor_name, timed  # noqa: E402
-from ecg.data.record import find_records  # noqa: E402
+from ecg.data.listing import find_headers  # noqa: E402
 from ecg.model.compute import pick_compute  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
 from ecg.training.store import open_store  # noqa: E402
@@ -63,7 +63,7 @@ def line(data: Path, store: Path, recipe: str) -> str:
 
 def measure(data: Path, store: Path, recipe: str) -> tuple[int, float, float, float, float]:
     """Recordings; seconds to build the store and to open it again; peak memory here and in a worker, in MB."""
-    headers = find_records(data)
+    headers = find_headers(data)
     built, again = (timed(lambda: open_store(headers, store, CLASSES, RECIPES[recipe])) for _ in range(2))
     get_reusable_executor().shutdown(wait=True)
     own, workers = (
@@ -76,7 +76,7 @@ def scripts(place: Path) -> None:
     """The driver, with an untrained ensemble of `best`, and the training's first epoch of its first fold."""
     write_model(place / "model", RECIPES["best"], pick_compute())
     mixed = place / "mixed"
-    link(find_records(place / "originals")[: sum(MIXED.values())], mixed, MIXED[10])
+    link(find_headers(place / "originals")[: sum(MIXED.values())], mixed, MIXED[10])
     for seconds, records in list(MIXED.items())[1:]:
         write_recordings(place / f"{seconds} s", records, seconds=seconds)
         for path in (place / f"{seconds} s").iterdir():

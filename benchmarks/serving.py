@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import against, processor_name
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.packed import Recordings
+from ecg.data.listing import find_headers
+from ecg.data.packed import PackedRecordings, pack
 from ecg.data.prefetch import read_batches
-from ecg.data.record import find_records
 from ecg.data.windows import covering_windows
 from ecg.errors import RecordError
 from ecg.model.compute import Compute, pick_compute
@@ -33,12 +33,12 @@ from tools.export import export
 Batch = tuple[torch.Tensor, torch.Tensor]  # what the networks get
 
 
-def read(data: Path, recipe: Recipe) -> Recordings:
-    batches = read_batches(find_records(data), recipe)
-    return Recordings.of(*zip(*(view for batch in batches for _, view in batch if not isinstance(view, RecordError))))
+def read(data: Path, recipe: Recipe) -> PackedRecordings:
+    batches = read_batches(find_headers(data), recipe)
+    return pack(view for batch in batches for _, view in batch if not isinstance(view, RecordError))
 
 
-def one_by_one(recordings: Recordings, recipe: Recipe) -> list[Batch]:
+def one_by_one(recordings: PackedRecordings, recipe: Recipe) -> list[Batch]:
     chosen = [np.array([i]) for i in range(len(recordings.lengths))]
     return [
         recordings.cut(replace(windows, recording=one[windows.recording]), torch.device("cpu"))
@@ -47,7 +47,7 @@ def one_by_one(recordings: Recordings, recipe: Recipe) -> list[Batch]:
     ]
 
 
-def in_batches(recordings: Recordings, recipe: Recipe) -> list[Batch]:
+def in_batches(recordings: PackedRecordings, recipe: Recipe) -> list[Batch]:
     batches = covering_windows(recordings.lengths, replace(recipe, batch=32))
     return [recordings.cut(windows, torch.device("cpu")) for windows in batches]
 

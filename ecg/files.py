@@ -16,11 +16,12 @@ from typing import Any
 from ecg.errors import EntryError, RecordError
 
 LARGEST_TABLE = 1 << 30  # bytes
+LARGEST_TEXT = 10 << 20  # bytes
 NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Iterator[None]:
     """What the system says against writing ``path`` - no space, no permission, no such folder - as an EntryError."""
     try:
         yield
@@ -34,7 +35,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     EntryError where it cannot be written; what was at ``path`` is then still there.
     """
     temporary = path.with_name(f".{path.name[:40]}.{get_native_id()}")  # a name can't be longer than the longest
-    with writing(path):
+    with write_errors(path):
         try:
             write(temporary)
             with open(temporary, "rb+") as file:
@@ -61,14 +62,14 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def is_below(name: str) -> bool:
+def is_inside(name: str) -> bool:
     """Whether a stranger's path leads, on any system, to a file below the folder that it is joined to."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     absolute = posix.root or windows.root or windows.drive
     return bool(posix.name and name.isprintable() and not absolute and ".." not in posix.parts + windows.parts)
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """A text in UTF-8 (with or without a byte-order mark) or else Latin-1."""
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
@@ -76,15 +77,20 @@ def decoded(content: bytes) -> str:
         return content.decode("latin-1")
 
 
+def read_text(path: str | os.PathLike) -> str:
+    """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError if it cannot be read."""
+    return decode_text(read_bytes(path, LARGEST_TEXT))
+
+
 def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE) -> list[list[str]]:
     """The rows of a csv; RecordError where it cannot be read, is larger than ``largest`` bytes, or is none."""
     try:
-        return list(csv.reader(io.StringIO(decoded(read_bytes(path, largest)), newline="")))
+        return list(csv.reader(io.StringIO(decode_text(read_bytes(path, largest)), newline="")))
     except csv.Error as error:
         raise RecordError(f"{path}: is no csv ({error})") from error
 
 
-def digest(path: str | os.PathLike) -> str:
+def file_digest(path: str | os.PathLike) -> str:
     """The SHA-256 of a table's content; EntryError where it cannot be read."""
     return hashlib.sha256(read_bytes(path, LARGEST_TABLE)).hexdigest()
 

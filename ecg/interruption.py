@@ -27,7 +27,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """What is done here is done whole: an interruption that comes meanwhile takes effect at the end."""
     if threading.current_thread() is not threading.main_thread():  # signals are none of its business
         yield

@@ -18,7 +18,7 @@ def bar(steps: Iterable, total: int, what: str, unit: str) -> Iterable:
     return tqdm(steps, desc=what, total=total, unit=f" {unit}", disable=None if _shown["bars"] else True, leave=False)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """One line, above any bar."""
     if _shown["lines"]:
         tqdm.write(line)

@@ -15,10 +15,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.data.preprocessing import network_view
-from ecg.data.record import as_record, read_header, read_signal
+from ecg.data.preprocessing import network_input
+from ecg.data.record import read_record
 from ecg.data.windows import covering_windows
-from ecg.decision.labels import conclude
+from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.outputs import format_outputs
 from ecg.model.description import Description, read_description
@@ -67,8 +67,7 @@ def answer(session, told: Description, path: Path) -> tuple[list[int], list[floa
 
     RecordError where it cannot be read, or the networks give no number for it.
     """
-    header = read_header(path)
-    counts, patient = network_view(as_record(header, read_signal(path, header), str(path)), told.recipe)
+    counts, patient = network_input(read_record(path, lenient=True), told.recipe)
     parts = []
     for windows in covering_windows(np.array([counts.shape[1]]), told.recipe):
         padded = np.pad(counts, ((0, 0), (0, windows.samples)))
@@ -78,7 +77,7 @@ def answer(session, told: Description, path: Path) -> tuple[list[int], list[floa
     p = np.concatenate(parts, axis=1).mean(axis=1, keepdims=True, dtype=float)  # (members, 1, classes)
     if not np.isfinite(p).all():
         raise RecordError(f"{path}: the networks give no number for it")
-    labels, scores = conclude(told.recipe, told.rewards, p, told.thresholds)
+    labels, scores = decide_labels(told.recipe, told.rewards, p, told.thresholds)
     return labels[0].astype(int).tolist(), scores[0].tolist()
 
 

@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 with atheris.instrument_imports(include=["ecg", "wfdb"]):
+    from ecg.classes import load_weights
     from ecg.data import record
-    from ecg.data.record import as_record, parse_header, read_diagnoses, read_mat, read_record
+    from ecg.data.header import parse_header, read_diagnoses
+    from ecg.data.record import make_record, read_mat, read_record
     from ecg.errors import EntryError
-    from ecg.evaluation.metrics import load_weights, score
-    from ecg.evaluation.outputs import load_results
+    from ecg.evaluation.metrics import score
+    from ecg.evaluation.outputs import load_labels_and_outputs
     from ecg.model import folder as model_folder
 
 WEIGHTS = load_weights()
@@ -59,7 +61,7 @@ def header(content: bytes) -> None:
 
 def signal(content: bytes) -> None:
     (PLACE / "A1.mat").write_bytes(content)
-    as_record(parse_header(HEADER), read_mat(PLACE / "A1.mat"))
+    make_record(parse_header(HEADER), read_mat(PLACE / "A1.mat"))
 
 
 def other_formats(content: bytes) -> None:
@@ -73,7 +75,7 @@ def other_formats(content: bytes) -> None:
 def outputs(content: bytes) -> None:
     (PLACE / "A1.hea").write_text(HEADER)
     (PLACE / "A1.csv").write_bytes(content)
-    truth, labels, scores, _ = load_results([str(PLACE / "A1.hea")], PLACE, WEIGHTS)
+    truth, labels, scores, _ = load_labels_and_outputs([str(PLACE / "A1.hea")], PLACE, WEIGHTS)
     score(WEIGHTS, truth, labels, scores)
 
 

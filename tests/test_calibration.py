@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 import team_code
-from ecg.decision.calibration import class_shifts
+from ecg.decision.calibration import logit_shifts
 from ecg.errors import EntryError
 from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
@@ -24,17 +24,17 @@ def test_what_is_expected_too_often_is_expected_as_often_as_it_is():
     right = expit(random.normal(-2, 1.5, (20_000, 3)))
     labels = random.random(right.shape) < right
     wrong = expit(logit(right) + [1.0, 0.0, -0.7])
-    shifts = class_shifts(wrong, labels)
+    shifts = logit_shifts(wrong, labels)
     np.testing.assert_allclose(shifts, [-1.0, 0.0, 0.7], atol=0.06)
     np.testing.assert_allclose(expit(logit(wrong) + shifts).mean(axis=0), labels.mean(axis=0), rtol=0.01)
 
 
 def test_few_recordings_change_little_and_none_nothing():
     labels = np.zeros((4, 1), bool)
-    few = class_shifts(np.full((4, 1), 0.3), labels)[0]
-    many = class_shifts(np.full((4000, 1), 0.3), np.zeros((4000, 1), bool))[0]
+    few = logit_shifts(np.full((4, 1), 0.3), labels)[0]
+    many = logit_shifts(np.full((4000, 1), 0.3), np.zeros((4000, 1), bool))[0]
     assert many < -4 < -1 < few < 0
-    assert class_shifts(np.zeros((0, 2)), np.zeros((0, 2), bool)).tolist() == [0, 0]
+    assert logit_shifts(np.zeros((0, 2)), np.zeros((0, 2), bool)).tolist() == [0, 0]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
@@ -43,7 +43,7 @@ def test_any_probabilities_give_the_shift_that_balances_them(seed, recordings, p
     random = np.random.default_rng(seed)
     p = random.choice([0.0, 1e-12, 0.2, 0.9, 1.0], (recordings, 2))
     labels = random.random(p.shape) < positive
-    shifts = class_shifts(p, labels)
+    shifts = logit_shifts(p, labels)
     expected = expit(logit(np.clip(p, 1e-9, 1 - 1e-9)) + shifts).sum(axis=0)
     np.testing.assert_allclose(expected + shifts, labels.sum(axis=0), atol=1e-6)
 
@@ -72,7 +72,7 @@ def test_a_network_is_calibrated_on_other_folds_than_its_own(training):
     told = team_code.held_out_probabilities(training, networks_of(training))
     others = np.flatnonzero((training.fold_of != 0) & (training.fold_of >= 0))
     labels = training.labels[others]
-    expected = class_shifts(told[others], labels) * labels.any(axis=0)
+    expected = logit_shifts(told[others], labels) * labels.any(axis=0)
     expected[training.weights.normal] = 0  # how many have sinus rhythm is the hospital's own
     shifts = shifts_of(training)
     np.testing.assert_allclose(shifts[0], expected, atol=1e-5)

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from ecg.evaluation.metrics import load_weights
-from ecg.labels.folder_check import CONSEQUENCES, examine_folder
+from ecg.classes import load_weights
+from ecg.labels.folder_check import CONSEQUENCES, check_folder
 from ecg.recipe import RECIPES
 from tests.conftest import LEADS, header_text, noise, run_script, write_recording
 
@@ -59,7 +59,7 @@ def odd(tmp_path_factory):
 def test_each_oddity_is_found_and_no_other(odd):
     folder, expected = odd
     found = {
-        one.path.stem: {kind for kind, _ in one.odd} for one in examine_folder(folder, load_weights(), RECIPES["best"])
+        one.path.stem: {kind for kind, _ in one.odd} for one in check_folder(folder, load_weights(), RECIPES["best"])
     }
     assert {name: kinds for name, kinds in found.items() if kinds} == expected
     assert set.union(*expected.values()) == set(CONSEQUENCES)

@@ -5,9 +5,9 @@ import filecmp
 import joblib
 import pytest
 
-from ecg.data.record import find_records
-from ecg.evaluation.metrics import load_weights
-from ecg.labels.folder_check import examine_folder
+from ecg.classes import load_weights
+from ecg.data.listing import find_headers
+from ecg.labels.folder_check import check_folder
 from ecg.training.store import open_store
 from tests.conftest import noise, write_recording
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_store_is_built_by_the_cluster(cluster, folder, tiny_recipe, tmp_path, capsys):
-    headers, weights = find_records(folder), load_weights()
+    headers, weights = find_headers(folder), load_weights()
     open_store(headers, tmp_path / "here", weights, tiny_recipe, simulated=5)
     with joblib.parallel_config(backend="dask"):
         open_store(headers, tmp_path / "there", weights, tiny_recipe, simulated=5)
@@ -49,7 +49,7 @@ def test_a_store_is_built_by_the_cluster(cluster, folder, tiny_recipe, tmp_path,
 
 
 def test_a_folder_is_checked_by_the_cluster(cluster, folder, tiny_recipe):
-    here = examine_folder(folder, load_weights(), tiny_recipe)
+    here = check_folder(folder, load_weights(), tiny_recipe)
     with joblib.parallel_config(backend="dask"):
-        there = examine_folder(folder, load_weights(), tiny_recipe)
+        there = check_folder(folder, load_weights(), tiny_recipe)
     assert here == there and len(here) == 70

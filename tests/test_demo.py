@@ -4,7 +4,9 @@ import importlib.util
 
 import pytest
 
-from ecg.data.record import find_records, read_header, read_record
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.data.record import read_record
 from ecg.errors import EntryError
 from tests.conftest import ROOT, run_script, write_recording
 
@@ -22,7 +24,7 @@ def test_a_fifth_is_hidden_without_its_diagnoses(demo, tmp_path):
         write_recording(tmp_path / "data", f"DX{i}")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
-    training, hidden, labels = ([path.stem for path in find_records(folder)] for folder in folders)
+    training, hidden, labels = ([path.stem for path in find_headers(folder)] for folder in folders)
     assert len(training) == 8 and len(hidden) == 2 and hidden == labels and not set(training) & set(hidden)
     for name in hidden:
         assert read_record(folders[1] / f"{name}.hea").header.diagnoses == ()
@@ -37,7 +39,7 @@ def test_what_is_broken_is_named_and_the_others_are_dealt(demo, tmp_path, capsys
     write_recording(tmp_path / "data/again", "DX3")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
-    assert sum(len(find_records(folder)) for folder in folders[:2]) == 10
+    assert sum(len(find_headers(folder)) for folder in folders[:2]) == 10
     said = capsys.readouterr()
     assert "8 recordings to learn from, 2 hidden" in said.out
     assert all(f"{name}: " in said.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))

@@ -14,7 +14,7 @@ from threading import Event, Thread
 import pytest
 
 from ecg.errors import EntryError
-from ecg.files import is_below
+from ecg.files import is_inside
 from ecg.importing import physionet
 from ecg.importing.physionet import COLLECTIONS, LIST
 from tests.conftest import ROOT, run_script
@@ -169,12 +169,12 @@ def test_a_list_that_leads_elsewhere_is_refused_whole(server, tmp_path, name):
 
 @pytest.mark.parametrize("name", [*HOSTILE, "/x", "//x/y", "a/../b", "."])
 def test_paths_that_lead_elsewhere(name):
-    assert not is_below(name)
+    assert not is_inside(name)
 
 
 @pytest.mark.parametrize("name", ["x", "a/b", "a b/Müller.hea", "..a/b..", "records500/0/1_hr.dat"])
 def test_paths_that_stay_below(name):
-    assert is_below(name)
+    assert is_inside(name)
 
 
 def test_a_list_that_is_none_or_of_another_project(server, tmp_path):

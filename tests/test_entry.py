@@ -14,8 +14,11 @@ import driver
 import run_12ECG_classifier
 import team_code
 import train_12ECG_classifier
+from ecg.classes import load_weights
 from ecg.data import preprocessing, record
-from ecg.data.packed import Recordings
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.data.packed import PackedRecordings
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation import metrics
 from ecg.recipe import recipe
@@ -46,14 +49,14 @@ def test_a_model_folder_is_weights_and_one_json(model_folder):
     names = sorted(path.name for path in model_folder.iterdir())
     assert names == ["epochs.csv", "fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
     content = json.loads((model_folder / "model.json").read_text())
-    assert content["classes"] == list(metrics.load_weights().classes)
+    assert content["classes"] == list(load_weights().classes)
     assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2
 
 
 def test_the_official_signature(model):
     counts = noise(5000)
     classes, labels, probabilities = run(model, counts)
-    assert classes == list(metrics.load_weights().classes)
+    assert classes == list(load_weights().classes)
     assert len(labels) == len(probabilities) == 24 and set(labels) <= {0, 1} and sum(labels) >= 1
     assert all(0 < p < 1 for p in probabilities)
 
@@ -67,7 +70,7 @@ def test_a_recording_without_a_probability_is_an_error_and_no_guess(model, tmp_p
         run(broken, noise(5000))
     path = write_recording(tmp_path, "A1")
     assert "A1.hea" in str(
-        driver.run_alone(broken, path, preprocessing.network_view(record.read_record(path), model.recipe))
+        driver.run_alone(broken, path, preprocessing.network_input(record.read_record(path), model.recipe))
     )
 
 
@@ -104,7 +107,7 @@ def test_training_and_running_see_the_same(training_data, model_folder, tiny_rec
     for name, fold, *expected in rows:
         path = next(training_data.rglob(f"{name}.hea"))
         alone = replace(model, members=[model.members[int(fold) - 1]])
-        _, _, p = run_model(alone, path.read_text(), record.read_signal(path, record.read_header(path)))
+        _, _, p = run_model(alone, path.read_text(), record.read_signal(path, read_header(path)))
         np.testing.assert_allclose(p, np.array(expected, float), rtol=1e-4)
 
 
@@ -117,7 +120,7 @@ def test_a_training_can_be_repeated(training_data, model_folder, tiny_recipe, tm
 
 
 def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_recipe, tmp_path, monkeypatch):
-    train_epoch, cut, read, seen, learned_simulated = team_code.train_epoch, Recordings.cut, [], [], []
+    train_epoch, cut, read, seen, learned_simulated = team_code.train_epoch, PackedRecordings.cut, [], [], []
 
     def reading(recordings, windows, device):
         read.extend(windows.recording)
@@ -131,7 +134,7 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
         learned_simulated.append({i for i in read if training.store.simulated[i]})
         return rate
 
-    monkeypatch.setattr(Recordings, "cut", reading)
+    monkeypatch.setattr(PackedRecordings, "cut", reading)
     monkeypatch.setattr(team_code, "train_epoch", spy)
     training_code(training_data, tmp_path / "model", replace(tiny_recipe, folds=3, epochs=1), CPU)
     rows = [line.split(",")[:2] for line in (tmp_path / "model/out_of_fold.csv").read_text().splitlines()[1:]]
@@ -144,7 +147,7 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
 
 def test_no_two_networks_begin_alike(training_data, tiny_recipe, tmp_path):
     training = team_code.prepare(training_data, tmp_path, tiny_recipe, CPU)
-    first, second = (team_code.learn_from_simulated(training, fold)["head.weight"] for fold in range(2))
+    first, second = (team_code.pretrain(training, fold)["head.weight"] for fold in range(2))
     assert not torch.equal(first, second)
 
 
@@ -211,16 +214,16 @@ def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, t
 
 
 def test_the_thresholds_are_searched_on_each_folds_own_recordings(training_data, model_folder):
-    weights = metrics.load_weights()
+    weights = load_weights()
     rows = [line.split(",") for line in (model_folder / "out_of_fold.csv").read_text().splitlines()[1:]]
     folds = json.loads((model_folder / "model.json").read_text())["folds"]
     for number, fold in enumerate(folds, start=1):
         here = [row for row in rows if int(row[1]) == number]
         paths = [next(training_data.rglob(f"{row[0]}.hea")) for row in here]
-        labels = np.stack([weights.encode(record.read_header(path).diagnoses) for path in paths])
+        labels = np.stack([weights.encode(read_header(path).diagnoses) for path in paths])
         p = np.array([row[2:] for row in here], float)
         searched, reached = (
-            metrics.challenge_metric(weights, labels, team_code.decide(p, thresholds))
+            metrics.challenge_metric(weights, labels, team_code.apply_thresholds(p, thresholds))
             for thresholds in (team_code.search_exact(weights, labels, p), np.array(fold["thresholds"]))
         )
         assert reached == pytest.approx(searched, abs=0.02)  # the csv's six digits may move one decision
@@ -277,7 +280,7 @@ def test_the_order_of_the_leads_changes_nothing(model):
 
 
 def test_a_patients_recordings_are_in_one_fold(training_data, tiny_recipe, tmp_path):
-    names = [path.stem for path in record.find_records(training_data)]
+    names = [path.stem for path in find_headers(training_data)]
     table = tmp_path / "patients.csv"
     table.write_text("record,patient\n" + "".join(f"{name},{i // 4}\n" for i, name in enumerate(names)))
     one_epoch = replace(tiny_recipe, epochs=1, simulated=0)

@@ -10,14 +10,15 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from benchmarks.pointing import CARRIED_BY, example, pointed, randomised
-from ecg.data.packed import Recordings
-from ecg.data.preprocessing import network_view
-from ecg.data.record import INVALID, LEADS, Header, Record, read_record
+from ecg.classes import find_class
+from ecg.data.header import Header
+from ecg.data.packed import pack
+from ecg.data.preprocessing import network_input
+from ecg.data.record import INVALID, LEADS, Record, read_record
 from ecg.data.windows import covering_windows
-from ecg.evaluation.metrics import find_class
-from ecg.explanation.attribution import for_the_eye, relevance, unit_weights, with_each_lead_zero
+from ecg.explanation.attribution import relevance, shading, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
-from ecg.simulation import recording
+from ecg.simulation.signal import recording
 from team_code import load_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import CPU, ROOT, noise, run_script, write_recording
@@ -35,7 +36,7 @@ def networks(model):
 
 def logits(networks, records, k, recipe):
     """(records,): of the class, the mean over the networks."""
-    seen = Recordings.of(*zip(*(network_view(record, recipe) for record in records)))
+    seen = pack(network_input(record, recipe) for record in records)
     total = np.zeros(len(records))
     with torch.inference_mode():
         for windows in covering_windows(seen.lengths, recipe):
@@ -139,7 +140,7 @@ def test_it_is_as_long_as_the_recording(tmp_path, model, networks, samples, rate
     relevant = relevance(networks, read_record(write_recording(tmp_path, "A1", counts, rate=rate)), 0, model.recipe)
     assert relevant.shape == counts.shape and np.isfinite(relevant).all()
     assert not relevant[:, : max(silent - 10, 0)].any()  # what the network does not see says nothing
-    shade = for_the_eye(relevant, 500)
+    shade = shading(relevant, 500)
     assert shade.min() >= 0 and shade.max() <= 1
 
 

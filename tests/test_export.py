@@ -15,7 +15,7 @@ from benchmarks.material import write_model
 from ecg.errors import EntryError
 from ecg.evaluation.outputs import parse_outputs
 from ecg.recipe import PUBLISHED, Recipe
-from ecg.simulation import recording
+from ecg.simulation.signal import recording
 from team_code import load_model
 from tests.conftest import CPU, LEADS, ROOT, noise, run_script, write_recording
 from tools import export

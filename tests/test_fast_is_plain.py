@@ -9,13 +9,14 @@ from torch.nn import functional
 
 import driver
 from benchmarks import plain
+from ecg.classes import WEIGHTS_FILE, load_weights
 from ecg.data import preprocessing
-from ecg.data.packed import Recordings
-from ecg.data.record import find_records, read_record
+from ecg.data.listing import find_headers
+from ecg.data.packed import pack
+from ecg.data.record import read_record
 from ecg.data.windows import Windows
 from ecg.decision.labels import vote
 from ecg.evaluation import metrics
-from ecg.evaluation.metrics import WEIGHTS, load_weights
 from ecg.model.compute import Compute
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES
@@ -63,16 +64,16 @@ def by_the_plain_way(model, header):
 
 
 def test_a_recording_is_seen_as_by_decoding_and_interpolating_it(data):
-    for header in find_records(data):
+    for header in find_headers(data):
         counts, people = plain.read(header)
-        seen, demographics = preprocessing.network_view(read_record(header), PUBLISHED)
+        seen, demographics = preprocessing.network_input(read_record(header), PUBLISHED)
         np.testing.assert_allclose(seen, counts, atol=1)  # a half may be rounded either way
         np.testing.assert_allclose(demographics, people, rtol=1e-6)
 
 
 def test_training_on_cut_windows_has_the_plain_gradients(data):
-    read = [plain.read(header) for header in find_records(data)]
-    recordings = Recordings.of(*zip(*[(c.astype(np.int16), p.astype(np.float32)) for c, p in read]))
+    read = [plain.read(header) for header in find_headers(data)]
+    recordings = pack((c.astype(np.int16), p.astype(np.float32)) for c, p in read)
     lefts = [7 * i for i in range(len(read))]
     windows = Windows(np.arange(len(read)), -np.array(lefts), plain.WINDOW)
     plainly = [torch.stack(part) for part in zip(*(plain.tensors(*r, left) for r, left in zip(read, lefts)))]
@@ -86,7 +87,7 @@ def test_training_on_cut_windows_has_the_plain_gradients(data):
 
 
 def test_run_model_has_the_plain_labels_and_probabilities(data, model):
-    for header in find_records(data):
+    for header in find_headers(data):
         _, labels, scores = run_model(model, header.read_text(), read_record(header).counts)
         plain_labels, plain_scores = by_the_plain_way(model, header)
         assert labels == plain_labels.astype(int).tolist()
@@ -94,8 +95,8 @@ def test_run_model_has_the_plain_labels_and_probabilities(data, model):
 
 
 def test_a_folder_in_batches_has_the_plain_labels_and_probabilities(data, model):
-    results = dict(driver.run_folder(model, find_records(data)))
-    assert list(results) == find_records(data)
+    results = dict(driver.run_folder(model, find_headers(data)))
+    assert list(results) == find_headers(data)
     for header, (labels, scores) in results.items():
         plain_labels, plain_scores = by_the_plain_way(model, header)
         assert labels == plain_labels.astype(int).tolist()
@@ -105,7 +106,7 @@ def test_a_folder_in_batches_has_the_plain_labels_and_probabilities(data, model)
 def test_a_recording_has_the_same_result_alone_and_among_others_of_any_length(data, model):
     """Where windows fit their recordings too."""
     fitting = replace(model, recipe=replace(RECIPES["best"], width=8, reduction=2, batch=3))
-    for path, (labels, scores) in driver.run_folder(fitting, find_records(data)):
+    for path, (labels, scores) in driver.run_folder(fitting, find_headers(data)):
         _, alone, alone_scores = run_model(fitting, path.read_text(), read_record(path).counts)
         assert labels == alone
         np.testing.assert_allclose(scores, alone_scores, atol=1e-6)
@@ -113,7 +114,7 @@ def test_a_recording_has_the_same_result_alone_and_among_others_of_any_length(da
 
 def test_short_numbers_change_probabilities_little(model):
     counts = [preprocessing.network_signal(noise(5000, seed=seed), 500, PUBLISHED) for seed in range(6)]
-    recordings = Recordings.of(counts, [preprocessing.demographics(50.0, "female")] * 6)
+    recordings = pack((signal, preprocessing.demographics(50.0, "female")) for signal in counts)
     networks = [member.network for member in model.members]
     levels = np.array([member.thresholds for member in model.members])
     long, short = (
@@ -131,7 +132,9 @@ def test_the_grid_is_the_plain_search():
         lambda outputs: plain.challenge_metric(CLASSES.matrix, labels, outputs, CLASSES.normal), p
     )
     found = search_grid(CLASSES, labels, p)
-    metric = [metrics.challenge_metric(CLASSES, labels, plain.decide(p, levels)) for levels in (expected, found)]
+    metric = [
+        metrics.challenge_metric(CLASSES, labels, plain.apply_thresholds(p, levels)) for levels in (expected, found)
+    ]
     assert metric[1] == pytest.approx(metric[0], abs=1e-9)
     np.testing.assert_allclose(found, expected)
 
@@ -146,7 +149,7 @@ def test_the_figures_are_those_of_the_plain_loops(tmp_path):
         write_recording(labels, f"E{i:05d}", noise(20), comments=("#Age: 50", "#Sex: Male", f"#Dx: {codes}"))
         rows = [f"#E{i:05d}"], CLASSES.classes, (p > 0.7).astype(int), p
         (outputs / f"E{i:05d}.csv").write_text("\n".join(",".join(map(str, row)) for row in rows) + "\n")
-    expected = plain.evaluate(labels, outputs, WEIGHTS)
+    expected = plain.evaluate(labels, outputs, WEIGHTS_FILE)
     figures, _ = evaluate_model(labels, outputs)
     assert figures.challenge_metric == pytest.approx(expected["Challenge metric"], abs=1e-12)
     assert figures.accuracy == pytest.approx(expected["Accuracy"], abs=1e-12)

@@ -17,10 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from ecg.data.record import as_record, find_records, parse_header, read_mat, read_record, read_text
+from ecg.classes import load_weights
+from ecg.data.header import parse_header
+from ecg.data.listing import find_headers
+from ecg.data.record import make_record, read_mat, read_record
 from ecg.errors import EntryError, RecordError
-from ecg.evaluation.metrics import load_weights, score
-from ecg.evaluation.outputs import load_results, parse_outputs
+from ecg.evaluation.metrics import score
+from ecg.evaluation.outputs import load_labels_and_outputs, parse_outputs
+from ecg.files import read_text
 from team_code import load_model
 from tests.conftest import header_text, noise, write_recording
 
@@ -216,7 +220,7 @@ def test_what_is_no_file_is_an_error_of_that_recording(tmp_path, suffix, what):
         os.mkfifo(place)
     else:
         place.symlink_to({"a dead link": "nowhere", "a device": "/dev/zero", "a loop of links": place.name}[what])
-    [found] = find_records(tmp_path)
+    [found] = find_headers(tmp_path)
     with pytest.raises(RecordError, match="A1"):
         read_record(found)
 
@@ -270,7 +274,7 @@ def test_any_bytes_are_a_recording_or_a_record_error(content):
         path = Path(folder, "A1.mat")
         path.write_bytes(content)
         try:
-            record = as_record(parse_header(HEADER.decode()), read_mat(path))
+            record = make_record(parse_header(HEADER.decode()), read_mat(path))
         except RecordError:
             return
     assert record.counts.shape[0] == 12 and record.counts.dtype == np.int16
@@ -287,7 +291,7 @@ def test_any_bytes_are_outputs_that_can_be_scored(content):
         header = Path(folder, "A1.hea")
         header.write_bytes(HEADER)
         Path(folder, "A1.csv").write_bytes(content)
-        truth, outputs, scores, malformed = load_results([str(header)], folder, WEIGHTS)
+        truth, outputs, scores, malformed = load_labels_and_outputs([str(header)], folder, WEIGHTS)
     assert truth.sum() == 1 and outputs.shape == scores.shape == truth.shape
     assert (outputs.sum() == 0 and malformed == ("A1",)) or not malformed
     figures = score(WEIGHTS, truth, outputs, scores)
@@ -301,7 +305,7 @@ def test_a_folder_of_any_bytes_is_read_recording_by_recording(headers, data):
         for i, content in enumerate(headers):
             Path(folder, f"A{i}.hea").write_bytes(content)
             Path(folder, f"A{i}.mat").write_bytes(data.draw(st.one_of(damaged(mat("4")), st.just(mat("4")))))
-        for path in find_records(folder):
+        for path in find_headers(folder):
             try:
                 read_record(path)
             except RecordError as error:

@@ -11,15 +11,15 @@ import pytest
 import scipy.io
 import wfdb
 
+from ecg.classes import abbreviation, load_weights
 from ecg.data.record import INVALID, LEADS, read_record
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import abbreviation, load_weights
 from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources
 from ecg.importing.importer import import_all
 from ecg.importing.ptbxl import CODES, COLUMNS, diagnoses, ptbxl_sources
 from ecg.importing.wfdb_edf import signal_sources
-from ecg.simulation import recording
+from ecg.simulation.signal import recording
 from tests.conftest import ROOT, run_script, write_recording
 
 

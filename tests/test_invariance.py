@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks.invariance import WAYS
-from ecg.data.record import read_header, read_signal, read_text
+from ecg.data.header import read_header
+from ecg.data.record import read_signal
+from ecg.files import read_text
 from ecg.simulation.dataset import simulate
 from team_code import load_model, run_model
 from tests.conftest import CPU

@@ -4,9 +4,11 @@ import csv
 
 import numpy as np
 
-from ecg.data.record import find_records, read_header
-from ecg.decision.expected_metric import decide_expected, tempered
-from ecg.evaluation.metrics import challenge_metric, load_weights
+from ecg.classes import load_weights
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
+from ecg.evaluation.metrics import challenge_metric
 from tests.conftest import run_script
 
 
@@ -18,10 +20,10 @@ def test_the_figures_are_those_out_of_fold(model_folder, training_data, tiny_rec
     assert len(metric) == 6
     with open(model_folder / "out_of_fold.csv", newline="") as file:
         p = {row.pop("record"): list(row.values())[1:] for row in csv.DictReader(file)}
-    weights, headers = load_weights(), find_records(training_data)
+    weights, headers = load_weights(), find_headers(training_data)
     labels = np.array([weights.encode(read_header(path).diagnoses) for path in headers])
     told = np.array([p[path.stem] for path in headers], float)
-    outputs = decide_expected(weights.matrix, tempered(told, tiny_recipe.temperature))
+    outputs = maximise_expected_metric(weights.matrix, apply_temperature(told, tiny_recipe.temperature))
     assert metric["12"] == f"{challenge_metric(weights, labels, outputs):.3f}"
     assert metric["3: I, II, V2"] == metric["4: I, II, III, V2"]
 

@@ -17,12 +17,12 @@ import torch
 
 import driver
 import team_code
-from ecg.data.record import find_records
+from ecg.data.listing import find_headers
 from ecg.errors import EntryError
 from ecg.evaluation.outputs import parse_outputs
-from ecg.interruption import Interrupted, held_back, listen
+from ecg.interruption import Interrupted, listen, uninterrupted
 from ecg.model.compute import Compute
-from ecg.training.epoch_log import LOG
+from ecg.training.epoch_log import EPOCH_LOG
 from team_code import load_model, training_code
 from tests.conftest import CPU, ROOT, assert_same_weights, noise, run_script, weights_of, write_recording
 
@@ -90,7 +90,7 @@ def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, ti
 
 def test_what_a_killed_training_had_half_written_is_removed(training_data, model_copy, tiny_recipe):
     names = sorted(path.name for path in model_copy.iterdir())
-    for name in set(names) - {LOG}:  # which is written in the workplace, and moved when it is whole
+    for name in set(names) - {EPOCH_LOG}:  # which is written in the work_dir, and moved when it is whole
         (model_copy / f".{name}.4711").write_text("half")
     (model_copy / ".a user's own.4711").write_text("whole")
     training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), CPU)
@@ -131,8 +131,8 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_weights(training_dat
         arguments = (training_data, tmp_path / "model", tiny_recipe, CPU)
         while killed(arguments, random.uniform(0, whole)):
             kills += 1
-            workplace = tmp_path / "model/.training"
-            moments.add(tuple(sorted(path.name.split(".")[0] for path in workplace.rglob("*"))))
+            work_dir = tmp_path / "model/.training"
+            moments.add(tuple(sorted(path.name.split(".")[0] for path in work_dir.rglob("*"))))
         assert_same_weights(tmp_path / "whole", tmp_path / "model")
         names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("whole", "model")]
         assert names[0] == names[1]
@@ -145,9 +145,9 @@ def test_a_training_cut_short_as_it_ends_is_ended_by_the_next(training_data, tin
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(team_code.model_folder, "save_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    log = (tmp_path / "model" / LOG).read_text()
+    log = (tmp_path / "model" / EPOCH_LOG).read_text()
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert (tmp_path / "model" / LOG).read_text() == log and len(load_model(tmp_path / "model").members) == 2
+    assert (tmp_path / "model" / EPOCH_LOG).read_text() == log and len(load_model(tmp_path / "model").members) == 2
 
 
 @pytest.mark.parametrize("gone", ["names.jsonl", "rows.bin", "signals.i16", "index.json"])
@@ -217,7 +217,7 @@ def test_an_interruption_waits_for_what_is_to_be_done_whole():
     done = []
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, Python ignores it
     try:
-        with pytest.raises(KeyboardInterrupt), held_back():
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             done.append("whole")
     finally:
@@ -335,7 +335,7 @@ def test_the_driver_goes_on_where_it_was(model_folder, tmp_path, monkeypatch):
     for i in range(9):
         write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i))
     (tmp_path / "data/A2.mat").write_bytes(b"")
-    model, headers = load_model(model_folder, compute=CPU), find_records(tmp_path / "data")
+    model, headers = load_model(model_folder, compute=CPU), find_headers(tmp_path / "data")
     run_views, runs = driver.run_views, []
 
     def interrupted(model, views):

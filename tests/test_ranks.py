@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.training.epoch_log import LOG, read_log
+from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log
 from tests.conftest import ROOT, run_script, weights_of, write_recording
 
 RECIPE = ("--recipe", "small", "--folds", "2", "--epochs", "3", "--simulated", "16", "--float32", "--device", "cpu")
@@ -51,7 +51,7 @@ def assert_same_but_for_rounding(model: Path, other: Path) -> None:
     (folds, p), (other_folds, other_p) = out_of_fold(model), out_of_fold(other)
     assert folds == other_folds
     np.testing.assert_allclose(p, other_p, atol=TOLERANCE)
-    logs = [read_log(folder / LOG) for folder in (model, other)]
+    logs = [read_epoch_log(folder / EPOCH_LOG) for folder in (model, other)]
     assert logs[0].keys() == logs[1].keys()
     for name in logs[0]:
         losses = [[epoch["loss"] for epoch in log[name]] for log in logs]
@@ -82,7 +82,7 @@ def test_the_ensemble_is_that_of_one_process(training_data, by_one, tmp_path, ra
 
 
 def wait_for_epoch(model: Path, network: str) -> None:
-    log, end = model / ".training" / LOG, time.monotonic() + 120
+    log, end = model / ".training" / EPOCH_LOG, time.monotonic() + 120
     while not (log.exists() and network in log.read_text()):
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -8,7 +8,7 @@ import pytest
 
 import driver
 from ecg.data import prefetch
-from ecg.data.record import find_records, signal_size
+from ecg.data.listing import find_headers, signal_size
 from ecg.errors import RecordError
 from ecg.recipe import RECIPES
 from team_code import load_model, run_recordings
@@ -32,7 +32,7 @@ def data(tmp_path):
 def test_batches_come_in_order_and_no_larger_than_they_may(data, monkeypatch, ahead, full):
     monkeypatch.setattr(prefetch, "AHEAD", ahead)
     monkeypatch.setattr(prefetch, "BATCH_SAMPLES", full)
-    headers = find_records(data)
+    headers = find_headers(data)
     batches = list(prefetch.read_batches(headers, RECIPE))
     assert [path for batch in batches for path, _ in batch] == headers
     for batch in batches:
@@ -50,7 +50,7 @@ def test_what_is_read_ahead_is_bounded(data, monkeypatch, ahead):
     monkeypatch.setattr(prefetch, "AHEAD", ahead)
     monkeypatch.setattr(prefetch, "_read", lambda path, recipe: read.append(path) or really(path, recipe))
     ahead_of = []
-    for done, _ in enumerate(prefetch._read_ahead(find_records(data), RECIPE), start=1):
+    for done, _ in enumerate(prefetch._read_ahead(find_headers(data), RECIPE), start=1):
         ahead_of.append(len(read) - done)
     assert max(ahead_of) <= (1 if ahead == 0 else 2 * RECIPE.batch)
 
@@ -66,7 +66,7 @@ def test_a_signal_file_that_cannot_be_looked_at_is_left_to_be_read(tmp_path, mon
 
 def test_a_recording_that_breaks_the_networks_fails_alone(data, model_folder, monkeypatch, capsys):
     model = load_model(model_folder, compute=CPU)
-    headers = find_records(data)
+    headers = find_headers(data)
     expected = dict(driver.run_folder(model, headers))
 
     (((_, (breaks, _)),),) = prefetch.read_batches(headers[8:9], model.recipe)

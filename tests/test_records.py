@@ -11,16 +11,9 @@ import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.data.record import (
-    INVALID,
-    LEADS,
-    as_record,
-    find_records,
-    parse_header,
-    read_diagnoses,
-    read_header,
-    read_record,
-)
+from ecg.data.header import parse_header, read_diagnoses, read_header
+from ecg.data.listing import find_headers
+from ecg.data.record import INVALID, LEADS, make_record, read_record
 from ecg.errors import EntryError, RecordError
 from tests.conftest import header_text, noise, write_mat, write_recording
 
@@ -137,13 +130,13 @@ def test_leads_in_another_order_fewer_or_doubled():
     counts = noise(200)
     shuffled = [5, 0, 11, 3, 7, 1, 2, 9, 4, 8, 6, 10]
     names = [LEADS[i] for i in shuffled]
-    record = as_record(parse_header(header_text("A1", counts, leads=names)), counts[shuffled])
+    record = make_record(parse_header(header_text("A1", counts, leads=names)), counts[shuffled])
     np.testing.assert_array_equal(record.counts, counts)
 
-    two = as_record(parse_header(header_text("A1", counts, leads=("ii", "V5"))), counts[:2])
+    two = make_record(parse_header(header_text("A1", counts, leads=("ii", "V5"))), counts[:2])
     assert two.mask.sum() == 2 and two.counts[1].tolist() == counts[0].tolist() and not two.counts[~two.mask].any()
 
-    doubled = as_record(parse_header(header_text("A1", counts, leads=("I", "I", "X"))), counts[:3])
+    doubled = make_record(parse_header(header_text("A1", counts, leads=("I", "I", "X"))), counts[:3])
     assert doubled.counts[0].tolist() == counts[0].tolist() and doubled.mask.sum() == 1
 
 
@@ -151,18 +144,18 @@ def test_recordings_of_any_number_type_become_counts():
     counts = noise(100)
     head = parse_header(header_text("A1", counts))
     for kind in (np.int16, np.int32, np.int64, np.float32, np.float64, ">i2"):
-        np.testing.assert_array_equal(as_record(head, counts.astype(kind)).counts, counts)
+        np.testing.assert_array_equal(make_record(head, counts.astype(kind)).counts, counts)
     odd = counts.astype(float)
     odd[0, :4] = np.nan, np.inf, 1e9, -1e9
-    assert as_record(head, odd).counts[0, :4].tolist() == [INVALID, INVALID, 32767, -32767]
+    assert make_record(head, odd).counts[0, :4].tolist() == [INVALID, INVALID, 32767, -32767]
 
 
 def test_header_and_signal_that_disagree_are_an_error(tmp_path):
     counts = noise(100)
     with pytest.raises(RecordError, match="12 leads in the header"):
-        as_record(parse_header(header_text("A1", counts)), counts[:11])
+        make_record(parse_header(header_text("A1", counts)), counts[:11])
     with pytest.raises(RecordError, match="none of the leads"):
-        as_record(parse_header(header_text("A1", counts, leads=("X", "Y"))), counts[:2])
+        make_record(parse_header(header_text("A1", counts, leads=("X", "Y"))), counts[:2])
     path = write_recording(tmp_path, "A1", counts)
     write_mat(tmp_path / "A1.mat", counts[:, :90])
     with pytest.raises(RecordError, match=r"A1.hea: says 100 samples, its signal file holds 90"):
@@ -240,14 +233,14 @@ def test_finding_records(tmp_path):
     for name in ("g2/E2", "g1/E10", "A3"):
         write_recording((tmp_path / name).parent, name.split("/")[-1])
     (tmp_path / ".hidden.hea").write_text("")
-    assert [path.stem for path in find_records(tmp_path)] == ["A3", "E10", "E2"]
+    assert [path.stem for path in find_headers(tmp_path)] == ["A3", "E10", "E2"]
     write_recording(tmp_path / "g3", "A3")
     with pytest.raises(EntryError, match="same name"):
-        find_records(tmp_path)
+        find_headers(tmp_path)
     for folder in ("nowhere", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(EntryError, match=folder):
-            find_records(tmp_path / folder)
+            find_headers(tmp_path / folder)
 
 
 def test_what_can_be_no_recording_of_its_own_is_refused_and_the_others_found(tmp_path, monkeypatch):
@@ -264,12 +257,12 @@ def test_what_can_be_no_recording_of_its_own_is_refused_and_the_others_found(tmp
 
     monkeypatch.setattr(os, "scandir", closed)
     refused = []
-    found = find_records(tmp_path, refuse=refused.append)
+    found = find_headers(tmp_path, refuse=refused.append)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/A1.hea", "a/A1a.hea", "b/A2.hea"]
     assert [str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused] == ["b/A1.hea", "closed"]
-    assert "b/A2.hea" not in map(str, find_records(tmp_path, headers_only=True, refuse=refused.append))
+    assert "b/A2.hea" not in map(str, find_headers(tmp_path, headers_only=True, refuse=refused.append))
     with pytest.raises(EntryError):
-        find_records(tmp_path)
+        find_headers(tmp_path)
 
 
 def test_latin_1_and_a_byte_order_mark(tmp_path):

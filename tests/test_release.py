@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ecg.evaluation.metrics import ABBREVIATIONS
-from ecg.simulation import recording
+from ecg.classes import ABBREVIATIONS
+from ecg.simulation.signal import recording
 from team_code import load_model, run_model
 from tests.conftest import CPU, ROOT, header_text, noise, run_script
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg.data.record import find_records, read_header
-from ecg.evaluation.metrics import challenge_metric, curve, load_weights
-from ecg.evaluation.outputs import Judged, format_outputs
+from ecg.classes import load_weights
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.evaluation.metrics import challenge_metric, curve
+from ecg.evaluation.outputs import Evaluation, format_outputs
 from ecg.report.evaluation import confusions, costs, thinned
-from ecg.simulation import simulate
+from ecg.simulation.dataset import simulate
 from evaluate_model import evaluate_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import ROOT, run_script, write_recording
@@ -25,7 +27,7 @@ def write_outputs(folder: Path, outputs: Path, right: float) -> None:
     """Outputs for ``folder`` that are the labels for so many of the recordings, and sinus rhythm for the others."""
     outputs.mkdir()
     random = np.random.default_rng(0)
-    for header in find_records(folder):
+    for header in find_headers(folder):
         truth = WEIGHTS.encode(read_header(header).diagnoses)
         said = truth if random.random() < right else np.arange(24) == WEIGHTS.normal
         scores = np.clip(0.8 * said + 0.1 + 0.1 * random.random(24), 0, 1)
@@ -132,7 +134,7 @@ def test_what_a_confusion_costs():
     labels, outputs = np.zeros((2, 2, 24), bool)
     af = WEIGHTS.column["164889003"]
     labels[:, LAD] = outputs[0, [af, LAD]] = labels[0, af] = outputs[1, af] = True
-    judged = Judged((), labels, outputs, outputs.astype(float), ())
+    judged = Evaluation((), labels, outputs, outputs.astype(float), ())
     found = {(cell["row"], cell["column"]): cell for cell in confusions(judged, WEIGHTS)}
     gain = challenge_metric(WEIGHTS, labels, labels) - challenge_metric(WEIGHTS, labels, outputs)
     assert found[LAD, af]["confused"] == 1 and found[LAD, af]["cost"] == pytest.approx(gain)

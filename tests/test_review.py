@@ -10,16 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from ecg.data.record import LEADS, find_records, parse_header, read_header, read_record
+from ecg.classes import load_weights
+from ecg.data.header import parse_header, read_header
+from ecg.data.listing import find_headers
+from ecg.data.record import LEADS, read_record
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import load_weights
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv
 from ecg.labels.reader_study import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
 from ecg.labels.suspects import confident_learning, frontal_axis, off_left_axis
 from ecg.report.booklet import blinded
 from ecg.report.paper import record_title
-from ecg.simulation import recording, simulate
+from ecg.simulation.dataset import simulate
+from ecg.simulation.signal import recording
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script, write_recording
 
@@ -44,7 +47,7 @@ def study(tmp_path_factory):
     """40 recordings, 8 of them with the label of left axis deviation turned round, and an entry that is never wrong."""
     folder = tmp_path_factory.mktemp("review")
     simulate(folder / "right", 40, seed=2)
-    headers = find_records(folder / "right")
+    headers = find_headers(folder / "right")
     truth = {path.stem: WEIGHTS.encode(read_header(path).diagnoses) for path in headers}
     write_outputs(folder / "outputs", truth)
     (folder / "data").mkdir()
@@ -85,14 +88,14 @@ def test_the_booklet_tells_no_name_and_no_label(study):
     told = [name for name in [name for name, _ in key_of(study).values()] if name in pictures]
     assert told == [] and pictures.count("<img") == PLANTED + 12
     assert not re.findall(r"https?://", pictures.replace("http://www.w3.org/2000/svg", ""))
-    record = read_record(find_records(study / "data")[0])
+    record = read_record(find_headers(study / "data")[0])
     title, shown = record_title(record.header), record_title(blinded(record, 7).header)  # what the picture says
     assert record.header.name in title and "No. 7" in shown and record.header.name not in shown
     assert blinded(record, 7).header.diagnoses == ()
 
 
 def test_the_drawn_recordings_are_the_misclassified_ones_and_controls(study):
-    planted = {path.stem for path in find_records(study / "right")[:PLANTED]}
+    planted = {path.stem for path in find_headers(study / "right")[:PLANTED]}
     drawn = [name for name, _ in key_of(study).values()]
     assert planted < set(drawn) and len(drawn) == len(set(drawn)) == PLANTED + 12
     assert drawn != sorted(drawn)
@@ -106,7 +109,7 @@ def test_readers_overturn_the_planted_errors_and_no_more(study, tmp_path):
     done = run_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
     assert done.returncode == 0, done.stderr
     first = key_of(study)["1"][0]
-    planted = {path.stem for path in find_records(study / "right")[:PLANTED]} - {first}
+    planted = {path.stem for path in find_headers(study / "right")[:PLANTED]} - {first}
     assert f"{len(planted)} of {PLANTED + 12} recordings" in done.stdout
     assert {path.stem for path in (tmp_path / "corrected").iterdir()} == planted
     for name in planted:
@@ -224,7 +227,7 @@ def test_corrected_headers_never_beside_the_others(study, tmp_path):
 
 def test_what_cannot_be_read_is_not_drawn(study, tmp_path):
     shutil.copytree(study / "data", tmp_path / "data")
-    lost = find_records(study / "data")[0].stem  # one with a planted error
+    lost = find_headers(study / "data")[0].stem  # one with a planted error
     (tmp_path / "data" / f"{lost}.mat").write_bytes(b"")
     shutil.copytree(study / "outputs", tmp_path / "outputs")
     done = sample(tmp_path, "study", records=PLANTED - 1)
@@ -291,7 +294,7 @@ def test_how_far_from_the_left(axis, off):
 
 
 def test_suspects_of_a_folder(study, tmp_path):
-    names = [path.stem for path in find_records(study / "data")]
+    names = [path.stem for path in find_headers(study / "data")]
     truth = [WEIGHTS.encode(read_header(study / "right" / f"{name}.hea").diagnoses) for name in names]
     sure = [(0.95, 0.01)] * PLANTED + [(0.90, 0.02)] * (len(names) - PLANTED)
     rows = [(name, 1, *np.where(labels, yes, no)) for name, labels, (yes, no) in zip(names, truth, sure)]

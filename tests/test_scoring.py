@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import evaluate_model as evaluate_module
-from ecg.data.record import find_records
+from ecg.classes import ABBREVIATIONS, EQUIVALENT, WEIGHTS_FILE, load_weights
+from ecg.data.listing import find_headers
 from ecg.errors import EntryError
 from ecg.evaluation import metrics
 from evaluate_model import evaluate_model
 
-WEIGHTS = metrics.load_weights()
+WEIGHTS = load_weights()
 BITS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.just(24)))
 
 
@@ -43,7 +44,7 @@ def test_the_golden_figures(golden):
 def test_the_weights_are_the_official_formula():
     """0.5 - |s_i - s_j|, 1 on the diagonal, from one number a class."""
     s = {"IAVB": 0.05, "AF": 0.25, "LBBB": 0.225, "QAb": 0.35, "SNR": 0, "PAC": 0.0875, "STach": 0.125, "LQT": 0.2}
-    at = {metrics.ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
+    at = {ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
     for a in s:
         for b in s:
             expected = 1 if a == b else 0.5 - abs(s[a] - s[b])
@@ -53,18 +54,16 @@ def test_the_weights_are_the_official_formula():
 
 
 def test_weights_of_2021_and_a_blank_last_line(tmp_path):
-    table = metrics.WEIGHTS.read_text() + "\n\n"
+    table = WEIGHTS_FILE.read_text() + "\n\n"
     joined = table
-    for group in metrics.EQUIVALENT:
+    for group in EQUIVALENT:
         joined = joined.replace(group[0], "|".join(group))
-    rows = [
-        line for line in joined.splitlines() if line and line.split(",")[0] not in {g[1] for g in metrics.EQUIVALENT}
-    ]
-    drop = [i for i, cell in enumerate(rows[0].split(",")) if cell in {g[1] for g in metrics.EQUIVALENT}]
+    rows = [line for line in joined.splitlines() if line and line.split(",")[0] not in {g[1] for g in EQUIVALENT}]
+    drop = [i for i, cell in enumerate(rows[0].split(",")) if cell in {g[1] for g in EQUIVALENT}]
     rows = [",".join(cell for i, cell in enumerate(row.split(",")) if i not in drop) for row in rows]
     for name, text in (("2020.csv", table), ("2021.csv", "\n".join(rows) + "\n")):
         (tmp_path / name).write_text(text)
-        weights = metrics.load_weights(tmp_path / name)
+        weights = load_weights(tmp_path / name)
         assert weights.classes == WEIGHTS.classes and weights.column == WEIGHTS.column
         np.testing.assert_array_equal(weights.matrix, WEIGHTS.matrix)
 
@@ -75,7 +74,7 @@ def test_weights_of_2021_and_a_blank_last_line(tmp_path):
 def test_a_table_that_is_no_matrix_is_an_error(tmp_path, text):
     (tmp_path / "weights.csv").write_text(text)
     with pytest.raises(EntryError, match="weights.csv"):
-        metrics.load_weights(tmp_path / "weights.csv")
+        load_weights(tmp_path / "weights.csv")
 
 
 def plain_metric(labels, outputs) -> float:
@@ -125,7 +124,7 @@ def test_areas_agree_with_scikit_learn():
 
 
 def test_a_missing_output_names_the_file(golden, tmp_path):
-    first = find_records(golden / "labels")[0].stem
+    first = find_headers(golden / "labels")[0].stem
     with pytest.raises(EntryError, match=rf"{first}.csv: .* no output for {first}; run the driver"):
         evaluate_model(golden / "labels", tmp_path)
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ecg.data.preprocessing import (
     average,
-    close_gaps,
+    bridge_gaps,
     demographics,
+    fill_limb_leads,
     interpolate,
     network_signal,
     trim_silence,
-    with_limb_leads,
 )
 from ecg.data.record import INVALID, LEADS
 from ecg.recipe import RECIPES
@@ -81,7 +81,7 @@ def test_gaps_are_bridged_and_never_seen_as_spikes():
     counts = np.zeros((2, 6), np.int16)
     counts[0] = 10, INVALID, INVALID, 40, 50, INVALID
     counts[1] = INVALID
-    assert close_gaps(counts).tolist() == [[10, 20, 30, 40, 50, 50], [0] * 6]
+    assert bridge_gaps(counts).tolist() == [[10, 20, 30, 40, 50, 50], [0] * 6]
     assert abs(network_signal(np.full((12, 500), INVALID, np.int16), 500, RECIPES["published"])).max() == 0
 
 
@@ -129,17 +129,17 @@ def test_two_limb_leads_are_all_six(there, recipe):
 
 def test_only_limb_leads_are_computed_and_only_from_two():
     counts = noise(5000)
-    np.testing.assert_array_equal(with_limb_leads(counts), counts)  # all there: as they are, be they right or not
+    np.testing.assert_array_equal(fill_limb_leads(counts), counts)  # all there: as they are, be they right or not
     for zero in ([0, 1, 2, 3, 4], range(6), [6, 11]):
         fewer = counts.copy()
         fewer[list(zero)] = 0
-        np.testing.assert_array_equal(with_limb_leads(fewer), fewer)
+        np.testing.assert_array_equal(fill_limb_leads(fewer), fewer)
 
 
 def test_a_computed_lead_that_is_too_large_is_clipped():
     counts = np.zeros((12, 500), np.int16)
     counts[0], counts[1] = -32000, 32000
-    assert (with_limb_leads(counts)[2] == 32767).all()
+    assert (fill_limb_leads(counts)[2] == 32767).all()
 
 
 def test_age_and_sex_have_masks():

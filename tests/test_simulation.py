@@ -9,15 +9,16 @@ import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.data.record import LEADS, find_records, read_record
+from ecg.classes import ABBREVIATIONS
+from ecg.data.listing import find_headers
+from ecg.data.record import LEADS, read_record
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import ABBREVIATIONS
-from ecg.simulation import recording, simulate
 from ecg.simulation.beats import qrs_waves, t_waves
 from ecg.simulation.cases import SOURCES, classes, draw_case, draw_label_set
 from ecg.simulation.conditions import conditions
-from ecg.simulation.dataset import TO_LEARN_FROM, draw, simulated_record
+from ecg.simulation.dataset import TO_LEARN_FROM, draw, simulate, simulated_record
 from ecg.simulation.population import BROAD, MEASURED, TEXTBOOK
+from ecg.simulation.signal import recording
 from tests.conftest import run_script
 
 
@@ -91,7 +92,7 @@ def test_another_seed_another_folder(folder, tmp_path):
 
 
 def test_wfdb_reads_the_same(folder):
-    for path in find_records(folder):
+    for path in find_headers(folder):
         record, other = read_record(path), wfdb.rdrecord(str(path.with_suffix("")), physical=False)
         assert np.array_equal(record.counts, other.d_signal.T) and record.mask.all()
         assert tuple(other.sig_name) == LEADS == record.header.leads

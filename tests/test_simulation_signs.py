@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
+from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.data.record import LEADS
-from ecg.evaluation.metrics import ABBREVIATIONS, load_weights
-from ecg.simulation import recording
 from ecg.simulation.cases import classes
 from ecg.simulation.rhythm import ATRIAL, SINUS, VENTRICULAR, Rhythm, beats
+from ecg.simulation.signal import recording
 
 RATE = 500  # Hz
 SECONDS = 20

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.classes import load_weights
+from ecg.data.listing import find_headers, signal_size
 from ecg.data.preprocessing import demographics, network_signal
-from ecg.data.record import find_records, read_record, signal_size
-from ecg.evaluation.metrics import load_weights
+from ecg.data.record import read_record
 from ecg.recipe import RECIPES
 from ecg.simulation.dataset import simulated_record
 from ecg.training import store as store_module
@@ -26,7 +27,7 @@ def data(tmp_path):
 
 
 def opened(data, tmp_path, recipe=RECIPES["published"]):
-    return open_store(find_records(data), tmp_path / "store", WEIGHTS, recipe)
+    return open_store(find_headers(data), tmp_path / "store", WEIGHTS, recipe)
 
 
 def signal(store, index):
@@ -38,13 +39,13 @@ def signal(store, index):
 def test_it_holds_what_the_network_sees(data, tmp_path):
     store = opened(data, tmp_path)
     assert len(store) == 3
-    for i, path in enumerate(find_records(data)):
+    for i, path in enumerate(find_headers(data)):
         record = read_record(path)
         np.testing.assert_array_equal(
             signal(store, i), network_signal(record.counts, record.header.rate, RECIPES["published"])
         )
         assert store.sources[i] == "A"
-    assert list(store.names()) == [path.stem for path in find_records(data)]
+    assert list(store.names()) == [path.stem for path in find_headers(data)]
     assert store.labels[:, WEIGHTS.normal].all() and store.labels.sum() == 3
     np.testing.assert_array_equal(store.demographics, [demographics(60.0, "female")] * 3)
 
@@ -75,7 +76,7 @@ def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, c
 
 
 def test_simulated_recordings_come_behind_the_others(data, tmp_path):
-    headers, recipe = find_records(data), RECIPES["best"]
+    headers, recipe = find_headers(data), RECIPES["best"]
     store = open_store(headers, tmp_path / "store", WEIGHTS, recipe, simulated=5)
     assert store.simulated.tolist() == [False] * 3 + [True] * 5
     for i in range(3, 8):
@@ -107,7 +108,7 @@ def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path, monkeypat
 
 
 def test_a_recording_larger_than_a_group_is_one_by_itself(data):
-    first, second, third = headers = find_records(data)
+    first, second, third = headers = find_headers(data)
     both = signal_size(first) + signal_size(second)
     assert list(store_module._grouped(headers, 1)) == [[first], [second], [third]]
     assert list(store_module._grouped(headers, both)) == [[first, second], [third]]

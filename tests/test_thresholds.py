@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.decision.labels import decide, vote
+from ecg.classes import load_weights
+from ecg.decision.labels import apply_thresholds, vote
 from ecg.evaluation import metrics
 from team_code import search_exact, search_grid
 
-WEIGHTS = metrics.load_weights()
+WEIGHTS = load_weights()
 
 
 def draw(seed: int, recordings: int, digits: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +25,7 @@ def draw(seed: int, recordings: int, digits: int = 3) -> tuple[np.ndarray, np.nd
 
 
 def metric(labels, p, thresholds) -> float:
-    return metrics.challenge_metric(WEIGHTS, labels, decide(p, thresholds))
+    return metrics.challenge_metric(WEIGHTS, labels, apply_thresholds(p, thresholds))
 
 
 def plain_grid(labels, p) -> np.ndarray:
@@ -81,7 +82,7 @@ def test_the_exact_search_survives_probabilities_that_are_neighbours():
     labels[:, 0] = True
     labels[1, 1] = True
     thresholds = search_exact(WEIGHTS, labels, p)
-    assert decide(p, thresholds)[:, 1].tolist() == [False, True]
+    assert apply_thresholds(p, thresholds)[:, 1].tolist() == [False, True]
 
 
 def test_a_class_that_is_every_recordings_favourite_has_nothing_to_decide():
@@ -103,7 +104,7 @@ def test_classes_that_a_fold_lacks_and_probabilities_all_alike_are_no_obstacle()
 
 def test_no_decision_is_empty():
     _, p = draw(2, 50)
-    assert decide(p, 1.1).any(axis=1).all() and (decide(p, 1.1).sum(axis=1) == 1).all()
+    assert apply_thresholds(p, 1.1).any(axis=1).all() and (apply_thresholds(p, 1.1).sum(axis=1) == 1).all()
     labels, _ = vote(np.stack([p, p]), np.full((2, 24), 1.1))
     assert labels.any(axis=1).all()
 

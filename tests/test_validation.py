@@ -6,10 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.classes import load_weights
 from ecg.errors import EntryError
 from ecg.evaluation import bootstrap
-from ecg.evaluation.bootstrap import FIGURES, Answers, calibration_error, figures, interval, reliability, resampled
-from ecg.evaluation.metrics import load_weights
+from ecg.evaluation.bootstrap import (
+    FIGURES,
+    Predictions,
+    bootstrap_figures,
+    calibration_error,
+    figures,
+    interval,
+    reliability,
+)
 from ecg.recipe import parse_recipe
 from ecg.simulation.dataset import simulate
 from ecg.training.folds import assign_folds, patients_of
@@ -20,17 +28,17 @@ WEIGHTS = load_weights()
 TINY = "small,width=4,reduction=2,folds=2,batch=4,simulated=6,simulated_epochs=1,epochs="
 
 
-def answers(random, certainty: float, runs: int = 2, recordings: int = 400) -> Answers:
+def answers(random, certainty: float, runs: int = 2, recordings: int = 400) -> Predictions:
     """Labels as one in five of all there are, and scores that know them so well."""
     labels = random.random((recordings, 24)) < 0.2
     told = [np.clip(certainty * labels + (1 - certainty) * random.random(labels.shape), 0, 1) for _ in range(runs)]
     sources = np.where(np.arange(recordings) % 4, "HR", "A")
-    return Answers(labels, sources, [(p >= 0.5, p) for p in told])
+    return Predictions(labels, sources, [(p >= 0.5, p) for p in told])
 
 
 def test_the_figures_are_the_mean_of_the_trainings():
     both = answers(np.random.default_rng(0), 0.4)
-    each = [figures(WEIGHTS, Answers(both.labels, both.sources, [run])) for run in both.runs]
+    each = [figures(WEIGHTS, Predictions(both.labels, both.sources, [run])) for run in both.runs]
     np.testing.assert_allclose(figures(WEIGHTS, both), np.mean(each, axis=0))
     assert len(both.of("A").labels) == 100 and len(both.of("A").runs[1][0]) == 100
 
@@ -41,8 +49,8 @@ def test_an_interval_has_the_width_it_should():
     labels[:, 0] = True
     outputs = labels.copy()
     outputs[:300, 0] = False
-    one = Answers(labels, np.full(1000, "A"), [(outputs, outputs.astype(float))])
-    low, high = interval(resampled(WEIGHTS, [one])[:, 0, FIGURES.index("Accuracy")])
+    one = Predictions(labels, np.full(1000, "A"), [(outputs, outputs.astype(float))])
+    low, high = interval(bootstrap_figures(WEIGHTS, [one])[:, 0, FIGURES.index("Accuracy")])
     expected = 1.96 * np.sqrt(0.7 * 0.3 / 1000)
     assert low == pytest.approx(0.7 - expected, abs=0.006) and high == pytest.approx(0.7 + expected, abs=0.006)
 
@@ -53,9 +61,10 @@ def test_several_recordings_of_a_patient_are_no_more_certain_than_one():
     four = np.repeat(np.arange(len(once.labels)), 4)
     outputs, p = once.runs[0]
     patients = np.array([f"patient {i}" for i in four])
-    often = Answers(once.labels[four], once.sources[four], [(outputs[four], p[four])], patients)
+    often = Predictions(once.labels[four], once.sources[four], [(outputs[four], p[four])], patients)
     width, of_patients, of_recordings = (
-        np.diff(interval(resampled(WEIGHTS, [one])[:, 0, 0]))[0] for one in (once, often, replace(often, patients=None))
+        np.diff(interval(bootstrap_figures(WEIGHTS, [one])[:, 0, 0]))[0]
+        for one in (once, often, replace(often, patients=None))
     )
     assert of_patients == pytest.approx(width, rel=0.1) and of_recordings == pytest.approx(width / 2, rel=0.15)
     assert len(often.of("A").patients) == len(often.of("A").labels)
@@ -64,10 +73,10 @@ def test_several_recordings_of_a_patient_are_no_more_certain_than_one():
 def test_a_difference_is_taken_on_the_same_recordings():
     random = np.random.default_rng(0)
     one = answers(random, 0.4)
-    better = Answers(
+    better = Predictions(
         one.labels, one.sources, [(p >= 0.5, p) for p in (0.9 * one.runs[i][1] + 0.1 * one.labels for i in (0, 1))]
     )
-    draws = resampled(WEIGHTS, [one, one, better])
+    draws = bootstrap_figures(WEIGHTS, [one, one, better])
     assert (draws[:, 1] == draws[:, 0]).all()
     low, high = interval(draws[:, 2, 0] - draws[:, 0, 0])
     assert 0 < low < high

@@ -6,14 +6,14 @@ import json
 import pytest
 
 from ecg.errors import EntryError
-from ecg.training.checkpoint import only_training
-from ecg.training.epoch_log import LOG, log_epochs, read_log
+from ecg.training.checkpoint import training_lock
+from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log, write_epoch_log
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script
 
 
 def test_a_training_leaves_a_line_an_epoch(model_folder, tiny_recipe):
-    history = read_log(model_folder / LOG)
+    history = read_epoch_log(model_folder / EPOCH_LOG)
     assert {name: [epoch["epoch"] for epoch in epochs] for name, epochs in history.items()} == {
         "simulated-1": [1], "fold-1": [1, 2], "simulated-2": [1], "fold-2": [1, 2],
     }  # fmt: skip
@@ -25,26 +25,26 @@ def test_a_training_leaves_a_line_an_epoch(model_folder, tiny_recipe):
 
 def test_the_log_says_each_epoch_once(tmp_path):
     for epochs in (1, 2, 2):  # as when a training is killed after its log, and begun again
-        log_epochs(tmp_path / LOG, "a", [{"epoch": epoch + 1, "loss": 0.5} for epoch in range(epochs)])
-        log_epochs(tmp_path / LOG, "b", [{"epoch": 1, "loss": 0.25, "challenge_metric": -0.1}])
-    assert read_log(tmp_path / LOG) == {
+        write_epoch_log(tmp_path / EPOCH_LOG, "a", [{"epoch": epoch + 1, "loss": 0.5} for epoch in range(epochs)])
+        write_epoch_log(tmp_path / EPOCH_LOG, "b", [{"epoch": 1, "loss": 0.25, "challenge_metric": -0.1}])
+    assert read_epoch_log(tmp_path / EPOCH_LOG) == {
         "a": [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.5}],
         "b": [{"epoch": 1, "loss": 0.25, "challenge_metric": -0.1}],
     }
-    assert len(list(csv.reader((tmp_path / LOG).open()))) == 4
+    assert len(list(csv.reader((tmp_path / EPOCH_LOG).open()))) == 4
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n", "network,epoch,learning_rate,loss,challenge_metric\nx,1,?,1,1\n"])
 def test_no_log(tmp_path, content):
-    (tmp_path / LOG).write_text(content)
+    (tmp_path / EPOCH_LOG).write_text(content)
     with pytest.raises(EntryError, match="no log"):
-        read_log(tmp_path / LOG)
+        read_epoch_log(tmp_path / EPOCH_LOG)
 
 
 def test_a_damaged_log_stops_no_training(tmp_path):
-    (tmp_path / LOG).write_text("network;epoch;learning_rate;loss\n")
-    log_epochs(tmp_path / LOG, "a", [{"epoch": 1, "loss": 0.5}])
-    assert read_log(tmp_path / LOG) == {"a": [{"epoch": 1, "loss": 0.5}]}
+    (tmp_path / EPOCH_LOG).write_text("network;epoch;learning_rate;loss\n")
+    write_epoch_log(tmp_path / EPOCH_LOG, "a", [{"epoch": 1, "loss": 0.5}])
+    assert read_epoch_log(tmp_path / EPOCH_LOG) == {"a": [{"epoch": 1, "loss": 0.5}]}
 
 
 def watched(model, page) -> str:
@@ -57,13 +57,13 @@ def watched(model, page) -> str:
 def begun(tmp_path):
     """A training that has come to its first fold."""
     (tmp_path / "model/.training").mkdir(parents=True)
-    log_epochs(tmp_path / "model/.training" / LOG, "simulated-1", [{"epoch": 1, "loss": 0.5}])
-    log_epochs(tmp_path / "model/.training" / LOG, "fold-1", [])
+    write_epoch_log(tmp_path / "model/.training" / EPOCH_LOG, "simulated-1", [{"epoch": 1, "loss": 0.5}])
+    write_epoch_log(tmp_path / "model/.training" / EPOCH_LOG, "fold-1", [])
     return tmp_path / "model"
 
 
 def test_a_training_that_runs_one_that_was_interrupted_and_one_that_is_done(begun, model_folder, tmp_path):
-    with only_training(begun):
+    with training_lock(begun):
         running = watched(begun, tmp_path / "page.html")
     assert "The training goes on" in running and 'http-equiv="refresh"' in running
     assert "The training was interrupted" in watched(begun, tmp_path / "page.html")
@@ -72,12 +72,12 @@ def test_a_training_that_runs_one_that_was_interrupted_and_one_that_is_done(begu
 
 
 def test_before_the_first_epoch(model_copy, tmp_path):
-    with only_training(model_copy):  # a model is there from before
+    with training_lock(model_copy):  # a model is there from before
         assert "The training goes on" in watched(model_copy, tmp_path / "page.html")
 
 
 def test_a_model_without_a_log(model_copy, tmp_path):
-    (model_copy / LOG).unlink()
+    (model_copy / EPOCH_LOG).unlink()
     assert "fold-2" in watched(model_copy, tmp_path / "page.html")
 
 

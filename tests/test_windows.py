@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.data.packed import Recordings
+from ecg.data.packed import PackedRecordings, pack
 from ecg.data.windows import Windows, covering_windows, training_windows, window_length
 from ecg.recipe import RECIPES
 from tests.conftest import CPU
@@ -17,10 +17,10 @@ PUBLISHED = RECIPES["published"]
 FITTING = replace(PUBLISHED, shortest_window=1024, batch=4)
 
 
-def counting(lengths) -> Recordings:
+def counting(lengths) -> PackedRecordings:
     """Recordings whose samples say where they are: 1, 2, 3 ... in lead 0, and 1000 x lead more in the others."""
     signals = [np.arange(1, n + 1) + 1000 * np.arange(12)[:, None] for n in lengths]
-    return Recordings.of([signal.astype(np.int16) for signal in signals], [np.full(5, n, np.float32) for n in lengths])
+    return pack((signal.astype(np.int16), np.full(5, n, np.float32)) for signal, n in zip(signals, lengths))
 
 
 @given(st.integers(1, 40_000))

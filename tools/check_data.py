@@ -16,11 +16,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ecg.classes import ABBREVIATIONS, load_weights  # noqa: E402
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run  # noqa: E402
 from ecg.errors import printable  # noqa: E402
-from ecg.evaluation.metrics import ABBREVIATIONS, load_weights  # noqa: E402
 from ecg.files import write_csv  # noqa: E402
-from ecg.labels.folder_check import CONSEQUENCES, Examined, examine_folder  # noqa: E402
+from ecg.labels.folder_check import CONSEQUENCES, CheckedRecording, check_folder  # noqa: E402
 from ecg.recipe import RECIPES  # noqa: E402
 
 EXAMPLES = 5  # recordings named for each kind of oddity
@@ -32,7 +32,7 @@ def main() -> int:
     arguments.add_argument("--csv", type=Path, help="a table of everything odd, a line each")
     arguments.add_argument("--recipe", choices=RECIPES, default="best", help="whose windows are meant (best)")
     given = arguments.parse()
-    examined = examine_folder(given.folder, load_weights(), RECIPES[given.recipe])
+    examined = check_folder(given.folder, load_weights(), RECIPES[given.recipe])
     print(overview(examined))
     print(oddities(examined))
     if given.csv:
@@ -42,7 +42,7 @@ def main() -> int:
     return ALL_WELL if readable == len(examined) else SOME_FAILED if readable else NOTHING_DONE
 
 
-def overview(examined: Sequence[Examined]) -> str:
+def overview(examined: Sequence[CheckedRecording]) -> str:
     """What there is: sources, rates, lengths, classes."""
     readable = [one for one in examined if one.readable]
     lines = [f"{len(readable)} of {len(examined)} recordings can be read."]
@@ -69,7 +69,7 @@ def listed(counts: Counter) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 
-def oddities(examined: Sequence[Examined]) -> str:
+def oddities(examined: Sequence[CheckedRecording]) -> str:
     """Each kind with its number, what is done with it, and some of the recordings."""
     lines = []
     for kind, consequence in CONSEQUENCES.items():
@@ -83,7 +83,7 @@ def oddities(examined: Sequence[Examined]) -> str:
     return "\n".join(lines or ["Nothing is odd about them."])
 
 
-def all_oddities(examined: Sequence[Examined]) -> list[tuple]:
+def all_oddities(examined: Sequence[CheckedRecording]) -> list[tuple]:
     """The rows of the csv, its heads first."""
     rows = [(one.path.stem, one.path, odd, detail, CONSEQUENCES[odd]) for one in examined for odd, detail in one.odd]
     return [("recording", "file", "odd", "detail", "what is done"), *rows]

@@ -19,10 +19,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ecg.classes import load_weights  # noqa: E402
 from ecg.cli import ALL_WELL, SOME_FAILED, run  # noqa: E402
-from ecg.data.record import Header, find_records, read_header, read_text  # noqa: E402
+from ecg.data.header import Header, read_header  # noqa: E402
+from ecg.data.listing import find_headers  # noqa: E402
 from ecg.errors import EntryError, RecordError  # noqa: E402
-from ecg.evaluation.metrics import load_weights  # noqa: E402
+from ecg.files import read_text  # noqa: E402
 from ecg.training.folds import assign_folds  # noqa: E402
 
 DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
@@ -69,7 +71,7 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
     ``labels`` gets the hidden recordings' headers as they are.
     """
     weights = load_weights()
-    found = {path: header_of(path) for path in find_records(data, refuse=leave_out)}
+    found = {path: header_of(path) for path in find_headers(data, refuse=leave_out)}
     headers = [path for path, header in found.items() if header]
     if not headers:
         raise EntryError(f"{data}: no header in it can be read; give the folder that holds the recordings")

@@ -14,9 +14,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
+from ecg.classes import abbreviation, find_class
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.record import LEADS, Record, read_record
-from ecg.evaluation.metrics import abbreviation, find_class
 from ecg.model.compute import pick_compute
 from team_code import Model, load_model, probabilities, run_recordings
 
@@ -36,14 +36,14 @@ def main() -> int:
 
 
 def explain(model: Model, record: Record, wanted: str | None, page: Path) -> None:
-    from ecg.data.preprocessing import network_view
+    from ecg.data.preprocessing import network_input
     from ecg.explanation import attribution
     from ecg.explanation.counterfactual import HEARTS, WAVES, beats
     from ecg.report.page import write_page
     from ecg.report.paper import as_address, draw_paper, record_title
 
     recipe, networks = model.recipe, [member.network for member in model.members]
-    seen, patient = network_view(record, recipe)
+    seen, patient = network_input(record, recipe)
     labels, scores = run_recordings(model, [(seen, patient)])
     k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
     names = [abbreviation(code) for code in model.classes]
@@ -53,7 +53,7 @@ def explain(model: Model, record: Record, wanted: str | None, page: Path) -> Non
     normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
     normal = normal.mean(axis=0)[:, k].reshape(HEARTS, len(WAVES)).T
     relevant = attribution.relevance(networks, record, k, recipe)
-    shade = attribution.for_the_eye(relevant, record.header.rate)
+    shade = attribution.shading(relevant, record.header.rate)
     by_lead = np.maximum(relevant, 0).sum(axis=1)
     order = np.argsort(-scores[0])
     write_page(

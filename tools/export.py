@@ -5,7 +5,7 @@ The file takes `windows`, float32 (windows, 12, samples), in ADC counts, the lea
 both; and `demographics`, float32 (windows, 5). It gives `probabilities`, float32 (members, windows, classes). Its
 metadata are the model folder's model.json: how a recording is cut into windows, and how probabilities become labels.
 What comes before - gaps bridged, silence cut off, another sampling rate, limb leads computed where they are missing -
-is ecg.data.preprocessing.network_view. examples/serve_onnx.py does all of it.
+is ecg.data.preprocessing.network_input. examples/serve_onnx.py does all of it.
 
 The file is kept only if onnxruntime gives what PyTorch gives.
 """
@@ -30,8 +30,8 @@ from ecg.files import write_whole
 from ecg.model.compute import pick_compute
 from ecg.model.description import FORMAT
 from ecg.model.network import SEResNet
-from ecg.progress import say
-from ecg.simulation import recording
+from ecg.progress import print_line
+from ecg.simulation.signal import recording
 from team_code import Model, load_model
 
 TOLERANCE = 1e-4  # of a probability, between PyTorch and onnxruntime
@@ -57,7 +57,7 @@ def main() -> int:
     given = arguments.parse()
     difference = export(load_model(given.model, compute=pick_compute("cpu", float32=True)), given.onnx)
     size = given.onnx.stat().st_size
-    say(f"{size / 1e6:.1f} MB in {given.onnx}; probabilities differ from PyTorch's by at most {difference:.1g}")
+    print_line(f"{size / 1e6:.1f} MB in {given.onnx}; probabilities differ from PyTorch's by at most {difference:.1g}")
     return ALL_WELL
 
 

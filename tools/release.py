@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
-from ecg.files import read_bytes, write_whole, writing
-from ecg.progress import say
+from ecg.files import read_bytes, write_errors, write_whole
+from ecg.model import folder as model_folder
+from ecg.progress import print_line
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     given = arguments.parse()
     release(given.model, given.release)
     size = sum(path.stat().st_size for path in given.release.iterdir())
-    say(f"{size / 1e6:.1f} MB in {given.release}")
+    print_line(f"{size / 1e6:.1f} MB in {given.release}")
     return ALL_WELL
 
 
@@ -35,17 +36,17 @@ def release(model: Path, folder: Path) -> None:
 
     ``folder`` must be new or empty: what is handed on is to hold nothing else.
     """
-    _, _, _, members = folder.load_model(model)
-    with writing(folder):
+    _, _, _, members = model_folder.load_model(model)
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise EntryError(f"{folder}: is not empty; give a new folder")
     for fold, member in enumerate(members):
         tensors = {name: in_half_precision(name, tensor) for name, tensor in member.network.state_dict().items()}
-        folder.save_tensors(folder.weights_file(folder, fold), tensors)
-    description = read_bytes(model / "model.json", folder.LARGEST_DESCRIPTION)
+        model_folder.save_tensors(model_folder.weights_file(folder, fold), tensors)
+    description = read_bytes(model / "model.json", model_folder.LARGEST_DESCRIPTION)
     write_whole(folder / "model.json", lambda temporary: temporary.write_bytes(description))
-    folder.load_model(folder)  # which refuses weights that are too large for half precision
+    model_folder.load_model(folder)  # which refuses weights that are too large for half precision
 
 
 def in_half_precision(name: str, tensor: torch.Tensor) -> torch.Tensor:

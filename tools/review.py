@@ -29,12 +29,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg import progress
+from ecg.classes import abbreviation, find_class, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.record import Record, find_records, read_header, read_record
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.data.record import Record, read_record
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.cross_validation import read_out_of_fold
-from ecg.evaluation.metrics import abbreviation, find_class, load_weights
-from ecg.evaluation.outputs import load_results
+from ecg.evaluation.outputs import load_labels_and_outputs
 from ecg.files import write_csv
 from ecg.labels.reader_study import (
     Agreement,
@@ -90,8 +92,8 @@ def sample(given: Namespace) -> None:
     weights = load_weights()
     columns = list(dict.fromkeys(find_class(weights.classes, name) for name in given.classes))
     classes = [abbreviation(weights.classes[column]) for column in columns]
-    headers = [str(path) for path in find_records(given.labels, headers_only=True)]
-    labels, outputs, _, malformed = load_results(headers, given.outputs, weights)
+    headers = [str(path) for path in find_headers(given.labels, headers_only=True)]
+    labels, outputs, _, malformed = load_labels_and_outputs(headers, given.outputs, weights)
     if given.study.exists() and any(given.study.iterdir()):
         raise EntryError(f"{given.study}: is not empty; give a new folder, or a study would be mixed with another")
     usable = np.array([Path(header).stem not in malformed for header in headers])
@@ -99,7 +101,7 @@ def sample(given: Namespace) -> None:
         rows = np.flatnonzero(usable)
         of_study = labels[np.ix_(rows, columns)], outputs[np.ix_(rows, columns)]
         rows = rows[draw(*of_study, given.records, given.controls, given.seed)]
-        records = read_those([headers[row] for row in rows])
+        records = read_readable([headers[row] for row in rows])
         if len(records) == len(rows):
             break
         usable[[row for row in rows if headers[row] not in records]] = False
@@ -112,14 +114,14 @@ def sample(given: Namespace) -> None:
     print(f"{len(rows)} recordings are in {given.study / 'booklet.html'}; keep {key} from the readers.")
 
 
-def read_those(headers: Sequence[str]) -> dict[str, Record]:
+def read_readable(headers: Sequence[str]) -> dict[str, Record]:
     """The recordings that can be read, by their headers; the others are named."""
     records = {}
     for header in progress.bar(headers, len(headers), "reading", "recordings"):
         try:
             records[header] = read_record(header)
         except RecordError as error:
-            progress.say(f"left out: {error}")
+            progress.print_line(f"left out: {error}")
     return records
 
 
@@ -141,7 +143,7 @@ def agree(given: Namespace) -> None:
         print(f"  {key.names[row]}: {', '.join(said)}")
     if given.apply:
         data, folder = given.apply
-        headers = {path.stem: path for path in find_records(data, headers_only=True)}
+        headers = {path.stem: path for path in find_headers(data, headers_only=True)}
         if missing := [name for name in key.names if name not in headers]:
             raise EntryError(f"{data}: has no recording {missing[0]}; give the folder the labels came from")
         changes = {
@@ -173,7 +175,7 @@ def told(one: str, other: str, found: Agreement) -> str:
 def suspects(given: Namespace) -> None:
     weights = load_weights()
     names, _, p = read_out_of_fold(given.out_of_fold, weights)
-    headers = {path.stem: path for path in find_records(given.labels, headers_only=True)}
+    headers = {path.stem: path for path in find_headers(given.labels, headers_only=True)}
     if missing := [name for name in names if name not in headers]:
         raise EntryError(f"{given.labels}: has no recording {missing[0]}; give the folder the model was trained on")
     labels = np.array([weights.encode(read_header(headers[name]).diagnoses) for name in names])
@@ -199,7 +201,7 @@ def left_axis(names, headers, labels) -> list[tuple[str, str, str, str, float]]:
         try:
             axis = frontal_axis(read_record(headers[name]))
         except RecordError as error:
-            progress.say(f"left out: {error}")
+            progress.print_line(f"left out: {error}")
             continue
         if axis is not None and (off_left_axis(axis) > 0) == label:
             rows.append((name, "LAD", "yes" if label else "no", f"axis {axis:.0f}", abs(off_left_axis(axis)) / 90))

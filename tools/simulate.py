@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.progress import say
-from ecg.simulation import simulate
+from ecg.progress import print_line
+from ecg.simulation.dataset import simulate
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=0, metavar="S", help="of every random draw (0)")
     given = arguments.parse()
     headers = simulate(given.folder, given.records, given.seed)
-    say(f"{len(headers)} simulated recordings in {given.folder}")
+    print_line(f"{len(headers)} simulated recordings in {given.folder}")
     return ALL_WELL
 
 

@@ -36,12 +36,12 @@ sys.path.insert(0, str(ROOT))
 
 import team_code  # noqa: E402
 from ecg import progress  # noqa: E402
+from ecg.classes import Weights, load_weights  # noqa: E402
 from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
-from ecg.data.packed import Recordings  # noqa: E402
+from ecg.data.packed import PackedRecordings  # noqa: E402
 from ecg.errors import EntryError  # noqa: E402
-from ecg.evaluation.bootstrap import FIGURES, Answers, figures, interval, resampled  # noqa: E402
-from ecg.evaluation.metrics import Weights, load_weights  # noqa: E402
-from ecg.files import digest, write_csv, write_json, write_whole  # noqa: E402
+from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval  # noqa: E402
+from ecg.files import file_digest, write_csv, write_json, write_whole  # noqa: E402
 from ecg.model.compute import Compute, pick_compute  # noqa: E402
 from ecg.recipe import Recipe, parse_recipe  # noqa: E402
 from ecg.training import checkpoint  # noqa: E402
@@ -78,10 +78,10 @@ def main() -> int:
     if len({folder.name for folder in given.unseen}) < len(given.unseen):
         raise EntryError("two --unseen folders have the same name; rename one of them")
     validation = Validation(given, pick_compute(given.device, given.float32), load_weights())
-    with checkpoint.only_training(given.results):
+    with checkpoint.training_lock(given.results):
         answers = {text: validation.answers(text, recipe) for text, recipe in recipes.items()}
         report(given.results, answers, validation.weights)
-        shutil.rmtree(validation.workplace)
+        shutil.rmtree(validation.work_dir)
     return ALL_WELL
 
 
@@ -94,15 +94,15 @@ class Validation:
     weights: Weights
 
     def __post_init__(self):
-        self.workplace = checkpoint.workplace(self.given.results)
+        self.work_dir = checkpoint.work_dir(self.given.results)
 
-    def answers(self, name: str, recipe: Recipe) -> dict[str, Answers]:
+    def answers(self, name: str, recipe: Recipe) -> dict[str, Predictions]:
         """What ``recipe`` answers, by the kind of recordings."""
-        training = team_code.prepare(self.given.data, self.workplace / name, recipe, self.compute)
+        training = team_code.prepare(self.given.data, self.work_dir / name, recipe, self.compute)
         unseen = {
             folder.name: team_code.read_recordings(
                 team_code.list_folder(folder),
-                self.workplace / f"{name} {folder.name}",
+                self.work_dir / f"{name} {folder.name}",
                 self.weights,
                 recipe,
                 self.compute,
@@ -116,8 +116,8 @@ class Validation:
         for seed, part, test in self.parts(training, patients):
             file = self.given.results / name / f"seed {seed} {part}.npz"
             if not file.exists():
-                progress.say(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
-                place = self.workplace / name / f"seed {seed}"
+                progress.print_line(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
+                place = self.work_dir / name / f"seed {seed}"
                 answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
             with np.load(file) as unit:
                 units.setdefault(seed, []).append(dict(unit))
@@ -137,7 +137,7 @@ class Validation:
         this = {"recordings": data, "by": given.by, "parts": given.parts, "members": given.members}
         this |= {
             "unseen": [folder.name for folder in given.unseen],
-            "patients": given.patients and digest(given.patients),
+            "patients": given.patients and file_digest(given.patients),
         }
         this |= {"recipe": json.loads(json.dumps(recipe.as_dict()))}
         if file.exists() and json.loads(file.read_text()) != this:
@@ -168,7 +168,7 @@ class Validation:
 def answer(
     file: Path,
     training: team_code.Training,
-    unseen: dict[str, tuple[Store, Recordings]],
+    unseen: dict[str, tuple[Store, PackedRecordings]],
     test: np.ndarray,
     seed: int,
     members: int,
@@ -186,10 +186,10 @@ def answer(
     fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
     of_part = place / file.stem
     of_part.mkdir(parents=True, exist_ok=True)
-    common = replace(training, recipe=recipe, workplace=place)
-    inner = replace(training, recipe=recipe, fold_of=fold_of, workplace=of_part)
+    common = replace(training, recipe=recipe, work_dir=place)
+    inner = replace(training, recipe=recipe, fold_of=fold_of, work_dir=of_part)
     folds = range(min(members, recipe.folds))
-    networks = [team_code.train_fold(inner, fold, team_code.learn_from_simulated(common, fold))[0] for fold in folds]
+    networks = [team_code.train_fold(inner, fold, team_code.pretrain(common, fold))[0] for fold in folds]
     out_of_fold, thresholds = team_code.judge(inner, networks)
     chose = [inner.held_out(fold) for fold in folds]
     told = {
@@ -199,7 +199,7 @@ def answer(
     told["p"] = team_code.probabilities(networks, training.recordings, test, recipe, training.compute)
     alone = zip(chose, thresholds)  # of single networks, as the ensemble has no recordings held out
     own = [
-        team_code.conclude(recipe, training.weights.matrix, out_of_fold[np.newaxis, here], row[np.newaxis])[0]
+        team_code.decide_labels(recipe, training.weights.matrix, out_of_fold[np.newaxis, here], row[np.newaxis])[0]
         for here, row in alone
     ]
     chose = np.concatenate(chose)
@@ -224,36 +224,36 @@ def save_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
 def gathered(
     units: dict[int, list[dict]],
     training: team_code.Training,
-    unseen: dict[str, tuple[Store, Recordings]],
+    unseen: dict[str, tuple[Store, PackedRecordings]],
     weights: Weights,
     patients: np.ndarray | None,
-) -> dict[str, Answers]:
+) -> dict[str, Predictions]:
     """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
     labels, sources = training.labels, training.store.sources
-    conclude = partial(team_code.conclude, training.recipe, weights.matrix)
+    decide_labels = partial(team_code.decide_labels, training.recipe, weights.matrix)
     seen, fresh, others = [], [], {name: [] for name in unseen}
     for parts in units.values():
-        voted = [conclude(part["p"], part["thresholds"]) for part in parts]
+        voted = [decide_labels(part["p"], part["thresholds"]) for part in parts]
         order = np.argsort(np.concatenate([part["test"] for part in parts]))
         fresh.append(tuple(np.concatenate(column)[order] for column in zip(*voted)))
         seen.append(
             tuple(np.concatenate([part[key] for part in parts]) for key in ("chose", "chose_outputs", "chose_p"))
         )
         for name, runs in others.items():
-            runs += [conclude(part[f"unseen {name}"], part["thresholds"]) for part in parts]
+            runs += [decide_labels(part[f"unseen {name}"], part["thresholds"]) for part in parts]
     tested = np.sort(np.concatenate([part["test"] for part in units[0]]))
     chose = np.concatenate([rows for rows, _, _ in seen])
     outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
     return {
-        HELD_OUT: Answers(labels[chose], sources[chose], [(outputs, p)]),
-        "that chose nothing": Answers(
+        HELD_OUT: Predictions(labels[chose], sources[chose], [(outputs, p)]),
+        "that chose nothing": Predictions(
             labels[tested], sources[tested], fresh, None if patients is None else patients[tested]
         ),
-        **{f"of {name}": Answers(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
+        **{f"of {name}": Predictions(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
     }
 
 
-def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weights) -> None:
+def report(results: Path, answers: dict[str, dict[str, Predictions]], weights: Weights) -> None:
     """Prints the tables, and writes all figures to RESULTS/figures.csv."""
     rows = [["recordings", "recipe", "number", *(f"{name} {part}" for name in FIGURES for part in ("", "low", "high"))]]
     recipes = list(answers)
@@ -282,14 +282,14 @@ def report(results: Path, answers: dict[str, dict[str, Answers]], weights: Weigh
 
 
 def measured(
-    answers: dict[str, Answers], weights: Weights, kind: str, seed: int = 0
+    answers: dict[str, Predictions], weights: Weights, kind: str, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The recipes' figures (recipes, FIGURES), and on resamples (RESAMPLES, recipes, FIGURES).
 
     None instead of these where the recipes do not have the same recordings, or have them several times.
     """
     values = np.array([figures(weights, one) for one in answers.values()])
-    return values, None if kind == HELD_OUT else resampled(weights, list(answers.values()), seed)
+    return values, None if kind == HELD_OUT else bootstrap_figures(weights, list(answers.values()), seed)
 
 
 def table(kind: str, names: list[str], number: int, values: np.ndarray, draws: np.ndarray | None) -> list[list]:
@@ -314,7 +314,7 @@ def table(kind: str, names: list[str], number: int, values: np.ndarray, draws: n
     return rows
 
 
-def draw_reliability(path: Path, answers: dict[str, Answers]) -> None:
+def draw_reliability(path: Path, answers: dict[str, Predictions]) -> None:
     try:
         from ecg.report import reliability
     except ImportError:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
+from ecg.classes import abbreviation
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.record import read_text
-from ecg.evaluation.metrics import abbreviation
+from ecg.files import read_text
 from ecg.model.folder import load_model
-from ecg.training.checkpoint import is_training, workplace
-from ecg.training.epoch_log import LOG, read_log
+from ecg.training.checkpoint import is_training, work_dir
+from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log
 
 EVERY = 30  # s
 
@@ -39,15 +39,15 @@ def look(model: Path, page: Path) -> bool:
     """Writes the page of the training in ``model`` as it stands; whether one is running there."""
     from ecg.report.page import write_page
 
-    running, unfinished = is_training(model), workplace(model) / LOG
+    running, unfinished = is_training(model), work_dir(model) / EPOCH_LOG
     told = {"folds": [], "cross_validation": {}, "classes": []}
     if running or unfinished.exists():
-        history = read_log(unfinished) if unfinished.exists() else {}
+        history = read_epoch_log(unfinished) if unfinished.exists() else {}
     else:
         told = read_description(model)
         history = {f"fold-{fold}": one.get("history", []) for fold, one in enumerate(told["folds"], 1)}
-        if (model / LOG).exists():
-            history = read_log(model / LOG)
+        if (model / EPOCH_LOG).exists():
+            history = read_epoch_log(model / EPOCH_LOG)
     every_epoch = [epoch for epochs in history.values() for epoch in epochs]
     write_page(
         page,

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import writing
+from ecg.files import write_errors
 
 SEX = {"female": "Female", "male": "Male", None: "Unknown"}
 
 
 def new_folder(folder: Path) -> None:
     """Makes ``folder``; EntryError where it holds recordings or can't be written."""
-    with writing(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(path.suffix in (".hea", ".mat") for path in folder.iterdir()):
             raise EntryError(f"{folder}: holds recordings already; give a new folder, or remove them")

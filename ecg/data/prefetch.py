@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
-from ecg.data.preprocessing import network_view
-from ecg.data.record import as_record, read_header, read_signal, signal_size
+from ecg.data.listing import signal_size
+from ecg.data.preprocessing import NetworkInput, network_input
+from ecg.data.record import read_record
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
 
@@ -16,10 +15,8 @@ READERS = 2  # threads; decoding and resampling leave Python's lock free most of
 AHEAD = 32 << 20  # bytes of signal files that may have been read ahead, so that long recordings do not fill the memory
 BATCH_SAMPLES = 1 << 20  # a batch whose recordings have so many together is full
 
-View = tuple[np.ndarray, np.ndarray]  # what ecg.data.preprocessing.network_view gives
 
-
-def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, View | RecordError]]]:
+def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, NetworkInput | RecordError]]]:
     """The recordings in the order of ``headers``, at most ``recipe.batch`` at a time; an error where one is broken.
 
     No batch goes beyond a block of so many headers: what it says of a recording is the same, to the last digit,
@@ -34,13 +31,13 @@ def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple
             batch, samples = [], 0
 
 
-def blocks_of(headers: Sequence[Path], recipe: Recipe, rank: int, ranks: int) -> list[Path]:
+def blocks_for_process(headers: Sequence[Path], recipe: Recipe, rank: int, ranks: int) -> list[Path]:
     """Those of ``headers`` that process ``rank`` of ``ranks`` runs: every so many-th block."""
     starts = range(rank * recipe.batch, len(headers), ranks * recipe.batch)
     return [path for start in starts for path in headers[start : start + recipe.batch]]
 
 
-def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, View | RecordError]]:
+def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, NetworkInput | RecordError]]:
     """At most two batches ahead, and no more than AHEAD bytes of files."""
     with ThreadPoolExecutor(READERS) as readers:
         waiting, size = deque(), 0
@@ -56,10 +53,9 @@ def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path,
             yield path, view.result()
 
 
-def _read(path: Path, recipe: Recipe) -> View | RecordError:
+def _read(path: Path, recipe: Recipe) -> NetworkInput | RecordError:
     """As the network sees it; a recording shorter or longer than its header says is taken as it is."""
     try:
-        header = read_header(path)
-        return network_view(as_record(header, read_signal(path, header), str(path)), recipe)
+        return network_input(read_record(path, lenient=True), recipe)
     except Exception as error:  # whatever is wrong with this recording, the others are still to be done
         return as_record_error(error, path)

@@ -11,6 +11,8 @@ import numpy as np
 from ecg.data.record import INVALID, Record
 from ecg.recipe import Recipe
 
+NetworkInput = tuple[np.ndarray, np.ndarray]  # int16 (12, samples); float32 (5,), see demographics
+
 # The limb leads are differences of three electrodes' potentials, so of two dimensions: of each the parts of I and II.
 OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])  # I, II, III, aVR, aVL, aVF
 
@@ -24,10 +26,10 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
     if recipe.trim:
         counts = trim_silence(counts)
     resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
-    return with_limb_leads(resample(close_gaps(counts), rate, recipe.rate))
+    return fill_limb_leads(resample(bridge_gaps(counts), rate, recipe.rate))
 
 
-def with_limb_leads(counts: np.ndarray) -> np.ndarray:
+def fill_limb_leads(counts: np.ndarray) -> np.ndarray:
     """``counts`` (12, samples) with those limb leads that are all zero computed from the others, if two are there.
 
     By Einthoven's law (III = II - I) and Goldberger's definitions (aVF = (II + III) / 2, and so on); of more than two,
@@ -49,10 +51,10 @@ def trim_silence(counts: np.ndarray) -> np.ndarray:
 
     A last value that is held is left once, one of zeros or INVALID not at all; of nothing but silence, one sample.
     """
-    return counts[:, within_silence(counts)]
+    return counts[:, signal_span(counts)]
 
 
-def within_silence(counts: np.ndarray) -> slice:
+def signal_span(counts: np.ndarray) -> slice:
     """The samples of ``counts`` (leads, samples) that ``trim_silence`` leaves."""
     samples = counts.shape[1]
     if samples < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
@@ -70,7 +72,7 @@ def _is_nothing(sample: np.ndarray) -> bool:
     return bool(np.isin(sample, (0, INVALID)).all())
 
 
-def close_gaps(counts: np.ndarray) -> np.ndarray:
+def bridge_gaps(counts: np.ndarray) -> np.ndarray:
     """Bridges each lead's INVALID samples by a straight line; a lead with no valid sample is flat at zero."""
     invalid = counts == INVALID
     if not invalid.any():
@@ -125,7 +127,7 @@ def average(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
     return averages
 
 
-def network_view(record: Record, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+def network_input(record: Record, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """All that the network sees of a recording: int16 (12, samples), and age and sex, float32 (5,)."""
     counts = network_signal(record.counts, record.header.rate, recipe)
     return counts, demographics(record.header.age, record.header.sex)

@@ -7,7 +7,7 @@ SHORTEST_BEAT = 0.25  # s
 WIDTH = 0.1  # s; a hump of the leads' steepness so wide is one a QRS, be it notched or not
 
 
-def qrs_middles(signal: np.ndarray, rate: float) -> np.ndarray:
+def qrs_centres(signal: np.ndarray, rate: float) -> np.ndarray:
     """The samples amid the QRS complexes of ``signal`` (leads, samples) at ``rate`` Hz; none where it is flat."""
     if signal.shape[1] < max(rate, 2):
         return np.zeros(0, int)

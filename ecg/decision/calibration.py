@@ -9,7 +9,7 @@ import numpy as np
 USUAL_SHIFT = 1.0
 
 
-def class_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def logit_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """What to add to each class's log-odds, (classes,); ``p`` and the bool ``labels`` are (recordings, classes).
 
     The most probable shifts, given those labels and that a shift is normally distributed about 0. ``p`` must be

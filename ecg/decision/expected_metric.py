@@ -16,7 +16,7 @@ AT_ONCE = 1000  # recordings
 LEAST_GAIN = 1e-12  # more than the arithmetic's error, so that no climb goes round in circles
 
 
-def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(p: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities ``p``, their log-odds divided by ``temperature``: above 1 they are less sure, below 1 surer."""
     p = np.clip(p, 1e-9, 1 - 1e-9)
     return 1 / (1 + ((1 - p) / p) ** (1 / temperature))
@@ -41,7 +41,7 @@ def expected_rewards(matrix: np.ndarray, p: np.ndarray, outputs: np.ndarray) -> 
     return np.where(size > 0, total, 0)
 
 
-def decide_expected(matrix: np.ndarray, p: np.ndarray) -> np.ndarray:
+def maximise_expected_metric(matrix: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Labels (recordings, classes) of the highest expected reward that changing one class at a time leads to.
 
     From the best single class on; no recording is left without a label.

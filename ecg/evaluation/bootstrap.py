@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg import progress
-from ecg.evaluation.metrics import Weights, mean, score
+from ecg.classes import Weights
+from ecg.evaluation.metrics import mean, score
 
 FIGURES = ("Challenge metric", "AUROC", "AUPRC", "F-measure", "Accuracy", "Fbeta-measure", "Gbeta-measure", "ECE")
 RESAMPLES = 500
@@ -19,7 +20,7 @@ BINS = 10  # of the calibration error
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Of the same recordings the ``labels``, bool (recordings, classes), and what several trainings said of them."""
 
     labels: np.ndarray
@@ -27,14 +28,14 @@ class Answers:
     runs: Sequence[tuple[np.ndarray, np.ndarray]]  # outputs, bool, and scores, both (recordings, classes)
     patients: np.ndarray | None = None  # str (recordings,); None: each recording is of another
 
-    def of(self, source: str) -> "Answers":
+    def of(self, source: str) -> "Predictions":
         here = self.sources == source
         runs = [(outputs[here], scores[here]) for outputs, scores in self.runs]
         patients = None if self.patients is None else self.patients[here]
-        return Answers(self.labels[here], self.sources[here], runs, patients)
+        return Predictions(self.labels[here], self.sources[here], runs, patients)
 
 
-def figures(weights: Weights, answers: Answers, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+def figures(weights: Weights, answers: Predictions, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
     """(FIGURES,): of the ``chosen`` recordings, the mean over the runs; NaN where no class defines one."""
     labels = answers.labels[chosen]
     rows = []
@@ -44,7 +45,7 @@ def figures(weights: Weights, answers: Answers, chosen: np.ndarray | slice = sli
     return np.mean(rows, axis=0)
 
 
-def resampled(weights: Weights, recipes: Sequence[Answers], seed: int = 0) -> np.ndarray:
+def bootstrap_figures(weights: Weights, recipes: Sequence[Predictions], seed: int = 0) -> np.ndarray:
     """(RESAMPLES, recipes, FIGURES): the figures of patients drawn with replacement, the same for every recipe."""
     random, of_patients = np.random.default_rng(seed), _of_patients(recipes[0])
     drawn = []
@@ -55,7 +56,7 @@ def resampled(weights: Weights, recipes: Sequence[Answers], seed: int = 0) -> np
     return np.array(drawn)
 
 
-def _of_patients(answers: Answers) -> list[np.ndarray]:
+def _of_patients(answers: Predictions) -> list[np.ndarray]:
     """Of each patient the recordings (indices)."""
     if answers.patients is None:
         return list(np.arange(len(answers.labels))[:, np.newaxis])

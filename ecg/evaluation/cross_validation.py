@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.classes import Weights
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import Scores, Weights, mean
+from ecg.evaluation.metrics import Scores, mean
 from ecg.files import read_csv
 
 Figures = dict[str, dict[str, dict[str, float | None]]]  # way to the labels: figure: "mean" and "sd" over the folds
 
 
-def over_folds(folds: Sequence[dict[str, Scores]]) -> Figures:
+def summarise_folds(folds: Sequence[dict[str, Scores]]) -> Figures:
     """The figures of ``folds``, of each its scores by the way to the labels. A figure that no fold defines is None."""
     return {way: _spread([fold[way] for fold in folds]) for way in folds[0]}
 

@@ -5,92 +5,12 @@ are the 24 scored ones in the order of weights.csv. Each figure equals the offic
 loops over recordings are gone.
 """
 
-import csv
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ecg.errors import EntryError
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "weights.csv"
-NORMAL = "426783006"  # sinus rhythm
-# Codes that count as one class, named by the first (the official list of 2020).
-EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))
-FIRST = {code: group[0] for group in EQUIVALENT for code in group}
-ABBREVIATIONS = {
-    "270492004": "IAVB", "164889003": "AF", "164890007": "AFL", "426627000": "Brady", "713427006": "CRBBB",
-    "713426002": "IRBBB", "445118002": "LAnFB", "39732003": "LAD", "164909002": "LBBB", "251146004": "LQRSV",
-    "698252002": "NSIVCB", "10370003": "PR", "284470004": "PAC", "427172004": "PVC", "164947007": "LPR",
-    "111975006": "LQT", "164917005": "QAb", "47665007": "RAD", "427393009": "SA", "426177001": "SB",
-    "426783006": "SNR", "427084000": "STach", "164934002": "TAb", "59931005": "TInv",
-    "733534002": "CLBBB", "365413008": "PRWP", "6374002": "BBB",
-}  # fmt: skip
-
-
-def find_class(classes: Sequence[str], name: str) -> int:
-    """Which of ``classes`` (codes) has the abbreviation or the code ``name``; EntryError where none has."""
-    for column, code in enumerate(classes):
-        if name.upper() == abbreviation(code).upper() or code in (name, FIRST.get(name)):
-            return column
-    raise EntryError(f"{name}: none of the classes {', '.join(map(abbreviation, classes))}")
-
-
-def abbreviation(code: str) -> str:
-    """Of a class; its code where it has none."""
-    return ABBREVIATIONS.get(code, code)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The reward matrix: ``matrix[i, j]`` for output j where label i is true. ``column`` finds any code's class."""
-
-    classes: tuple[str, ...]
-    matrix: np.ndarray
-    column: dict[str, int]
-
-    @property
-    def normal(self) -> int:
-        return self.column[NORMAL]
-
-    def encode(self, codes: Iterable[str]) -> np.ndarray:
-        """Boolean (classes,): which scored classes ``codes`` name; codes that are not scored are passed over."""
-        row = np.zeros(len(self.classes), bool)
-        row[[self.column[code] for code in codes if code in self.column]] = True
-        return row
-
-
-def load_weights(path: Path = WEIGHTS) -> Weights:
-    """weights.csv in the form of 2020 (one code a row) or of 2021 (equal codes joined by ``|``).
-
-    A blank line is passed over. EntryError where the table is not square, or has no row for sinus rhythm.
-    """
-    try:
-        with open(path, newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
-        names = [tuple(cell.split("|")) for cell in rows[0][1:]]
-        values = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
-        matches = [tuple(row[0].split("|")) for row in rows[1:]] == names and values.shape == (len(names),) * 2
-    except (OSError, IndexError, ValueError) as error:
-        raise EntryError(f"{path}: not the reward matrix ({error})") from error
-    if not matches:
-        raise EntryError(f"{path}: not a square table with the same codes over its columns and before its rows")
-    groups: dict[str, list[str]] = {}
-    keep = []
-    for index, codes in enumerate(names):
-        name = FIRST.get(codes[0], codes[0])
-        if name not in groups:
-            keep.append(index)
-        groups.setdefault(name, []).extend(codes)
-    column = {code: index for index, codes in enumerate(groups.values()) for code in codes}
-    for code, name in FIRST.items():
-        if name in column:
-            column[code] = column[name]
-    if NORMAL not in column:
-        raise EntryError(f"{path}: has no row for sinus rhythm ({NORMAL})")
-    return Weights(tuple(groups), values[np.ix_(keep, keep)], column)
+from ecg.classes import Weights
 
 
 def rewards(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -7,15 +7,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecg.data.record import read_diagnoses, read_text
+from ecg.classes import Weights
+from ecg.data.header import read_diagnoses
 from ecg.errors import EntryError, RecordError, printable
-from ecg.evaluation.metrics import Weights
+from ecg.files import read_text
 
 TRUE = frozenset(("1", "True", "true", "T", "t"))
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """The recordings at ``headers``: of each its labels, the outputs and the scores, all (recordings, classes)."""
 
     headers: Sequence[str]
@@ -69,7 +70,7 @@ def _score(cell: str) -> float:
         return 0.0
 
 
-def load_results(
+def load_labels_and_outputs(
     headers: Sequence[str], folder: str | os.PathLike, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Of the recordings at ``headers`` the true labels, the outputs' labels and scores; and the malformed files' names.

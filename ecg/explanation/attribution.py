@@ -8,8 +8,8 @@ import torch
 from captum.attr import IntegratedGradients
 from scipy.ndimage import gaussian_filter1d
 
-from ecg.data.packed import Recordings
-from ecg.data.preprocessing import network_view, within_silence
+from ecg.data.packed import PackedRecordings, pack
+from ecg.data.preprocessing import network_input, signal_span
 from ecg.data.record import Record
 from ecg.data.windows import covering_windows
 from ecg.explanation.counterfactual import HEARTS, with_normal_waves
@@ -28,10 +28,10 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
 
     Integrated gradients (Sundararajan et al., arXiv 1703.01365) of the class's logit to the recording, from the same
     recording with another's P waves, from that with another's QRS, and from that with another's ST and T, each the mean
-    over the counterparts (``ecg.explanation.counterfactual``). On a wave they sum up to what its being this one adds to the logit;
-    where windows overlap stands their mean.
+    over the counterparts (``ecg.explanation.counterfactual``). On a wave they sum up to what its being this one adds to
+    the logit; where windows overlap stands their mean.
     """
-    inside = within_silence(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
+    inside = signal_span(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
     # A counterpart may be silent where the recording is not; and each window has many counterparts.
     whole = replace(recipe, trim=False, batch=1)
     seen = replace(record, counts=record.counts[:, inside])
@@ -70,25 +70,25 @@ def _at_the_records_rate(values: np.ndarray, shape: tuple[int, int], inside: sli
     return spread
 
 
-def for_the_eye(relevant: np.ndarray, rate: float) -> np.ndarray:
+def shading(relevant: np.ndarray, rate: float) -> np.ndarray:
     """What speaks for the class, smoothed, from 0 to 1, as ``ecg.report.paper`` draws it."""
     smooth = gaussian_filter1d(np.maximum(relevant, 0), max(SMOOTHING * rate, 0.5), axis=1)
     highest = np.quantile(smooth, STRONGEST)
     return np.clip(smooth / highest, 0, 1) if highest > 0 else np.zeros_like(smooth)
 
 
-def with_each_wave_normal(record: Record, recipe: Recipe) -> Recordings:
+def with_each_wave_normal(record: Record, recipe: Recipe) -> PackedRecordings:
     """The recording, and behind it as ``ecg.explanation.counterfactual.with_normal_waves`` exchanges its waves."""
-    views = [network_view(record, recipe)]
-    views += [network_view(other, recipe) for _, other in with_normal_waves(record)]
-    return Recordings.of(*zip(*views))
+    views = [network_input(record, recipe)]
+    views += [network_input(other, recipe) for _, other in with_normal_waves(record)]
+    return pack(views)
 
 
-def with_each_lead_zero(record: Record, recipe: Recipe) -> Recordings:
+def with_each_lead_zero(record: Record, recipe: Recipe) -> PackedRecordings:
     """The recording, and behind it as the networks would see it with zeros in each of the twelve leads."""
-    counts, demographics = network_view(record, recipe)
+    counts, demographics = network_input(record, recipe)
     views = [counts] + [np.where(np.arange(len(counts))[:, None] == lead, 0, counts) for lead in range(len(counts))]
-    return Recordings.of([view.astype(np.int16) for view in views], [demographics] * len(views))
+    return pack((view.astype(np.int16), demographics) for view in views)
 
 
 @torch.inference_mode()
@@ -101,7 +101,7 @@ def unit_weights(network: SEResNet, record: Record, recipe: Recipe) -> list[np.n
         for unit, place in zip(units, told)
     ]
     try:
-        recordings = Recordings.of(*zip(network_view(record, recipe)))
+        recordings = pack([network_input(record, recipe)])
         for windows in covering_windows(recordings.lengths, recipe):
             network.eval()(*recordings.cut(windows, torch.device("cpu")))
     finally:

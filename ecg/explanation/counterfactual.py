@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ecg.data.preprocessing import close_gaps
-from ecg.data.qrs import qrs_middles
+from ecg.data.preprocessing import bridge_gaps
+from ecg.data.qrs import qrs_centres
 from ecg.data.record import Record
 from ecg.simulation.counterpart import USUAL_INTERVAL, normal_counterpart
 
@@ -28,7 +28,7 @@ def with_normal_waves(record: Record) -> Iterator[tuple[str, Record]]:
     A lead that is missing, or shows nothing, gets none.
     """
     header, samples = record.header, record.counts.shape[1]
-    counts, middles = close_gaps(record.counts), beats(record)
+    counts, middles = bridge_gaps(record.counts), beats(record)
     parts, seen = _parts(middles, samples, header.rate), counts.any(axis=1, keepdims=True)
     for heart in range(HEARTS):
         random = np.random.default_rng([HEARTS, heart])
@@ -46,7 +46,7 @@ def stretches(record: Record) -> dict[str, np.ndarray]:
 def beats(record: Record) -> np.ndarray:
     """The samples amid the QRS complexes, and of one before and one behind, whose T or P may be there; or none."""
     rate = record.header.rate
-    middles = qrs_middles(close_gaps(record.counts), rate)
+    middles = qrs_centres(bridge_gaps(record.counts), rate)
     if not len(middles):
         return middles
     interval = round(float(np.median(np.diff(middles))) if len(middles) > 1 else USUAL_INTERVAL * rate)

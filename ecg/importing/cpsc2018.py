@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ecg.data.matlab import read_struct
-from ecg.data.record import LARGEST_SIGNAL, LARGEST_TEXT, LEADS
+from ecg.data.record import LARGEST_SIGNAL, LEADS
 from ecg.errors import EntryError, RecordError
-from ecg.files import is_below, read_bytes, read_csv
+from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
 from ecg.importing.importer import Recording, Source, plain_name
 
 TABLE = "REFERENCE.csv"
@@ -49,7 +49,7 @@ def cpsc2018_sources(folder: Path) -> list[Source]:
 
 def _read(folder: Path, row: Sequence[str]) -> Recording:
     file = f"{row[0].strip()}.mat"
-    if not is_below(file):
+    if not is_inside(file):
         raise RecordError(f"{folder / TABLE}: names {file!r:.100}, no file below the folder")
     path = folder / file
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
-from ecg.data.record import as_record, find_leads, parse_header, to_counts
+from ecg.data.header import parse_header
+from ecg.data.record import find_leads, make_record, to_counts
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
 from ecg.progress import bar
@@ -84,5 +85,5 @@ def challenge_form(name: str, recording: Recording, place: str) -> tuple[np.ndar
         raise RecordError(f"{place}: has no samples")
     facts = patient_facts(recording.age, recording.sex, recording.diagnoses)
     header = header_content(name, list(rows), recording.rate, counts, facts)
-    as_record(parse_header(header), counts, place)
+    make_record(parse_header(header), counts, place)
     return counts, header

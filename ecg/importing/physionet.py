@@ -18,7 +18,7 @@ from urllib.parse import quote
 import requests
 
 from ecg.errors import EntryError
-from ecg.files import is_below, write_whole, writing
+from ecg.files import is_inside, write_errors, write_whole
 from ecg.progress import bar
 
 PHYSIONET = "https://physionet.org/files"
@@ -142,7 +142,7 @@ def pick(text: str, collection: Collection) -> dict[str, str]:
         if not path.startswith(tuple(within + part for part in collection.parts)):
             continue
         name = path.removeprefix(within)
-        if not is_below(name):
+        if not is_inside(name):
             raise EntryError(f"{LIST}: names {name:.100}, outside the folder; nothing is fetched by such a list")
         picked[name] = checksum.lower()
     return picked
@@ -164,7 +164,7 @@ class Server:
                 if hashlib.file_digest(file, "sha256").hexdigest() == checksum:
                     return False
         content = self.get(path, checksum)
-        with writing(target.parent):
+        with write_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, lambda temporary: temporary.write_bytes(content))
         return True

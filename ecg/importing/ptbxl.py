@@ -23,9 +23,10 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
-from ecg.data.record import LARGEST_TEXT, read_header, read_microvolts
+from ecg.data.header import read_header
+from ecg.data.record import read_microvolts
 from ecg.errors import EntryError, RecordError
-from ecg.files import is_below, read_csv
+from ecg.files import LARGEST_TEXT, is_inside, read_csv
 from ecg.importing.importer import Recording, Source, plain_name
 
 TABLE = "ptbxl_database.csv"
@@ -65,7 +66,7 @@ def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
 
 def _read(folder: Path, row: Mapping[str, str], place: str) -> Recording:
     file = row["filename_hr"]
-    if not is_below(file):
+    if not is_inside(file):
         raise RecordError(f"{place}: its filename_hr {file!r:.100} is no file below the folder")
     path = folder / f"{file}.hea"
     header = read_header(path)

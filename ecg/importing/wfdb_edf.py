@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_header, read_microvolts
+from ecg.data.header import read_header
+from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.importing.importer import Recording, Source, plain_name, some_leads
 

@@ -9,9 +9,11 @@ import joblib
 import numpy as np
 
 from ecg import progress
-from ecg.data.record import INVALID, LEADS, Record, as_record, find_records, read_header, read_signal, read_text
+from ecg.classes import Weights, abbreviation
+from ecg.data.listing import find_headers
+from ecg.data.record import INVALID, LEADS, Record, read_record
 from ecg.errors import RecordError, as_record_error
-from ecg.evaluation.metrics import Weights, abbreviation
+from ecg.files import read_text
 from ecg.recipe import Recipe
 
 TASK = 64  # recordings a worker looks at before it hands over what it saw
@@ -48,7 +50,7 @@ CONSEQUENCES = {
 
 
 @dataclass(frozen=True)
-class Examined:
+class CheckedRecording:
     """One recording: what is odd about it (a key of CONSEQUENCES and a word more), and what a summary counts."""
 
     path: Path
@@ -64,41 +66,40 @@ class Examined:
         return bool(self.signal)
 
 
-def examine_folder(folder: Path, weights: Weights, recipe: Recipe) -> list[Examined]:
+def check_folder(folder: Path, weights: Weights, recipe: Recipe) -> list[CheckedRecording]:
     """Every recording of ``folder`` and its subfolders, sorted by name; EntryError where there is none.
 
     At the end what is refused: headers of a name that another has, and folders that cannot be listed.
     """
     refused: list[RecordError] = []
-    headers = find_records(folder, refuse=refused.append)
+    headers = find_headers(folder, refuse=refused.append)
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     workers = joblib.Parallel(-1 if len(tasks) > 1 else 1, return_as="generator")
     done = workers(joblib.delayed(_examine_all)(task, weights, recipe) for task in tasks)
     examined = list(progress.bar((one for task in done for one in task), len(headers), "checking", "recordings"))
     _compare(examined, weights)
-    return examined + [Examined(folder, [("refused", str(error))]) for error in refused]
+    return examined + [CheckedRecording(folder, [("refused", str(error))]) for error in refused]
 
 
-def _examine_all(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> list[Examined]:
-    return [examine(header, weights, recipe) for header in headers]
+def _examine_all(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> list[CheckedRecording]:
+    return [check_recording(header, weights, recipe) for header in headers]
 
 
-def examine(path: Path, weights: Weights, recipe: Recipe) -> Examined:
+def check_recording(path: Path, weights: Weights, recipe: Recipe) -> CheckedRecording:
     """The recording whose header is at ``path``."""
     try:
-        header = read_header(path)
-        signal = read_signal(path, header)
-        record = as_record(header, signal, str(path))
+        record = read_record(path, lenient=True)
     except Exception as error:  # whatever is wrong with this recording, the others are still to be looked at
-        return Examined(path, [("unreadable", str(as_record_error(error, path)))])
-    seconds = signal.shape[1] / header.rate
-    odd = [*_odd_header(path, record, signal.shape[1]), *_odd_signal(record), *_odd_labels(record, weights)]
+        return CheckedRecording(path, [("unreadable", str(as_record_error(error, path)))])
+    header, samples = record.header, record.counts.shape[1]
+    seconds = samples / header.rate
+    odd = [*_odd_header(path, record, samples), *_odd_signal(record), *_odd_labels(record, weights)]
     if seconds < SHORT:
         odd.append(("short", f"{seconds:.3g} s"))
     if seconds * recipe.rate > recipe.window:
         odd.append(("long", f"{seconds:.0f} s"))
     digest = hashlib.sha256(record.counts.tobytes()).hexdigest()
-    return Examined(path, odd, header.source, header.rate, seconds, header.diagnoses, digest)
+    return CheckedRecording(path, odd, header.source, header.rate, seconds, header.diagnoses, digest)
 
 
 def _odd_header(path: Path, record: Record, samples: int) -> Iterator[tuple[str, str]]:
@@ -155,9 +156,9 @@ def _odd_labels(record: Record, weights: Weights) -> Iterator[tuple[str, str]]:
         yield "sinus rhythm and another", ", ".join(others)
 
 
-def _compare(examined: Sequence[Examined], weights: Weights) -> None:
+def _compare(examined: Sequence[CheckedRecording], weights: Weights) -> None:
     """Finds recordings with the same signal, and adds that to what is odd about all of them but the first."""
-    first: dict[str, Examined] = {}
+    first: dict[str, CheckedRecording] = {}
     for one in examined:
         if not one.readable:
             continue

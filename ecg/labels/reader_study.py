@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.record import LARGEST_TEXT, read_text
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import interval
-from ecg.files import read_bytes, write_csv, write_whole, writing
+from ecg.files import LARGEST_TEXT, read_bytes, read_text, write_csv, write_errors, write_whole
 
 ANSWERS = {"yes": 1, "no": 0}
 UNKNOWN = -1
@@ -156,7 +155,7 @@ def correct_headers(data: Path, folder: Path, changes: Mapping[Path, Sequence[Co
     for path in changes:
         if (folder / path.name).exists():
             raise EntryError(f"{folder / path.name}: is there already; give a new folder")
-    with writing(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for path, corrections in changes.items():
         corrected = corrected_header(read_bytes(path, LARGEST_TEXT), corrections)

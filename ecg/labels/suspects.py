@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ecg.data.preprocessing import close_gaps, with_limb_leads
-from ecg.data.qrs import qrs_middles
+from ecg.data.preprocessing import bridge_gaps, fill_limb_leads
+from ecg.data.qrs import qrs_centres
 from ecg.data.record import LEADS, Record
 
 LEFT_AXIS = (-90.0, -30.0)  # degrees: left axis deviation, as readers define it
@@ -34,14 +34,14 @@ def frontal_axis(record: Record) -> float | None:
     """
     needed = [LEADS.index(lead) for lead in ("I", "aVF")]
     rate = record.header.rate
-    signal = with_limb_leads(close_gaps(record.counts)).astype(float)
+    signal = fill_limb_leads(bridge_gaps(record.counts)).astype(float)
     if not signal[needed].any(axis=1).all():
         return None
     first, last = (round(part * rate) for part in QRS)
     level = max(round(BEFORE * rate), 1)
     beats = [
         signal[needed, middle - first - level : middle + last]
-        for middle in qrs_middles(signal, rate)
+        for middle in qrs_centres(signal, rate)
         if middle >= first + level and middle + last <= signal.shape[1]
     ]
     if not beats:

@@ -18,8 +18,8 @@ import safetensors
 import torch
 from safetensors.torch import save
 
+from ecg.classes import Weights
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import Weights
 from ecg.files import read_bytes, write_json, write_whole
 from ecg.model.description import FORMAT, read_description
 from ecg.model.network import SEResNet

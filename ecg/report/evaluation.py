@@ -6,23 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from ecg import progress
-from ecg.data.record import Header, read_header, read_record
+from ecg.classes import Weights, abbreviation, load_weights
+from ecg.data.header import Header, read_header
+from ecg.data.record import read_record
 from ecg.errors import RecordError
 from ecg.evaluation import bootstrap
 from ecg.evaluation.leaderboard import standings
-from ecg.evaluation.metrics import (
-    Scores,
-    Weights,
-    abbreviation,
-    confusion,
-    curve,
-    load_weights,
-    metric_parts,
-    reward_parts,
-    rewards,
-    score,
-)
-from ecg.evaluation.outputs import Judged
+from ecg.evaluation.metrics import Scores, confusion, curve, metric_parts, reward_parts, rewards, score
+from ecg.evaluation.outputs import Evaluation
 from ecg.report.page import write_page
 from ecg.report.paper import as_address, draw_paper, record_title
 
@@ -34,16 +25,16 @@ FEWEST = 5  # recordings of a group that has figures of its own
 OFFICIAL = bootstrap.FIGURES[1:]
 
 
-def write_report(path: Path, judged: Judged, data: str, outputs: str) -> None:
+def write_report(path: Path, judged: Evaluation, data: str, outputs: str) -> None:
     """Writes the page to ``path``; ``data`` and ``outputs`` name the folders in its title."""
     weights = load_weights()
     names = [abbreviation(code) for code in weights.classes]
     headers = [_header(file) for file in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
     scores = score(weights, judged.labels, judged.outputs, judged.scores)
-    answers = bootstrap.Answers(
+    answers = bootstrap.Predictions(
         judged.labels, np.array([one.source for one in headers]), [(judged.outputs, judged.scores)]
     )
-    resamples = bootstrap.resampled(weights, [answers])[:, 0]
+    resamples = bootstrap.bootstrap_figures(weights, [answers])[:, 0]
     values = bootstrap.figures(weights, answers)
     figures = {
         name: {"value": value, "low": low, "high": high}
@@ -77,7 +68,7 @@ def _header(path: str) -> Header:
         return Header(Path(path).stem, np.nan, None, (), None, None, ())
 
 
-def _classes(judged: Judged, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
+def _classes(judged: Evaluation, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
     """Of each class its figures and its curves."""
     counts = confusion(judged.labels, judged.outputs)
     for k, name in enumerate(names):
@@ -120,7 +111,7 @@ def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
     ]
 
 
-def confusions(judged: Judged, weights: Weights) -> list[dict]:
+def confusions(judged: Evaluation, weights: Weights) -> list[dict]:
     """The Challenge's own confusion: each recording's pairs of label and output, by the size of their union.
 
     What a confusion costs is what the metric would gain if, wherever class j was put out wrongly and class i missed, i
@@ -146,7 +137,7 @@ def confusions(judged: Judged, weights: Weights) -> list[dict]:
     return cells
 
 
-def _gain(judged: Judged, weights: Weights, rows: np.ndarray, mended: np.ndarray) -> float:
+def _gain(judged: Evaluation, weights: Weights, rows: np.ndarray, mended: np.ndarray) -> float:
     """What the recordings ``rows`` would earn more with the outputs ``mended``."""
     before, after = (
         rewards(weights.matrix, judged.labels[rows], outputs).sum() for outputs in (judged.outputs[rows], mended)
@@ -154,12 +145,12 @@ def _gain(judged: Judged, weights: Weights, rows: np.ndarray, mended: np.ndarray
     return float(after - before)
 
 
-def _possible(judged: Judged, weights: Weights) -> float:
+def _possible(judged: Evaluation, weights: Weights) -> float:
     """What is 1 of the metric: all that can be earned above sinus rhythm; NaN where that is nothing."""
     return float(metric_parts(weights, judged.labels, judged.outputs)[1].sum()) or np.nan
 
 
-def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
+def costs(judged: Evaluation, weights: Weights, names: Sequence[str]) -> list[dict]:
     """What each class would add to the metric if it alone were right wherever it is missed or put out wrongly."""
     missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
     possible = _possible(judged, weights)
@@ -181,7 +172,7 @@ def costs(judged: Judged, weights: Weights, names: Sequence[str]) -> list[dict]:
     return sorted(rows, key=lambda row: -row["cost"])
 
 
-def _groups(judged: Judged, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
+def _groups(judged: Evaluation, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
     """The figures of the recordings of one source, age, sex, length or sampling rate."""
     seconds = [one.samples and one.samples / one.rate for one in headers]
     by: dict[str, list[str]] = {
@@ -229,7 +220,7 @@ def _interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
     return bootstrap.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
 
 
-def _worst(judged: Judged, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:
+def _worst(judged: Evaluation, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:
     """The recordings that lose most, the first of them with their ECG."""
     gained, possible = metric_parts(weights, judged.labels, judged.outputs)
     lost = possible - gained

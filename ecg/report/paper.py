@@ -1,7 +1,7 @@
 """A recording as a clinician reads it: 12 leads on ECG paper, 25 mm/s and 10 mm/mV, with a rhythm strip.
 
-One count is drawn as 1 uV, as the networks take it (see ``ecg.data.preprocessing``). From each lead its median is taken, nothing
-else: no filter.
+One count is drawn as 1 uV, as the networks take it (see ``ecg.data.preprocessing``). From each lead its
+median is taken, nothing else: no filter.
 """
 
 import base64
@@ -16,10 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from ecg.data.preprocessing import close_gaps, with_limb_leads
-from ecg.data.record import INVALID, LEADS, Header, Record
+from ecg.classes import abbreviation
+from ecg.data.header import Header
+from ecg.data.preprocessing import bridge_gaps, fill_limb_leads
+from ecg.data.record import INVALID, LEADS, Record
 from ecg.errors import printable
-from ecg.evaluation.metrics import abbreviation
 from ecg.files import write_whole
 
 SPEED = 25.0  # mm/s
@@ -55,7 +56,7 @@ def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: n
     _draw_grid(axes)
     length = record.counts.shape[1] / record.header.rate
     if not record.mask.all():
-        computed = with_limb_leads(close_gaps(record.counts))
+        computed = fill_limb_leads(bridge_gaps(record.counts))
         record = replace(record, counts=np.where(record.mask[:, np.newaxis], record.counts, computed))
     for lead, row, left, begin, seconds in _places(length, start):
         level = HEIGHT - 5 - ROW * (row + 0.5)

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ecg.evaluation.bootstrap import Answers, reliability
+from ecg.evaluation.bootstrap import Predictions, reliability
 from ecg.report.paper import save_picture
 
 MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
 THIN = f"a class with {MANY} recordings or more"
 
 
-def draw_reliability(path: Path, answers: Mapping[str, Answers]) -> None:
+def draw_reliability(path: Path, answers: Mapping[str, Predictions]) -> None:
     """Of the recordings given a probability, the part that had the class; on the diagonal it is right."""
     figure = Figure(figsize=(4.5 * len(answers), 4.8), layout="constrained")
     for axes, (name, one) in zip(figure.subplots(1, len(answers), squeeze=False)[0], answers.items()):

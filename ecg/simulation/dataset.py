@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.classes import ABBREVIATIONS
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
-from ecg.data.record import LEADS, Record, as_record, parse_header
+from ecg.data.header import parse_header
+from ecg.data.record import LEADS, Record, make_record
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import ABBREVIATIONS
-from ecg.files import write_text, writing
+from ecg.files import write_errors, write_text
 from ecg.progress import bar
 from ecg.simulation.cases import SOURCES, Case, classes, draw_case
 from ecg.simulation.population import PATIENTS, TEXTBOOK, Population
@@ -34,7 +35,7 @@ def simulate(folder: str | os.PathLike, records: int, seed: int = 0) -> list[Pat
     if records < 1 or seed < 0:
         raise EntryError(f"{records} records with seed {seed}: records must be 1 or more, the seed 0 or more")
     new_folder(folder)
-    with writing(folder):
+    with write_errors(folder):
         write_text(folder / "README.txt", ABOUT.format(records=records, seed=seed))
         return [write_record(folder, seed, index) for index in bar(range(records), records, "simulating", "records")]
 
@@ -59,7 +60,7 @@ def simulated_record(seed: int, index: int) -> Record:
     """Recording ``index`` of ``seed`` as if it had been read: a patient's, to learn from; ``simulate``'s are others."""
     population = PATIENTS[index // len(classes()) % len(PATIENTS)]  # each has every class in its turn
     name, case, counts = draw(index, population, np.random.default_rng([seed, index, TO_LEARN_FROM]))
-    return as_record(parse_header(header_text(name, case, counts)), counts)
+    return make_record(parse_header(header_text(name, case, counts)), counts)
 
 
 def header_text(name: str, case: Case, counts: np.ndarray) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ecg.classes import ABBREVIATIONS, FIRST
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import ABBREVIATIONS, FIRST
 from ecg.simulation.beats import (
     Heart,
     ectopic_p_waves,

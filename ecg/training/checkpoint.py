@@ -16,21 +16,21 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from ecg.errors import EntryError
-from ecg.files import write_json, writing
+from ecg.files import write_errors, write_json
 from ecg.model.folder import load_tensors, save_tensors
 from ecg.recipe import Recipe
 
 
-def workplace(model: Path) -> Path:
+def work_dir(model: Path) -> Path:
     """Where a training into the folder ``model`` keeps what it needs to go on after an interruption."""
     return model / ".training"
 
 
 @contextmanager
-def only_training(model: Path) -> Iterator[None]:
+def training_lock(model: Path) -> Iterator[None]:
     """While this lasts no other training goes into the folder ``model``; EntryError where one does already."""
-    place = workplace(model)
-    with writing(place):
+    place = work_dir(model)
+    with write_errors(place):
         place.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place / "lock", timeout=0)
         try:
@@ -45,7 +45,7 @@ def only_training(model: Path) -> Iterator[None]:
 
 def is_training(model: Path) -> bool:
     """Whether a training into the folder ``model`` is running at this moment."""
-    file = workplace(model) / "lock"
+    file = work_dir(model) / "lock"
     if not file.exists():
         return False
     try:
@@ -56,13 +56,13 @@ def is_training(model: Path) -> bool:
 
 
 def claim(place: Path, recipe: Recipe, recordings: str, patients: str | None = None) -> None:
-    """Notes in the workplace ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
+    """Notes in the work_dir ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
 
     ``patients`` is that of the table that deals them into folds, if there is one.
 
     EntryError where that is not what an unfinished training there began with: nothing of it is to be lost unasked.
     """
-    with writing(place):
+    with write_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     file = place / "training.json"
     this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings, "patients": patients}
@@ -113,7 +113,7 @@ class Progress:
         return f"epoch {self.epoch}" + (f" and {self.step} batches" if self.step else "")
 
 
-def save_progress(
+def save_training_state(
     path: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -129,7 +129,7 @@ def save_progress(
     save_tensors(path, tensors, facts | {"scaler": scaler.state_dict()})
 
 
-def load_progress(
+def load_training_state(
     path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
 ) -> Progress:
     """Puts the three where the file at ``path`` left them; where it is not there, they stay at their beginning."""

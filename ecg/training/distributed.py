@@ -121,15 +121,15 @@ def shared(training: Any, team: Team) -> Any:
 
     The first one keeps what is needed to go on. The others begin with what that has kept, and keep theirs apart.
     """
-    place = training.workplace
+    place = training.work_dir
     if not team.leads:
         place = place / f"rank-{dist.get_rank()}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        for kept in training.workplace.glob("*.safetensors"):
+        for kept in training.work_dir.glob("*.safetensors"):
             (place / kept.name).symlink_to(kept.resolve())  # replaced by their own with the first epoch
     return replace(
-        training, workplace=place, compute=SharedCompute(training.compute.device, training.compute.number, team)
+        training, work_dir=place, compute=SharedCompute(training.compute.device, training.compute.number, team)
     )
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ecg.data.record import read_text
 from ecg.errors import EntryError
-from ecg.files import write_csv
+from ecg.files import read_text, write_csv
 
-LOG = "epochs.csv"
+EPOCH_LOG = "epochs.csv"
 COLUMNS = ("network", "epoch", "learning_rate", "loss", "challenge_metric")
 
 History = Sequence[dict[str, float]]  # of each epoch its number and the other columns, as far as it has them
 
 
-def log_epochs(path: Path, network: str, history: History) -> None:
+def write_epoch_log(path: Path, network: str, history: History) -> None:
     """Puts the ``history`` of ``network`` into the log at ``path``, in the place of what it said of that before.
 
     Of a log that somebody has damaged nothing else is kept: it is to be looked at, and no training depends on it.
@@ -25,7 +24,7 @@ def log_epochs(path: Path, network: str, history: History) -> None:
     histories: dict[str, History] = {}
     with FileLock(path.with_suffix(".lock")):  # networks that are trained at the same time share it
         with suppress(EntryError):
-            histories |= read_log(path)
+            histories |= read_epoch_log(path)
         histories[network] = history
         rows = [
             (name, *(epoch.get(column, "") for column in COLUMNS[1:]))
@@ -35,7 +34,7 @@ def log_epochs(path: Path, network: str, history: History) -> None:
         write_csv(path, [COLUMNS, *rows])
 
 
-def read_log(path: Path) -> dict[str, list[dict[str, float]]]:
+def read_epoch_log(path: Path) -> dict[str, list[dict[str, float]]]:
     """The history of each network in the log at ``path``; EntryError where it is none."""
     found: dict[str, list[dict[str, float]]] = {}
     rows = list(csv.reader(read_text(path).splitlines()))

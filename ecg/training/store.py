@@ -21,11 +21,13 @@ import joblib
 import numpy as np
 
 from ecg import progress
+from ecg.classes import Weights
 from ecg.data import preprocessing
-from ecg.data.record import LEADS, Header, read_record, signal_size
+from ecg.data.header import Header
+from ecg.data.listing import signal_size
+from ecg.data.record import LEADS, read_record
 from ecg.errors import EntryError, RecordError, as_record_error
-from ecg.evaluation.metrics import Weights
-from ecg.files import write_json, writing
+from ecg.files import write_errors, write_json
 from ecg.recipe import Recipe
 from ecg.simulation.dataset import simulated_record
 
@@ -80,7 +82,7 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
     named and left out, and so are, as published, those without a scored label. EntryError where none is left.
     """
-    with writing(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     made_of = {
         "fingerprint": fingerprint(headers, weights, recipe),
@@ -93,7 +95,7 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
         found = {}
     # its removal may have been cut short when the index was still there
     if found | made_of != found or not all((folder / name).exists() for name in FILES):
-        with writing(folder):
+        with write_errors(folder):
             shutil.rmtree(folder)
             folder.mkdir()
             found = made_of | {"sources": _build(headers, folder, weights, recipe, simulated)}
@@ -150,7 +152,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         for entry, found in zip(entries, decoded):
             if isinstance(found, RecordError):
                 unreadable += 1
-                progress.say(f"left out: {found}")
+                progress.print_line(f"left out: {found}")
             elif found is None:
                 unscored += 1
             else:
@@ -167,9 +169,11 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         samples = np.fromfile(folder / "rows.bin", row.dtype)["length"].sum()
         if os.path.getsize(folder / "signals.i16") != 2 * len(LEADS) * samples:
             raise EntryError(f"{folder}: was changed by another process while it was written; start again")
-    progress.say(f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable")
+    progress.print_line(
+        f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable"
+    )
     if simulated:
-        progress.say(f"and {simulated} simulated ones")
+        progress.print_line(f"and {simulated} simulated ones")
     if not scored:
         raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
     return list(sources)

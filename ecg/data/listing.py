@@ -1,0 +1,83 @@
+"""The recordings in a folder: find their headers, and see the size and age of their signal files."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ecg.errors import EntryError, RecordError
+
+
+def find_headers(
+    folder: str | os.PathLike, headers_only: bool = False, refuse: Callable[[RecordError], None] | None = None
+) -> list[Path]:
+    """Find the headers of all recordings in ``folder`` and its subfolders.
+
+    Parameters
+    ----------
+    folder : path
+        The folder of the recordings.
+    headers_only : bool
+        False: a ``.mat`` file without a header counts as a recording too, so that it can be reported later.
+    refuse : callable, optional
+        Called with a RecordError for each file or subfolder that cannot be used; the search continues. Such are a
+        header with the name of another header (outputs are named after recordings) and a subfolder that cannot be
+        listed. Without ``refuse`` they raise EntryError.
+
+    Returns
+    -------
+    list of Path
+        The header files, sorted by name.
+
+    Raises
+    ------
+    EntryError
+        If the folder does not exist or holds no recording.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
+
+    def refuse_or_raise(message: str) -> None:
+        if refuse is None:
+            raise EntryError(message)
+        refuse(RecordError(message))
+
+    headers: dict[str, Path] = {}
+    signals: dict[str, str] = {}
+    for place, subfolders, files in os.walk(
+        folder, onerror=lambda error: refuse_or_raise(f"{error.filename}: cannot be listed ({error.strerror})")
+    ):
+        subfolders.sort()
+        inside = Path(place)
+        for file in sorted(files):
+            name, suffix = os.path.splitext(file)
+            if file.startswith("."):
+                continue
+            if suffix == ".mat":
+                signals.setdefault(name, place)
+            elif suffix == ".hea" and name in headers:
+                refuse_or_raise(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
+            elif suffix == ".hea":
+                headers[name] = inside / file
+    if not headers_only:
+        headers |= {name: Path(place, f"{name}.hea") for name, place in signals.items() if name not in headers}
+    if not headers:
+        raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
+    return [headers[name] for name in sorted(headers)]
+
+
+def signal_size(header: Path) -> int:
+    """Size of a recording's signal file in bytes, 0 if it cannot be seen (the reader reports why)."""
+    return max((status.st_size for status in _signal_files(header)), default=0)
+
+
+def signal_changed_at(header: Path) -> int:
+    """Modification time of a recording's signal file in ns, 0 if it cannot be seen."""
+    return max((status.st_mtime_ns for status in _signal_files(header)), default=0)
+
+
+def _signal_files(header: Path) -> Iterator[os.stat_result]:
+    for suffix in (".mat", ".dat"):
+        with suppress(OSError):
+            yield header.with_suffix(suffix).stat()
