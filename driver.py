@@ -1,18 +1,18 @@
 #!/usr/bin/env python
 """Run the trained ensemble on a folder of recordings:  python driver.py MODEL DATA OUTPUTS
 
-Writes OUTPUTS/NAME.csv for each recording. One that cannot be read costs the others nothing: its output has no
-positive label, and it is listed with its reason at the end and in OUTPUTS/failures.csv; the exit code is then 1, or 2
-where none could be read. --resume goes on after an interruption, and tries again what failed; where the model or a
-recording is another one since, it is run again.
+Writes OUTPUTS/NAME.csv for each recording. A recording that cannot be read does not stop the others: its output has no
+positive label, and OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if no recording
+could be read. --resume skips the recordings that an earlier run has finished, and retries those that failed. Recordings
+are rerun if they or the model have changed.
 
-Several processes share the folder with: torchrun OPTIONS driver.py MODEL DATA OUTPUTS. The outputs are the same.
+Several processes can share the folder, with the same outputs: torchrun OPTIONS driver.py MODEL DATA OUTPUTS
 """
 
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from ecg import progress
@@ -24,13 +24,16 @@ from ecg.errors import RecordError, as_record_error
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_csv, write_errors, write_text
 from ecg.model.compute import pick_compute
-from ecg.model.folder import fingerprint
+from ecg.model.folder import Model, model_digest
 from ecg.training import distributed
-from team_code import Model, load_model, run_recordings
+from team_code import load_model, run_recordings
 
-FAILURES = "failures"  # the name of their list
-MODEL_NOTE = ".model"  # the name of the note in OUTPUTS that says which model's they are
+FAILURES = "failures"  # the list of failures is failures.csv
+MODEL_NOTE = ".model"  # the file in OUTPUTS that holds the digest of the model that made them
 MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
+
+Result = tuple[list, list] | RecordError  # labels and scores, or the reason for having none
+Failure = tuple[str, str]  # a recording's name and the reason
 
 
 def main() -> int:
@@ -38,32 +41,32 @@ def main() -> int:
     arguments.add_either("model", "-m", "the folder of the trained model")
     arguments.add_either("data", "-d", "the folder of the recordings (read only)")
     arguments.add_either("outputs", "-o", "the folder for the outputs")
-    arguments.add_argument("-f", "--allow_failures", action="store_true", help="taken, as in 2025: it is always so")
-    arguments.add_argument("--resume", action="store_true", help="leave out what an earlier run has done in OUTPUTS")
+    arguments.add_argument("-f", "--allow_failures", action="store_true", help="accepted as in 2025; always on")
+    arguments.add_argument("--resume", action="store_true", help="skip what an earlier run has finished in OUTPUTS")
     arguments.add_compute()
-    given = arguments.parse()
-    model = load_model(given.model, compute=pick_compute(given.device, given.float32))
+    args = arguments.parse()
+    model = load_model(args.model, compute=pick_compute(args.device, args.float32))
     refused: list[RecordError] = []
-    headers = find_headers(given.data, refuse=refused.append)
-    refused += [
-        RecordError(f"{path}: its output would be the list of failures") for path in headers if path.stem == FAILURES
-    ]
+    headers = find_headers(args.data, refuse=refused.append)
+    for path in headers:
+        if path.stem == FAILURES:
+            refused.append(RecordError(f"{path}: its output would overwrite the list of failures; rename it"))
     headers = [path for path in headers if path.stem != FAILURES]
-    outputs = Path(given.outputs)
+    outputs = Path(args.outputs)
 
-    def left() -> list[Path]:
-        since = begin(outputs, given.model, given.resume)
-        if not given.resume:
+    def headers_to_run() -> list[Path]:
+        since = prepare_outputs(outputs, args.model, args.resume)
+        if not args.resume:
             return headers
         return [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
 
     try:
-        if distributed.several():
-            failures = write_outputs_over_ranks(model, left, outputs)
+        if distributed.is_distributed():
+            failures = write_outputs_distributed(model, headers_to_run, outputs)
         else:
-            failures = write_outputs(model, left(), outputs)
+            failures = write_outputs(model, headers_to_run(), outputs)
     except KeyboardInterrupt as interruption:
-        interruption.args = (f"interrupted; the same command with --resume goes on with what is not in {outputs} yet",)
+        interruption.args = (f"interrupted; the same command with --resume runs what is missing in {outputs}",)
         raise
     if failures is None:
         return ALL_WELL
@@ -71,41 +74,42 @@ def main() -> int:
     return report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
 
 
-def begin(outputs: Path, model: str, resume: bool) -> int:
-    """Makes the folder ``outputs``, and notes in it which model's they are; since when they are (ns).
+def prepare_outputs(outputs: Path, model: str, resume: bool) -> int:
+    """Create the folder ``outputs`` and note the model's digest in it; return the time of that note in ns.
 
-    To ``resume`` is to go on with those of the same model; another one begins anew.
+    With ``resume`` and the same model, the note and its time stay.
     """
-    note, own = outputs / MODEL_NOTE, fingerprint(Path(model))
+    note, digest = outputs / MODEL_NOTE, model_digest(Path(model))
     with write_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-    if not (resume and note.exists() and read_text(note) == own):
-        write_text(note, own)
+    if not (resume and note.exists() and read_text(note) == digest):
+        write_text(note, digest)
     return note.stat().st_mtime_ns
 
 
 def is_done(header: Path, output: Path, classes: Sequence[str], since: int) -> bool:
-    """Whether ``output`` is that of an earlier run: with a positive label, as each has that did not fail.
+    """Whether an earlier run has finished ``output``.
 
-    It is younger than the recording's files, and than the time ``since`` when outputs are of this model (ns).
+    It has if the output has a positive label, as every success has, and is newer than the recording's files and than
+    ``since``, the time in ns from which outputs are of this model.
     """
     try:
-        younger = max(since, header.stat().st_mtime_ns, signal_changed_at(header))
-        found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > younger else None
+        newest = max(since, header.stat().st_mtime_ns, signal_changed_at(header))
+        found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > newest else None
     except (RecordError, OSError):
         return False
     return found is not None and found[0] == tuple(classes) and any(found[1])
 
 
-def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
-    """Runs ``model`` on all recordings and writes their outputs to ``folder``; the names and reasons of the failed."""
-    failures, nothing = [], [0] * len(model.classes)
-    unwritten = deque()
-    with ThreadPoolExecutor(1) as writer:  # to wait for the disk while the networks compute
+def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[Failure]:
+    """Run ``model`` on all recordings and write their outputs to ``folder``; return the failures."""
+    failures: list[Failure] = []
+    unwritten: deque[Future] = deque()
+    with ThreadPoolExecutor(1) as writer:  # waits for the disk while the networks compute
         for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
             if isinstance(result, RecordError):
                 failures.append((path.stem, str(result)))
-                result = nothing, nothing
+                result = [0] * len(model.classes), [0] * len(model.classes)
             text = format_outputs(path.stem, model.classes, *result)
             unwritten.append(writer.submit(write_text, folder / f"{path.stem}.csv", text))
             while unwritten and (unwritten[0].done() or len(unwritten) > MOST_UNWRITTEN):
@@ -115,51 +119,48 @@ def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[t
     return failures
 
 
-def write_outputs_over_ranks(
-    model: Model, left: Callable[[], Sequence[Path]], folder: Path
-) -> list[tuple[str, str]] | None:
-    """The same for what the first rank finds ``left``, each rank its own blocks of recordings.
+def write_outputs_distributed(
+    model: Model, headers_to_run: Callable[[], Sequence[Path]], folder: Path
+) -> list[Failure] | None:
+    """Do what write_outputs does, in all processes: each runs its own blocks of the first one's ``headers_to_run``.
 
-    The failures of all are on the first one, None on the others.
+    The first process returns all failures, the others None.
     """
-    with distributed.joined() as everyone:
-        mine = blocks_for_process(everyone.from_first(left), model.recipe, everyone.rank, everyone.size)
+    with distributed.all_processes() as everyone:
+        mine = blocks_for_process(everyone.from_first(headers_to_run), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder))
         return sorted(sum(parts, [])) if everyone.leads else None
 
 
-Result = tuple[list, list] | RecordError  # labels and scores, or why there are none
-
-
 def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Result]]:
-    """The results in the order of ``headers``, batch after batch; whatever fails costs the other recordings nothing."""
+    """Yield the results in the order of ``headers``. A batch that fails is run again, one recording at a time."""
     for batch in read_batches(headers, model.recipe):
-        readable = [(path, view) for path, view in batch if not isinstance(view, RecordError)]
-        results = None
+        readable = [(path, item) for path, item in batch if not isinstance(item, RecordError)]
+        results: dict[Path, Result] | None = None
         try:
-            results = dict(zip((path for path, _ in readable), run_views(model, [view for _, view in readable])))
+            results = dict(zip((path for path, _ in readable), run_inputs(model, [item for _, item in readable])))
         except Exception as error:
             progress.print_line(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
-        if results is None:  # only here, when the failed batch's memory is free again
-            results = {path: run_alone(model, path, view) for path, view in readable}
-        for path, view in batch:
-            yield path, results.get(path, view)
+        if results is None:  # outside the except block, which would keep the failed batch's memory
+            results = {path: run_alone(model, path, item) for path, item in readable}
+        for path, item in batch:
+            yield path, item if isinstance(item, RecordError) else results[path]
 
 
-def run_views(model: Model, views: Sequence[NetworkInput]) -> Iterator[Result]:
-    labels, scores = run_recordings(model, views) if views else ((), ())
+def run_inputs(model: Model, inputs: Sequence[NetworkInput]) -> Iterator[tuple[list, list]]:
+    labels, scores = run_recordings(model, inputs) if inputs else ((), ())
     return ((row.tolist(), score.tolist()) for row, score in zip(labels, scores))
 
 
-def run_alone(model: Model, path: Path, view: NetworkInput) -> Result:
+def run_alone(model: Model, path: Path, network_input: NetworkInput) -> Result:
     try:
-        return next(run_views(model, [view]))
+        return next(run_inputs(model, [network_input]))
     except Exception as error:
         return as_record_error(error, path)
 
 
-def report_failures(path: Path, failures: list[tuple[str, str]], recordings: int) -> int:
-    """Lists what failed on the screen and in ``path``; the exit code."""
+def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:
+    """List the failures on the screen and in the csv ``path``; return the exit code."""
     path.unlink(missing_ok=True)
     print(f"{recordings - len(failures)} of {recordings} recordings done; their outputs are in {path.parent}")
     if not failures:

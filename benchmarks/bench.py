@@ -31,17 +31,18 @@ from benchmarks.material import CLASSES, label_sets, write_headers, write_model,
 from benchmarks.measuring import against, matmul_rate, peak_memory, processor_name, timed  # noqa: E402
 from ecg.classes import WEIGHTS_FILE  # noqa: E402
 from ecg.data.header import read_header  # noqa: E402
+from ecg.data.packed import PackedRecordings  # noqa: E402
 from ecg.data.record import read_signal  # noqa: E402
 from ecg.data.windows import training_windows  # noqa: E402
 from ecg.evaluation.outputs import format_outputs  # noqa: E402
 from ecg.files import read_text  # noqa: E402
-from ecg.model import folder as model_folder  # noqa: E402
 from ecg.model.compute import Compute, pick_compute  # noqa: E402
+from ecg.model.folder import Model, build_network  # noqa: E402
 from ecg.model.network import SEResNet  # noqa: E402
 from ecg.recipe import RECIPES, Recipe  # noqa: E402
-from ecg.training.checkpoint import Progress  # noqa: E402
+from ecg.training.checkpoint import TrainingState  # noqa: E402
+from ecg.training.setup import Training, prepare  # noqa: E402
 from ecg.training.store import open_store  # noqa: E402
-from team_code import Model  # noqa: E402
 
 CHALLENGE = 37_749  # recordings with a scored class in the Challenge's training data
 PUBLISHED, BEST = RECIPES["published"], RECIPES["best"]
@@ -106,7 +107,7 @@ def store(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
         " RECIPES['best'])"
     )
     opened = open_store(headers, workers, CLASSES, BEST)
-    recordings = team_code.PackedRecordings.over(opened.signals, opened.lengths, opened.demographics)
+    recordings = PackedRecordings.over(opened.signals, opened.lengths, opened.demographics)
 
     def epoch() -> None:
         for windows in training_windows(np.arange(len(opened)), recordings.lengths, BEST, np.random.default_rng(0)):
@@ -127,20 +128,20 @@ def training(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
     for recipe in (PUBLISHED, BEST):
         matmul = matmul_rate(compute)
         recipe = replace(recipe, folds=5, batch=64, simulated=0)  # a simulated recording takes as long as another
-        ready = team_code.prepare(place / "data", place / recipe.name, recipe, compute)
-        learning, course = ready.learning(0), team_code.course_of_fold(ready, 0)
-        network = model_folder.build_network(recipe, len(CLASSES.classes)).to(compute.device)
+        ready = prepare(place / "data", place / recipe.name, recipe, compute)
+        task = ready.fold_task(0)
+        network = build_network(recipe, len(CLASSES.classes)).to(compute.device)
         optimiser = torch.optim.Adam(network.parameters(), fused=True)
         scaler = compute.gradient_scaler()
         plain_network = SEResNet().to(compute.device)
 
-        def ours(ready=ready, course=course, network=network, optimiser=optimiser, scaler=scaler) -> None:
-            team_code.train_epoch(ready, course, network, optimiser, scaler, Progress())
+        def ours(ready=ready, task=task, network=network, optimiser=optimiser, scaler=scaler) -> None:
+            team_code.train_epoch(ready, task, network, optimiser, scaler, TrainingState())
 
-        def plainly(network=plain_network, ready=ready, learning=learning) -> None:
-            plain.train(network, [headers[i] for i in learning], ready.labels[learning])
+        def plainly(network=plain_network, ready=ready, train=task.train) -> None:
+            plain.train(network, [headers[i] for i in train], ready.labels[train])
 
-        pair = against(plainly, ours, 3, len(learning), len(learning))
+        pair = against(plainly, ours, 3, len(task.train), len(task.train))
         rows.append(Row(f"training, {recipe.name}", "recordings/s", *pair, ">= 3.5" if recipe.name == "best" else ""))
         operations, matmul = training_operations(ready, network), max(matmul, matmul_rate(compute))
         reached = pair[1] * operations
@@ -260,13 +261,13 @@ def evaluation(place: Path, compute: Compute) -> tuple[list[Row], list[str]]:
 
 
 def networks_and_thresholds(model: Model) -> tuple[list[SEResNet], np.ndarray]:
-    return [member.network for member in model.members], np.array([member.thresholds for member in model.members])
+    return model.networks, model.description.thresholds
 
 
-def training_operations(ready: team_code.Training, network: SEResNet) -> float:
+def training_operations(ready: Training, network: SEResNet) -> float:
     """Floating-point operations, forward and backward, of a recording."""
-    learning = ready.learning(0)
-    windows = training_windows(learning, ready.recordings.lengths, ready.recipe, np.random.default_rng(0))[0]
+    train = ready.fold_task(0).train
+    windows = training_windows(train, ready.recordings.lengths, ready.recipe, np.random.default_rng(0))[0]
     batch = ready.recordings.cut(windows, ready.compute.device)
     with FlopCounterMode(display=False) as counter:
         logits = network(*batch)

@@ -26,7 +26,7 @@ from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval
 from ecg.evaluation.cross_validation import read_out_of_fold
 from ecg.model.compute import pick_compute
-from team_code import Model, load_model, probabilities
+from team_code import Model, load_model, predict
 
 LEAD_SETS = {
     "12": LEADS,
@@ -83,11 +83,11 @@ def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.
     """Labels and scores (recordings, classes), each by the network of its ``fold``, alone."""
     recordings = pack(network_input(record, model.recipe) for record in records)
     p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
-    for number, member in enumerate(model.members):
-        here = np.flatnonzero(fold == number + 1)
-        p[here] = probabilities([member.network], recordings, here, model.recipe, model.compute)[0]
-        thresholds[here] = member.thresholds
-    return decide_labels(model.recipe, model.rewards, p[np.newaxis], thresholds[np.newaxis])
+    for number, (network, row) in enumerate(zip(model.networks, model.description.thresholds), 1):
+        here = np.flatnonzero(fold == number)
+        p[here] = predict([network], recordings, here, model.recipe, model.compute)[0]
+        thresholds[here] = row
+    return decide_labels(model.recipe, model.description.rewards, p[np.newaxis], thresholds[np.newaxis])
 
 
 def cell(value: float, drawn: np.ndarray) -> str:

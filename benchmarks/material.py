@@ -8,12 +8,13 @@ import torch
 from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.data.challenge_files import mat_content
 from ecg.data.listing import find_headers
-from ecg.model import folder as model_folder
 from ecg.model.compute import Compute
+from ecg.model.description import Description
+from ecg.model.folder import Model, build_network, save_model
 from ecg.recipe import Recipe
 from ecg.simulation.cases import Case, draw_case
 from ecg.simulation.dataset import header_text
-from team_code import Model, load_model
+from team_code import load_model
 
 CLASSES = load_weights()
 
@@ -65,10 +66,10 @@ def write_model(place: Path, recipe: Recipe, compute: Compute) -> Model:
     torch.manual_seed(0)
     networks = []
     for _ in range(5):
-        network = model_folder.build_network(recipe, len(CLASSES.classes)).train()
+        network = build_network(recipe, len(CLASSES.classes)).train()
         network(300 * torch.randn(8, 12, 1024), torch.rand(8, 5))
         networks.append(network.eval())
     place.mkdir()
-    folds = [{"thresholds": [0.2] * len(CLASSES.classes)}] * 5
-    model_folder.save_model(place, recipe, CLASSES, networks, folds, {})
+    thresholds = np.full((5, len(CLASSES.classes)), 0.2)
+    save_model(place, Description(recipe, CLASSES.classes, CLASSES.matrix, thresholds), networks)
     return load_model(place, compute=compute)

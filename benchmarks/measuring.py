@@ -39,7 +39,7 @@ def against(
 
 def matmul_rate(compute: Compute, size: int = 2048) -> float:
     """Operations a second of a large matrix product, in the numbers that the training multiplies."""
-    a = torch.randn(size, size, device=compute.device, dtype=compute.number)
+    a = torch.randn(size, size, device=compute.device, dtype=compute.dtype)
 
     def work() -> None:
         for _ in range(5):

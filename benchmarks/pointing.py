@@ -69,7 +69,7 @@ def main() -> int:
     arguments.add_argument("model", type=Path, help="a model folder")
     given = arguments.parse()
     model = load_model(given.model, compute=pick_compute("cpu", float32=True))
-    networks = [member.network for member in model.members]
+    networks = model.networks
     others = randomised(model.recipe, len(model.classes))
     print(f"| class | wave | time | relevance | ratio | random network | {' | '.join(WAVES)} |")
     print("|---" * (6 + len(WAVES)) + "|")

@@ -83,7 +83,7 @@ def main() -> int:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     model = load_model(given.model, compute=pick_compute("cpu", float32=True))
-    networks = [member.network for member in model.members]
+    networks = model.networks
     with tempfile.TemporaryDirectory() as place:
         export(model, Path(place, "model.onnx"))
         session = onnxruntime.InferenceSession(Path(place, "model.onnx"), options, providers=["CPUExecutionProvider"])
@@ -96,7 +96,7 @@ def main() -> int:
         ours = by_onnxruntime(session, batches)
         for compute in dict.fromkeys((model.compute, pick_compute("cpu"))):
             plain, fast, ratio = against(by_torch(networks, compute, batches), ours, 3, n, n)
-            number = str(compute.number).removeprefix("torch.")
+            number = str(compute.dtype).removeprefix("torch.")
             print(f"| {way.__name__.replace('_', ' ')} | {number} | {plain:.3g} | {fast:.3g} | {ratio} |", flush=True)
     return ALL_WELL
 

@@ -2,21 +2,31 @@
 
 
 def printable(text: str) -> str:
-    """``text`` in one line that a terminal shows as it is: names of files and headers' words come from strangers."""
+    """``text`` in one line with its control characters escaped: file names and headers come from strangers."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class EntryError(Exception):
-    """Nothing can be done: a folder, a model or an argument is unusable."""
+    """A folder, a model or an argument is unusable, so the command cannot run."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class RecordError(EntryError):
-    """One recording or one file of it is unusable; the others are not concerned."""
+    """One recording or one of its files is unusable; the other recordings are not affected."""
+
+
+class NonFiniteError(EntryError):
+    """The networks give NaN or infinity instead of a number."""
+
+
+class OtherProcessError(EntryError):
+    """Another process of the same run failed and has printed the reason."""
 
 
 def as_record_error(error: Exception, header: object) -> RecordError:
-    """``error``, whatever it is, as that of the one recording whose header is at ``header``."""
-    return error if isinstance(error, RecordError) else RecordError(f"{header}: {error!r}")
+    """Turn any ``error`` into the RecordError of the recording whose header is at ``header``."""
+    if isinstance(error, RecordError):
+        return error
+    return RecordError(f"{header}: {error if isinstance(error, EntryError) else repr(error)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both end a script in order, and neither in the middle of a step."""
+"""Ctrl-C and SIGTERM end a script in order, and never in the middle of a step."""
 
 import signal
 import threading
@@ -9,15 +9,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """One of the two came; ``exit_code`` is as a shell says it."""
+    """Ctrl-C or SIGTERM arrived. ``exit_code`` is the shell's usual one."""
 
     def __init__(self, number: int):
         super().__init__("interrupted")
         self.exit_code = 128 + number
 
 
-def listen() -> None:
-    """From now on both raise Interrupted, where the main thread is."""
+def install_handlers() -> None:
+    """Make both signals raise Interrupted in the main thread."""
     for number in SIGNALS:
         signal.signal(number, _interrupt)
 
@@ -28,16 +28,16 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """What is done here is done whole: an interruption that comes meanwhile takes effect at the end."""
-    if threading.current_thread() is not threading.main_thread():  # signals are none of its business
+    """Run the block to its end: a signal that arrives meanwhile takes effect afterwards."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
-    came = []
-    handlers = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in SIGNALS}
+    arrived: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, frame: arrived.append(number)) for number in SIGNALS}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        if arrived:
+            signal.raise_signal(arrived[0])

@@ -1,14 +1,15 @@
 #!/usr/bin/env python
-"""Run an exported ensemble, without PyTorch:  python examples/serve_onnx.py model.onnx RECORD...
+"""Run an exported ensemble without PyTorch:  python examples/serve_onnx.py model.onnx RECORD...
 
-Prints for each recording the four lines that driver.py writes: its name, the class codes, the labels, the
-probabilities. To be read and changed: a service loads the model once, and calls `answer` for each recording that it is
-sent. It needs onnxruntime, NumPy, and of this project ecg/ alone.
+Prints the four lines that driver.py writes for each recording: its name, the class codes, the labels, the
+probabilities. The script is an example to read and change: a service loads the model once and calls `classify` for each
+recording. It needs onnxruntime, NumPy, and ecg/ of this project.
 """
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,66 +19,66 @@ from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.preprocessing import network_input
 from ecg.data.record import read_record
 from ecg.data.windows import covering_windows
-from ecg.decision.labels import decide_labels
-from ecg.errors import EntryError, RecordError
+from ecg.errors import EntryError, NonFiniteError, RecordError
 from ecg.evaluation.outputs import format_outputs
-from ecg.model.description import Description, read_description
+from ecg.model.description import Description
 
-FORM = {"windows", "demographics", "probabilities"}  # what goes in, and comes out
+TENSORS = {"windows", "demographics", "probabilities"}  # the inputs and the output
 
 
 def main() -> int:
     arguments = Arguments(__doc__)
-    arguments.add_argument("model", type=Path, help="what tools/export.py wrote")
+    arguments.add_argument("model", type=Path, help="a file that tools/export.py wrote")
     arguments.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a header, or a signal beside one")
-    given = arguments.parse()
-    session, told = load(given.model)
+    args = arguments.parse()
+    session, description = load(args.model)
     failed = 0
-    for path in given.records:
+    for path in args.records:
         try:
-            labels, scores = answer(session, told, path.with_suffix(".hea"))
-            print(format_outputs(path.stem, told.classes, labels, scores), end="", flush=True)
-        except RecordError as error:
+            labels, scores = classify(session, description, path.with_suffix(".hea"))
+            print(format_outputs(path.stem, description.classes, labels, scores), end="", flush=True)
+        except (RecordError, NonFiniteError) as error:
             failed += 1
             print(f"failed: {error}", file=sys.stderr)
     if not failed:
         return ALL_WELL
-    return SOME_FAILED if failed < len(given.records) else NOTHING_DONE
+    return SOME_FAILED if failed < len(args.records) else NOTHING_DONE
 
 
-def load(path: Path):
-    """The onnxruntime session of the model at ``path``, and its Description; EntryError where it is none."""
+def load(path: Path) -> tuple[Any, Description]:
+    """The onnxruntime session and the description of the model at ``path``; EntryError if it is not one."""
     import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # it raises whatever the file makes it stumble over
+        metadata = session.get_modelmeta().custom_metadata_map
+        content = {key: json.loads(value) for key, value in metadata.items()}
+    except Exception as error:  # onnxruntime raises errors of many types
         raise EntryError(f"{path}: cannot be read as an ONNX file ({error}); export it again") from error
-    metadata = session.get_modelmeta().custom_metadata_map
-    told = read_description(path, lambda: {key: json.loads(value) for key, value in metadata.items()})
-    form = {part.name: part.shape for part in (*session.get_inputs(), *session.get_outputs())}
-    members, classes = told.thresholds.shape
-    if form.keys() != FORM or (form["probabilities"][0], form["probabilities"][-1]) != (members, classes):
-        raise EntryError(f"{path}: its networks are not those that it describes; export it again")
-    return session, told
+    description = Description.from_json(content, path)
+    shapes = {tensor.name: tensor.shape for tensor in (*session.get_inputs(), *session.get_outputs())}
+    networks, classes = description.thresholds.shape
+    if shapes.keys() != TENSORS or (shapes["probabilities"][0], shapes["probabilities"][-1]) != (networks, classes):
+        raise EntryError(f"{path}: its networks do not fit its description; export it again")
+    return session, description
 
 
-def answer(session, told: Description, path: Path) -> tuple[list[int], list[float]]:
-    """Labels (0 or 1) and probabilities, one a class, of the recording whose header is at ``path``.
+def classify(session: Any, description: Description, path: Path) -> tuple[list[int], list[float]]:
+    """Labels (0 or 1) and probabilities, one for each class, of the recording whose header is at ``path``.
 
-    RecordError where it cannot be read, or the networks give no number for it.
+    Raises RecordError if it cannot be read, NonFiniteError if the networks give no finite probability.
     """
-    counts, patient = network_input(read_record(path, lenient=True), told.recipe)
+    counts, patient = network_input(read_record(path, lenient=True), description.recipe)
     parts = []
-    for windows in covering_windows(np.array([counts.shape[1]]), told.recipe):
+    for windows in covering_windows(np.array([counts.shape[1]]), description.recipe):
         padded = np.pad(counts, ((0, 0), (0, windows.samples)))
-        seen = np.stack([padded[:, start : start + windows.samples] for start in windows.offset]).astype(np.float32)
-        patients = np.tile(patient, (len(seen), 1))
-        parts += session.run(["probabilities"], {"windows": seen, "demographics": patients})
-    p = np.concatenate(parts, axis=1).mean(axis=1, keepdims=True, dtype=float)  # (members, 1, classes)
+        signals = np.stack([padded[:, start : start + windows.samples] for start in windows.offset]).astype(np.float32)
+        patients = np.tile(patient, (len(signals), 1))
+        parts += session.run(["probabilities"], {"windows": signals, "demographics": patients})
+    p = np.concatenate(parts, axis=1).mean(axis=1, keepdims=True, dtype=float)  # (networks, 1, classes)
     if not np.isfinite(p).all():
-        raise RecordError(f"{path}: the networks give no number for it")
-    labels, scores = decide_labels(told.recipe, told.rewards, p, told.thresholds)
+        raise NonFiniteError(f"{path}: the networks give no finite probability")
+    labels, scores = description.decide(p)
     return labels[0].astype(int).tolist(), scores[0].tolist()
 
 

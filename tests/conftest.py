@@ -106,7 +106,7 @@ def training_data(tmp_path_factory) -> Path:
 def tiny_recipe():
     network = {"width": 4, "reduction": 2}
     windows = {"window": 512, "shortest_window": 256, "overlap": 64}
-    simulated = {"simulated": 6, "simulated_epochs": 1, "rehearsal": 0.3}
+    simulated = {"simulated": 6, "simulated_epochs": 1, "replay": 0.3}
     return replace(RECIPES["small"], **network, **windows, **simulated, folds=2, epochs=2, batch=4)
 
 

@@ -30,7 +30,9 @@ with atheris.instrument_imports(include=["ecg", "wfdb"]):
     from ecg.errors import EntryError
     from ecg.evaluation.metrics import score
     from ecg.evaluation.outputs import load_labels_and_outputs
-    from ecg.model import folder as model_folder
+    from ecg.model.compute import pick_compute
+    from ecg.model.description import MODEL_FORMAT
+    from ecg.model.folder import read_model
 
 WEIGHTS = load_weights()
 PLACE = Path(tempfile.mkdtemp())
@@ -81,12 +83,12 @@ def outputs(content: bytes) -> None:
 
 def model(content: bytes) -> None:
     (PLACE / "model.json").write_bytes(content)
-    model_folder.load_model(PLACE)
+    read_model(PLACE, pick_compute("cpu"))
 
 
 DESCRIPTION = json.dumps(
     {
-        "format": model_folder.FORMAT,
+        "format": MODEL_FORMAT,
         "recipe": {"name": "x", "width": 4, "reduction": 2},
         "classes": ["1"],
         "rewards": [[1.0]],

@@ -17,6 +17,7 @@ from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
 from ecg.recipe import RECIPES
 from ecg.simulation.dataset import simulate
+from ecg.training.setup import Training, prepare
 
 
 def test_what_is_expected_too_often_is_expected_as_often_as_it_is():
@@ -52,24 +53,24 @@ def test_any_probabilities_give_the_shift_that_balances_them(seed, recordings, p
 def training(tmp_path_factory, tiny_recipe):
     folder = tmp_path_factory.mktemp("calibrated")
     simulate(folder / "data", 60, 5)
-    training = team_code.prepare(folder / "data", folder / "model", tiny_recipe, pick_compute("cpu"))
+    training = prepare(folder / "data", folder / "model", tiny_recipe, pick_compute("cpu"))
     training.store.sources[:] = "HR"
     return training
 
 
-def networks_of(training: team_code.Training) -> list:
+def networks_of(training: Training) -> list:
     torch.manual_seed(0)
     return [build_network(training.recipe, 24).eval() for _ in range(training.recipe.folds)]
 
 
-def shifts_of(training: team_code.Training) -> list[np.ndarray]:
+def shifts_of(training: Training) -> list[np.ndarray]:
     before, calibrated = networks_of(training), networks_of(training)
     team_code.calibrate(training, calibrated)
     return [(new.head.bias - old.head.bias).detach().numpy() for new, old in zip(calibrated, before)]
 
 
 def test_a_network_is_calibrated_on_other_folds_than_its_own(training):
-    told = team_code.held_out_probabilities(training, networks_of(training))
+    told = team_code.predict_held_out(training, networks_of(training))
     others = np.flatnonzero((training.fold_of != 0) & (training.fold_of >= 0))
     labels = training.labels[others]
     expected = logit_shifts(told[others], labels) * labels.any(axis=0)
@@ -99,7 +100,7 @@ def test_a_single_network_is_calibrated_on_its_own_fold(training):
     one, other = networks_of(training)[:1], networks_of(training)[:1]
     team_code.calibrate(training, one)
     here = training.held_out(0)
-    p, before = (team_code.held_out_probabilities(training, networks) for networks in (one, other))
+    p, before = (team_code.predict_held_out(training, networks) for networks in (one, other))
     few = training.labels[here].any(axis=0)
     expected, was, there = (table[here][:, few].sum() for table in (p, before, training.labels))
     assert abs(expected - there) < abs(was - there)
@@ -110,11 +111,11 @@ def test_a_network_without_numbers_is_named(training):
     networks = networks_of(training)
     networks[1].head.bias.data[3] = float("nan")
     with pytest.raises(EntryError, match="--float32"):
-        team_code.judge(training, networks)
+        team_code.validate(training, networks)
 
 
 def test_the_recipe_of_the_paper_is_not_calibrated(training):
     networks, before = networks_of(training), networks_of(training)
-    team_code.judge(replace(training, recipe=replace(training.recipe, calibrate=False)), networks)
+    team_code.validate(replace(training, recipe=replace(training.recipe, calibrate=False)), networks)
     assert all((new.head.bias == old.head.bias).all() for new, old in zip(networks, before))
     assert RECIPES["best"].calibrate and not RECIPES["published"].calibrate

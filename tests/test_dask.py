@@ -43,7 +43,7 @@ def test_a_store_is_built_by_the_cluster(cluster, folder, tiny_recipe, tmp_path,
     assert names == sorted(path.name for path in (tmp_path / "there").iterdir())
     same, *_ = filecmp.cmpfiles(tmp_path / "here", tmp_path / "there", names, shallow=False)
     assert sorted(same) == names
-    assert capsys.readouterr().out.count("69 recordings to learn from, 0 without a scored label, 1 unreadable") == 2
+    assert capsys.readouterr().out.count("69 recordings to train on, 0 without a scored label, 1 unreadable") == 2
     done = cluster.run(lambda dask_worker: len(dask_worker.state.tasks) + dask_worker.transfer_outgoing_count_total)
     assert sum(done.values()) > 0  # it was the workers who did it
 

@@ -19,9 +19,11 @@ from ecg.data import preprocessing, record
 from ecg.data.header import read_header
 from ecg.data.listing import find_headers
 from ecg.data.packed import PackedRecordings
-from ecg.errors import EntryError, RecordError
+from ecg.errors import EntryError, NonFiniteError, RecordError
 from ecg.evaluation import metrics
-from ecg.recipe import recipe
+from ecg.recipe import PUBLISHED
+from ecg.training.schedule import learning_rate
+from ecg.training.setup import prepare
 from team_code import load_model, run_model, training_code
 from tests.conftest import CPU, LEADS, assert_same_weights, header_text, noise, write_recording
 
@@ -36,12 +38,11 @@ def model(model_folder):
 
 
 def test_the_published_recipe_is_the_papers():
-    published = recipe("published")
-    drops = [round(part * published.epochs) for part in published.learning_rate_drops]
-    assert (published.rate, published.window, published.overlap) == (257, 4096, 256)
-    assert (published.folds, published.epochs, published.batch, drops) == (5, 50, 64, [20, 40])
-    assert (published.learning_rate, published.weight_decay, published.dropout) == (0.003, 1e-5, 0.2)
-    assert (published.threshold_search, published.stem_kernel, published.kernel, published.width) == ("grid", 15, 7, 64)
+    drops = [round(part * PUBLISHED.epochs) for part in PUBLISHED.learning_rate_drops]
+    assert (PUBLISHED.rate, PUBLISHED.window, PUBLISHED.overlap) == (257, 4096, 256)
+    assert (PUBLISHED.folds, PUBLISHED.epochs, PUBLISHED.batch, drops) == (5, 50, 64, [20, 40])
+    assert (PUBLISHED.learning_rate, PUBLISHED.weight_decay, PUBLISHED.dropout) == (0.003, 1e-5, 0.2)
+    assert (PUBLISHED.threshold_search, PUBLISHED.stem_kernel, PUBLISHED.kernel, PUBLISHED.width) == ("grid", 15, 7, 64)
 
 
 def test_a_model_folder_is_weights_and_one_json(model_folder):
@@ -65,8 +66,8 @@ def test_a_recording_without_a_probability_is_an_error_and_no_guess(model, tmp_p
     """Whatever makes a network overflow: nothing is said of the recording, and of the others all."""
     broken = copy.deepcopy(model)
     with torch.no_grad():
-        broken.members[0].network.head.bias[3] = torch.nan
-    with pytest.raises(ArithmeticError, match="no number"):
+        broken.networks[0].head.bias[3] = torch.nan
+    with pytest.raises(NonFiniteError, match="no finite probability"):
         run(broken, noise(5000))
     path = write_recording(tmp_path, "A1")
     assert "A1.hea" in str(
@@ -82,11 +83,11 @@ def test_the_way_of_2020_survives_a_recording_that_cannot_be_run(model, capsys):
 def test_the_way_of_2020_survives_networks_that_give_no_number(model, capsys):
     broken = copy.deepcopy(model)
     with torch.no_grad():
-        broken.members[0].network.head.bias[3] = torch.nan
+        broken.networks[0].head.bias[3] = torch.nan
     counts = noise(5000)
     lines = header_text("A1", counts).splitlines(keepends=True)
     labels, _, _ = run_12ECG_classifier.run_12ECG_classifier(counts, lines, broken)
-    assert labels == [0] * 24 and "no number" in capsys.readouterr().err
+    assert labels == [0] * 24 and "no finite probability" in capsys.readouterr().err
 
 
 def test_the_way_of_2020(model_folder):
@@ -106,7 +107,7 @@ def test_training_and_running_see_the_same(training_data, model_folder, tiny_rec
     model = load_model(model_folder, compute=CPU)
     for name, fold, *expected in rows:
         path = next(training_data.rglob(f"{name}.hea"))
-        alone = replace(model, members=[model.members[int(fold) - 1]])
+        alone = replace(model, networks=[model.networks[int(fold) - 1]])
         _, _, p = run_model(alone, path.read_text(), record.read_signal(path, read_header(path)))
         np.testing.assert_allclose(p, np.array(expected, float), rtol=1e-4)
 
@@ -142,26 +143,26 @@ def test_each_network_learns_from_the_other_folds_alone(training_data, tiny_reci
     assert {len(learned) for learned in learned_simulated[::2]} == {tiny_recipe.simulated}
     for fold, (learned, simulated) in enumerate(zip(seen[1::2], learned_simulated[1::2]), start=1):
         assert learned == {name for name, number in rows if int(number) != fold} and len(learned) >= 12
-        assert len(simulated) == round(tiny_recipe.rehearsal * len(learned))
+        assert len(simulated) == round(tiny_recipe.replay * len(learned))
 
 
 def test_no_two_networks_begin_alike(training_data, tiny_recipe, tmp_path):
-    training = team_code.prepare(training_data, tmp_path, tiny_recipe, CPU)
+    training = prepare(training_data, tmp_path, tiny_recipe, CPU)
     first, second = (team_code.pretrain(training, fold)["head.weight"] for fold in range(2))
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("rehearsal, fewest, expected", [(0.1, 0.5, 3), (0.0, 0.0, 0), (0.4, 0.5, 4), (9.0, 0.1, 6)])
+@pytest.mark.parametrize("replay, fewest, expected", [(0.1, 0.5, 3), (0.0, 0.0, 0), (0.4, 0.5, 4), (9.0, 0.1, 6)])
 def test_few_recordings_have_more_simulated_ones_beside_them(
-    training_data, tiny_recipe, tmp_path, rehearsal, fewest, expected
+    training_data, tiny_recipe, tmp_path, replay, fewest, expected
 ):
-    recipe = replace(tiny_recipe, rehearsal=rehearsal, fewest_rehearsed=fewest)
-    training = team_code.prepare(training_data, tmp_path, recipe, CPU)
-    course = team_code.course_of_fold(training, 0)
-    assert len(course.learned) == 10 and len(course.rehearsed) == tiny_recipe.simulated == 6
-    learned = team_code.what_is_learned(course, np.random.default_rng(0))
-    assert learned[:10].tolist() == course.learned.tolist()
-    assert len(set(learned[10:])) == expected and set(learned[10:]) <= set(course.rehearsed)
+    recipe = replace(tiny_recipe, replay=replay, min_replay=fewest)
+    training = prepare(training_data, tmp_path, recipe, CPU)
+    task = training.fold_task(0)
+    assert len(task.train) == 10 and len(task.replay) == tiny_recipe.simulated == 6
+    train = task.recordings_of_epoch(np.random.default_rng(0))
+    assert train[:10].tolist() == task.train.tolist()
+    assert len(set(train[10:])) == expected and set(train[10:]) <= set(task.replay)
 
 
 @pytest.mark.parametrize(("keep", "expected", "other"), [("best", 0, 2), ("last", 2, 0)])
@@ -177,7 +178,7 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
     monkeypatch.setattr(team_code, "train_epoch", spy)
     monkeypatch.setattr(team_code.metrics, "challenge_metric", lambda *_: next(metrics))
     monkeypatch.setitem(team_code.SEARCHES, "exact", lambda weights, labels, p: np.full(24, 0.5))
-    monkeypatch.setattr(team_code, "cross_validation", lambda *_: {})
+    monkeypatch.setattr(team_code, "cross_validate", lambda *_: {})
     recipe = replace(tiny_recipe, epochs=3, simulated=0, keep=keep, calibrate=False)
     training_code(training_data, tmp_path / "model", recipe, CPU)
     kept = load_file(tmp_path / "model/fold-1.safetensors")
@@ -186,20 +187,19 @@ def test_the_best_epoch_is_kept(training_data, tiny_recipe, tmp_path, monkeypatc
 
 
 def test_the_learning_rate_drops_after_two_and_four_fifths():
-    published = recipe("published")
-    rates = [team_code.learning_rate(published, epoch, 0.5) for epoch in range(50)]
+    rates = [learning_rate(PUBLISHED, epoch, 0.5) for epoch in range(50)]
     np.testing.assert_allclose(rates, [0.003] * 20 + [0.0003] * 20 + [0.00003] * 10)
-    short = [team_code.learning_rate(recipe("published", epochs=5), epoch, 0.0) for epoch in range(5)]
+    short = [learning_rate(replace(PUBLISHED, epochs=5), epoch, 0.0) for epoch in range(5)]
     np.testing.assert_allclose(short, [0.003, 0.003, 0.0003, 0.0003, 0.00003])
-    assert team_code.learning_rate(recipe("published", epochs=1), 0, 0.9) == 0.003
+    assert learning_rate(replace(PUBLISHED, epochs=1), 0, 0.9) == 0.003
 
 
 def test_one_cycle_rises_to_the_learning_rate_and_falls_to_nothing():
-    cycle = replace(recipe("published"), schedule="one-cycle", epochs=10, warm_up=0.3)
-    rates = np.array([team_code.learning_rate(cycle, epoch, part) for epoch in range(10) for part in (0.0, 0.5)])
+    cycle = replace(PUBLISHED, schedule="one-cycle", epochs=10, warm_up=0.3)
+    rates = np.array([learning_rate(cycle, epoch, part) for epoch in range(10) for part in (0.0, 0.5)])
     assert rates[0] == pytest.approx(0.003 / 25) and rates.argmax() == 6 and rates[6] == pytest.approx(0.003)
     assert (np.diff(rates[:7]) > 0).all() and (np.diff(rates[6:]) < 0).all()
-    assert team_code.learning_rate(cycle, 9, 1.0) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(cycle, 9, 1.0) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, tmp_path, monkeypatch):
@@ -209,7 +209,7 @@ def test_the_optimiser_is_given_that_learning_rate(training_data, tiny_recipe, t
     )
     cycle = replace(tiny_recipe, schedule="one-cycle", epochs=2, batch=5, simulated=0)
     training_code(training_data, tmp_path / "model", cycle, CPU)
-    expected = [team_code.learning_rate(cycle, epoch, part) for epoch in (0, 1) for part in (0.0, 0.5)]
+    expected = [learning_rate(cycle, epoch, part) for epoch in (0, 1) for part in (0.0, 0.5)]
     np.testing.assert_allclose(rates, expected * 2)  # two folds of two epochs of two batches
 
 
@@ -234,7 +234,7 @@ def test_a_loss_that_is_no_number_ends_the_training_at_once(training_data, tiny_
         return float("nan"), 1.0
 
     monkeypatch.setattr(team_code, "train_epoch", failing)
-    with pytest.raises(EntryError, match="fold 1/2, simulated recordings, epoch 1: the loss is not a number"):
+    with pytest.raises(EntryError, match="fold 1/2, simulated recordings, epoch 1: the loss is not finite"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 
@@ -254,7 +254,7 @@ def test_an_unreadable_recording_is_named_and_left_out(training_data, tiny_recip
     training_code(data, tmp_path / "model", replace(tiny_recipe, epochs=1), CPU)
     said = capsys.readouterr().out
     assert "left out: " in said and "HR00003.mat" in said
-    assert "19 recordings to learn from, 1 without a scored label, 1 unreadable" in said
+    assert "19 recordings to train on, 1 without a scored label, 1 unreadable" in said
 
 
 def test_folders_that_cannot_be_trained_on(tmp_path, tiny_recipe):
@@ -357,7 +357,7 @@ def test_a_long_recording_is_the_mean_of_its_windows(model, tiny_recipe):
     windows = torch.tensor(np.stack([samples[:, start : start + 512] for start in starts])).float()
     people = torch.tensor(np.tile(preprocessing.demographics(60.0, "female"), (len(starts), 1)))
     with torch.inference_mode():
-        p = [torch.sigmoid(member.network(windows, people)) for member in model.members]
+        p = [torch.sigmoid(network(windows, people)) for network in model.networks]
     np.testing.assert_allclose(run(model, counts)[2], torch.stack(p).mean(dim=(0, 1)), rtol=1e-5)
 
 

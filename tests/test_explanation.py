@@ -31,7 +31,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def networks(model):
-    return [member.network for member in model.members][:1]
+    return model.networks[:1]
 
 
 def logits(networks, records, k, recipe):

@@ -21,7 +21,7 @@ from ecg.model.compute import Compute
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES
 from evaluate_model import evaluate_model
-from team_code import load_model, probabilities, run_model, search_grid
+from team_code import load_model, predict, run_model, search_grid
 from tests.conftest import CPU, noise, write_recording
 
 PUBLISHED = RECIPES["published"]
@@ -53,14 +53,14 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     recipe = replace(PUBLISHED, width=8, reduction=2)
     thresholds = np.random.default_rng(0).uniform(0.3, 0.7, (5, 24))
-    folds = [{"thresholds": row.tolist()} for row in thresholds]
-    folder.save_model(folder, recipe, CLASSES, [untrained() for _ in folds], folds, {})
+    description = Description(recipe, CLASSES.classes, CLASSES.matrix, thresholds)
+    save_model(folder, description, [untrained() for _ in thresholds])
     return load_model(folder, compute=CPU)
 
 
 def by_the_plain_way(model, header):
-    levels = np.array([member.thresholds for member in model.members])
-    return plain.run([member.network for member in model.members], levels, *plain.read(header))
+    levels = model.description.thresholds
+    return plain.run(model.networks, levels, *plain.read(header))
 
 
 def test_a_recording_is_seen_as_by_decoding_and_interpolating_it(data):
@@ -115,10 +115,10 @@ def test_a_recording_has_the_same_result_alone_and_among_others_of_any_length(da
 def test_short_numbers_change_probabilities_little(model):
     counts = [preprocessing.network_signal(noise(5000, seed=seed), 500, PUBLISHED) for seed in range(6)]
     recordings = pack((signal, preprocessing.demographics(50.0, "female")) for signal in counts)
-    networks = [member.network for member in model.members]
-    levels = np.array([member.thresholds for member in model.members])
+    networks = model.networks
+    levels = model.description.thresholds
     long, short = (
-        vote(probabilities(networks, recordings, np.arange(6), model.recipe, compute), levels)[1]
+        vote(predict(networks, recordings, np.arange(6), model.recipe, compute), levels)[1]
         for compute in (CPU, Compute(torch.device("cpu"), torch.bfloat16))
     )
     assert 0 < np.abs(long - short).max() < 0.005

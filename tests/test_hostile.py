@@ -105,8 +105,8 @@ MODELS = [
     (large, "1,073,741,824 bytes, more"),
     (described(lambda content: content.update(format=99)), "of a newer version"),
     (described(lambda content: content.update(format=1)), "of an older version"),
-    (described(lambda content: content.update(rewards=[[1.0]])), "one reward for each two classes"),
-    (described(lambda content: content["rewards"][3].__setitem__(3, float("inf"))), "one reward for each two classes"),
+    (described(lambda content: content.update(rewards=[[1.0]])), "one reward for each pair of classes"),
+    (described(lambda content: content["rewards"][3].__setitem__(3, float("inf"))), "one reward for each pair"),
     (described(lambda content: content.update(rewards=[["x"]])), "not a model"),
     (described(lambda content: content.update(rewards=[[1.0], []])), "not a model"),
     (described(lambda content: content.update(format="1")), "not a model"),
@@ -114,7 +114,7 @@ MODELS = [
     (described(lambda content: content.update(classes=[])), "no codes"),
     (described(lambda content: content.update(classes=[str(i) for i in range(10**6)])), "1000000 classes are more"),
     (described(lambda content: content.update(classes=[str(i) for i in range(25)])), "one threshold"),
-    (described(lambda content: content["rewards"][3].__setitem__(3, 1e300)), "one reward for each two classes"),
+    (described(lambda content: content["rewards"][3].__setitem__(3, 1e300)), "one reward for each pair of classes"),
     (described(lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
     (described(lambda content: content["folds"][0].update(thresholds=[float("nan")] * 24)), "one threshold"),
     (described(lambda content: content.update(folds=[])), "one threshold"),
@@ -157,7 +157,7 @@ def test_weights_in_half_precision_are_taken(model_copy):
     save_file(
         {name: t if "running" in name or not t.is_floating_point() else t.half() for name, t in tensors.items()}, path
     )
-    assert all(t.dtype == torch.float32 for t in load_model(model_copy).members[0].network.parameters())
+    assert all(t.dtype == torch.float32 for t in load_model(model_copy).networks[0].parameters())
 
 
 # --------------------------------------------------------------------------------------------- headers and signals

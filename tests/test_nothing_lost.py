@@ -20,7 +20,7 @@ import team_code
 from ecg.data.listing import find_headers
 from ecg.errors import EntryError
 from ecg.evaluation.outputs import parse_outputs
-from ecg.interruption import Interrupted, listen, uninterrupted
+from ecg.interruption import Interrupted, install_handlers, uninterrupted
 from ecg.model.compute import Compute
 from ecg.training.epoch_log import EPOCH_LOG
 from team_code import load_model, training_code
@@ -85,7 +85,7 @@ def test_a_model_stays_whole_until_the_next_one_is(training_data, model_copy, ti
     shutil.rmtree(model_copy / ".training")
     training_code(training_data, model_copy, replace(tiny_recipe, folds=3, epochs=1), CPU)
     training_code(training_data, model_copy, replace(tiny_recipe, epochs=1), CPU)
-    assert len(load_model(model_copy).members) == len(list(model_copy.glob("fold-*"))) == 2
+    assert len(load_model(model_copy).networks) == len(list(model_copy.glob("fold-*"))) == 2
 
 
 def test_what_a_killed_training_had_half_written_is_removed(training_data, model_copy, tiny_recipe):
@@ -147,7 +147,7 @@ def test_a_training_cut_short_as_it_ends_is_ended_by_the_next(training_data, tin
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     log = (tmp_path / "model" / EPOCH_LOG).read_text()
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert (tmp_path / "model" / EPOCH_LOG).read_text() == log and len(load_model(tmp_path / "model").members) == 2
+    assert (tmp_path / "model" / EPOCH_LOG).read_text() == log and len(load_model(tmp_path / "model").networks) == 2
 
 
 @pytest.mark.parametrize("gone", ["names.jsonl", "rows.bin", "signals.i16", "index.json"])
@@ -166,7 +166,7 @@ def test_a_training_killed_while_it_removes_its_store_is_ended_by_the_next(
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
     (tmp_path / "model/.training/store" / gone).unlink()
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert len(load_model(tmp_path / "model").members) == 2 and not (tmp_path / "model/.training").exists()
+    assert len(load_model(tmp_path / "model").networks) == 2 and not (tmp_path / "model/.training").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -191,7 +191,7 @@ def test_a_training_interrupted_between_two_batches_goes_on_there(
 ):
     """SIGTERM in the middle of a batch: it is done whole, kept, and not done again."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    listen()
+    install_handlers()
     step, done = torch.optim.Adam.step, []
 
     def interrupted(*arguments):
@@ -208,7 +208,7 @@ def test_a_training_interrupted_between_two_batches_goes_on_there(
     assert len(done) == steps
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *a: done.append(1) or step(*a))
     training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
-    assert "going on after epoch" in capsys.readouterr().out
+    assert "resuming after epoch" in capsys.readouterr().out
     assert len(done) == 2 * (2 + 2 * 4)  # folds: batches of simulated recordings; epochs, batches
     assert_same_weights(model_folder, tmp_path / "model")
 
@@ -336,18 +336,18 @@ def test_the_driver_goes_on_where_it_was(model_folder, tmp_path, monkeypatch):
         write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i))
     (tmp_path / "data/A2.mat").write_bytes(b"")
     model, headers = load_model(model_folder, compute=CPU), find_headers(tmp_path / "data")
-    run_views, runs = driver.run_views, []
+    run_inputs, runs = driver.run_inputs, []
 
     def interrupted(model, views):
         if len(runs) == 1:
             raise KeyboardInterrupt
         runs.append(len(views))
-        return run_views(model, views)
+        return run_inputs(model, views)
 
     out = tmp_path / "out"
-    driver.begin(out, model_folder, resume=False)
+    driver.prepare_outputs(out, model_folder, resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(driver, "run_views", interrupted)
+        patch.setattr(driver, "run_inputs", interrupted)
         driver.write_outputs(model, headers, out)
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.csv")}
     assert 0 < len(before) < 9
@@ -368,7 +368,7 @@ def test_the_driver_interrupted_says_how_to_go_on(model_folder, tmp_path, number
             time.sleep(0.001)
         process.send_signal(number)
         _, errors = process.communicate()
-    assert process.returncode == 128 + number and "the same command with --resume goes on" in errors
+    assert process.returncode == 128 + number and "the same command with --resume runs what is missing" in errors
     written = list((tmp_path / "out").glob("*.csv"))
     assert 0 < len(written) < 300 and all(parse_outputs(path.read_text()) for path in written)
     assert run_script(*command[1:], "--resume").returncode == 0
@@ -414,7 +414,7 @@ def test_resume_does_again_what_was_there_before_the_model_changed_and_it_was_in
     out = tmp_path / "out"
     run_script("driver.py", model_copy, tmp_path / "data", out)
     (model_copy / "fold-1.safetensors").write_bytes((model_copy / "fold-2.safetensors").read_bytes())
-    driver.begin(out, model_copy, resume=False)
+    driver.prepare_outputs(out, model_copy, resume=False)
     before = (out / "A1.csv").read_text()
     assert run_script("driver.py", model_copy, tmp_path / "data", out, "--resume").returncode == 0
     assert (out / "A1.csv").read_text() != before
@@ -425,4 +425,4 @@ def test_a_recording_called_failures_is_refused_and_the_others_done(model_folder
         write_recording(tmp_path / "data", name)
     result = run_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
     assert result.returncode == 1 and "1 of 2 recordings done" in result.stdout
-    assert "its output would be the list of failures" in (tmp_path / "out/failures.csv").read_text()
+    assert "its output would overwrite the list of failures" in (tmp_path / "out/failures.csv").read_text()

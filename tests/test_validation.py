@@ -20,7 +20,7 @@ from ecg.evaluation.bootstrap import (
 )
 from ecg.recipe import parse_recipe
 from ecg.simulation.dataset import simulate
-from ecg.training.folds import assign_folds, patients_of
+from ecg.training.folds import assign_folds, read_patients
 from tests.conftest import run_script
 from tools import validate
 
@@ -98,7 +98,11 @@ def test_a_large_table_of_patients_is_read(tmp_path):
     names = [f"recording {i:07d}" for i in range(400_000)]
     (tmp_path / "patients.csv").write_text("".join(f"{name},patient {i // 2}\n" for i, name in enumerate(names)))
     assert (tmp_path / "patients.csv").stat().st_size > 10 << 20
-    assert patients_of([names[2], names[3], "other"], tmp_path / "patients.csv") == ["patient 1", "patient 1", "other"]
+    assert read_patients([names[2], names[3], "other"], tmp_path / "patients.csv") == [
+        "patient 1",
+        "patient 1",
+        "other",
+    ]
 
 
 def test_a_patient_is_never_torn_apart():

@@ -18,7 +18,7 @@ from ecg.classes import abbreviation, find_class
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.record import LEADS, Record, read_record
 from ecg.model.compute import pick_compute
-from team_code import Model, load_model, probabilities, run_recordings
+from team_code import Model, load_model, predict, run_recordings
 
 
 def main() -> int:
@@ -42,15 +42,15 @@ def explain(model: Model, record: Record, wanted: str | None, page: Path) -> Non
     from ecg.report.page import write_page
     from ecg.report.paper import as_address, draw_paper, record_title
 
-    recipe, networks = model.recipe, [member.network for member in model.members]
+    recipe, networks = model.recipe, model.networks
     seen, patient = network_input(record, recipe)
     labels, scores = run_recordings(model, [(seen, patient)])
     k = int(np.argmax(scores[0])) if wanted is None else find_class(model.classes, wanted)
     names = [abbreviation(code) for code in model.classes]
     views = attribution.with_each_lead_zero(record, recipe)
-    p = probabilities(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
+    p = predict(networks, views, np.arange(1 + len(LEADS)), recipe, model.compute).mean(axis=0)[:, k]
     exchanged = attribution.with_each_wave_normal(record, recipe)
-    normal = probabilities(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
+    normal = predict(networks, exchanged, np.arange(1, len(exchanged.lengths)), recipe, model.compute)
     normal = normal.mean(axis=0)[:, k].reshape(HEARTS, len(WAVES)).T
     relevant = attribution.relevance(networks, record, k, recipe)
     shade = attribution.shading(relevant, record.header.rate)

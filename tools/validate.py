@@ -1,23 +1,22 @@
 #!/usr/bin/env python
-"""What a recipe is worth on recordings and hospitals it has not seen:
+"""Measure what a recipe is worth on recordings and hospitals it has not seen:
 
     python tools/validate.py DATA RESULTS --by fold|source published best,width=32,epochs=10 ...
 
-DATA is dealt into parts: folds, or by source (the letters a record's name begins with). For each part in turn a model
-is made of the others, just as train_model.py makes it, with folds of its own, and answers for the part, of which it has
-seen no recording. The tables give the official figures on those recordings, all together, by source, and as the mean of
-the sources, where a small one counts as much as a large one, beside those of its single networks on the folds held out
-from them: where these chose epochs and thresholds, what is between the two is optimism. (Networks are calibrated on
-each other's folds; with --members 1 there is no other, so it is on its own.) With several recipes, the first is what
-the others are compared with.
+DATA is split into parts: folds, or sources (the letters at the start of a record's name). For each part, a model is
+trained on the other parts, just as train_model.py trains it, and predicts the part. The tables show the official
+figures of these predictions: all together, by source, and as the mean of the sources, where small sources count as much
+as large ones. Beside them stand the figures of single networks on their held-out folds: if epochs and thresholds were
+chosen there, the difference is optimism. Several recipes are compared with the first one. (Networks are calibrated on
+each other's folds. With --members 1 there is no other network, so the network is calibrated on its own fold.)
 
-Simulated recordings that a recipe learns from show label sets of all of the Challenge's sources, and people of the ages
-that have them: of a source that is left out a model knows these, and no signal.
+Simulated recordings have the label sets and ages of all of the Challenge's sources. So of a source that is left out, a
+model knows these, but no signal.
 
-RESULTS keeps the answers of every part; given again, the same command goes on with what is missing. Intervals (95 %)
-are of a bootstrap over the recordings, or with --patients over the patients of DATA: they are too narrow else where
-patients have several. Several seeds train anew, with folds of their own but from the same simulated recordings, and
-their figures are averaged.
+RESULTS keeps the predictions of every part, and the same command resumes with the missing ones. Intervals (95 %) are of
+a bootstrap over the recordings, or with --patients over the patients of DATA; without it they are too narrow if
+patients have several recordings. Each of several seeds trains new models on new folds, from the same simulated
+recordings; the figures are means over the seeds.
 """
 
 import json
@@ -31,297 +30,213 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
-import team_code  # noqa: E402
-from ecg import progress  # noqa: E402
-from ecg.classes import Weights, load_weights  # noqa: E402
-from ecg.cli import ALL_WELL, Arguments, run  # noqa: E402
-from ecg.data.packed import PackedRecordings  # noqa: E402
-from ecg.errors import EntryError  # noqa: E402
-from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval  # noqa: E402
-from ecg.files import file_digest, write_csv, write_json, write_whole  # noqa: E402
-from ecg.model.compute import Compute, pick_compute  # noqa: E402
-from ecg.recipe import Recipe, parse_recipe  # noqa: E402
-from ecg.training import checkpoint  # noqa: E402
-from ecg.training.folds import assign_folds, patients_of  # noqa: E402
-from ecg.training.store import Store  # noqa: E402
+from ecg.classes import load_weights
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.packed import PackedRecordings
+from ecg.decision.labels import decide_labels
+from ecg.errors import EntryError
+from ecg.evaluation.bootstrap import Predictions
+from ecg.evaluation.comparison import FEWEST, HELD_OUT, compare
+from ecg.files import file_digest, write_json, write_whole
+from ecg.model.compute import Compute, pick_compute
+from ecg.progress import print_line
+from ecg.recipe import Recipe, parse_recipe
+from ecg.training.checkpoint import training_lock, work_dir_of
+from ecg.training.folds import assign_folds, read_patients
+from ecg.training.setup import Training, list_recordings, prepare, read_recordings
+from ecg.training.store import Store
+from team_code import fit, predict, pretrain, validate
 
-FEWEST = 5  # recordings of a source that has a part, or a table, of its own
-HELD_OUT = "held out from single networks"
-SHOWN = ("Challenge metric", "AUROC", "AUPRC", "ECE")  # in the tables; the csv has all FIGURES
+TEST_PARTS = "recordings not seen in training"
+
+Part = dict[str, np.ndarray]  # the stored predictions of one part, as predict_part makes them
 
 
 def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_argument("data", type=Path, help="a folder of recordings with labels")
-    arguments.add_argument("results", type=Path, help="a folder for the answers and the tables")
+    arguments.add_argument("results", type=Path, help="a folder for the predictions and the tables")
     arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="NAME or NAME,number=value,...")
     arguments.add_argument("--by", choices=("fold", "source"), default="fold", help="what a part is (fold)")
-    arguments.add_argument("--parts", type=int, default=5, help="by fold: how many (5)")
-    arguments.add_argument("--only", type=int, help="answer for so many of the parts alone, to save time")
-    arguments.add_argument("--seeds", type=int, default=1, help="how many (1)")
-    arguments.add_argument("--members", type=int, help="networks of each model (as many as the recipe has folds)")
-    arguments.add_argument("--unseen", type=Path, action="append", default=[], help="a folder no model learns from")
-    arguments.add_argument(
-        "--patients",
-        type=Path,
-        help="a csv of record names and patients, who are not torn apart; of DATA, intervals draw these",
-    )
+    arguments.add_argument("--parts", type=int, default=5, help="by fold: the number of parts (5)")
+    arguments.add_argument("--only", type=int, help="predict only the first so many parts, to save time")
+    arguments.add_argument("--seeds", type=int, default=1, help="how many trainings of each part (1)")
+    arguments.add_argument("--members", type=int, help="networks of each model (the recipe's folds)")
+    arguments.add_argument("--unseen", type=Path, action="append", default=[], help="a folder that no model trains on")
+    arguments.add_argument("--patients", type=Path, help="a csv of recordings and patients; keeps patients together")
     arguments.add_compute()
-    given = arguments.parse()
-    asked = [given.seeds, given.parts - 1, given.only, given.members]
-    if any(number is not None and number < 1 for number in asked):
+    args = arguments.parse()
+    numbers = [args.seeds, args.parts - 1, args.only, args.members]
+    if any(number is not None and number < 1 for number in numbers):
         raise EntryError("--seeds, --only and --members must be 1 or more, --parts 2 or more")
-    recipes = {text: parse_recipe(text) for text in given.recipes}
-    if len({folder.name for folder in given.unseen}) < len(given.unseen):
+    recipes = {name: parse_recipe(name) for name in args.recipes}
+    if len({folder.name for folder in args.unseen}) < len(args.unseen):
         raise EntryError("two --unseen folders have the same name; rename one of them")
-    validation = Validation(given, pick_compute(given.device, given.float32), load_weights())
-    with checkpoint.training_lock(given.results):
-        answers = {text: validation.answers(text, recipe) for text, recipe in recipes.items()}
-        report(given.results, answers, validation.weights)
-        shutil.rmtree(validation.work_dir)
+    compute, weights = pick_compute(args.device, args.float32), load_weights()
+    with training_lock(args.results):
+        predictions = {name: validate_recipe(args, name, recipe, compute) for name, recipe in recipes.items()}
+        compare(args.results / "figures.csv", predictions, weights)
+        write_json(args.results / "recipes.json", {name: recipe.as_json() for name, recipe in recipes.items()})
+        print(f"\nAll official figures are in {args.results / 'figures.csv'}.")
+        draw_reliability(args.results / "reliability.png", {name: of[TEST_PARTS] for name, of in predictions.items()})
+        shutil.rmtree(work_dir_of(args.results))
     return ALL_WELL
 
 
-@dataclass
-class Validation:
-    """A validation as it was asked for (the scripts' arguments); all its recipes have the same parts."""
+@dataclass(frozen=True)
+class Datasets:
+    """The recordings of DATA with their patients, if known, and those of the --unseen folders."""
 
-    given: Namespace
-    compute: Compute
-    weights: Weights
+    training: Training
+    patients: np.ndarray | None  # str (recordings,)
+    unseen: dict[str, tuple[Store, PackedRecordings]]
 
-    def __post_init__(self):
-        self.work_dir = checkpoint.work_dir(self.given.results)
 
-    def answers(self, name: str, recipe: Recipe) -> dict[str, Predictions]:
-        """What ``recipe`` answers, by the kind of recordings."""
-        training = team_code.prepare(self.given.data, self.work_dir / name, recipe, self.compute)
-        unseen = {
-            folder.name: team_code.read_recordings(
-                team_code.list_folder(folder),
-                self.work_dir / f"{name} {folder.name}",
-                self.weights,
-                recipe,
-                self.compute,
-            )
-            for folder in self.given.unseen
-        }
-        patients = self.patients(training.store, training.real)
-        data = [training.store.fingerprint, *(store.fingerprint for store, _ in unseen.values())]
-        self.claim(self.given.results / name / "validation.json", data, recipe)
-        units: dict[int, list[dict]] = {}
-        for seed, part, test in self.parts(training, patients):
-            file = self.given.results / name / f"seed {seed} {part}.npz"
+def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute) -> dict[str, Predictions]:
+    """Train and predict what is missing in RESULTS; return the recipe's predictions by the kind of recordings."""
+    data = read_datasets(args, name, recipe, compute)
+    claim_results(args, args.results / name / "validation.json", data, recipe)
+    seeds: list[list[Part]] = []
+    for seed in range(args.seeds):
+        seeds.append([])
+        for part_name, test in list_parts(args, data):
+            file = args.results / name / f"seed {seed} {part_name}.npz"
             if not file.exists():
-                progress.print_line(f"\n{name}, seed {seed}: {part} is answered for by a model of the others")
-                place = self.work_dir / name / f"seed {seed}"
-                answer(file, training, unseen, test, seed, self.given.members or recipe.folds, patients, place)
-            with np.load(file) as unit:
-                units.setdefault(seed, []).append(dict(unit))
-        return gathered(units, training, unseen, self.weights, patients)
-
-    def patients(self, store: Store, real: np.ndarray) -> np.ndarray | None:
-        """Whose each recording of the ``store`` is, by the table of patients, if there is one."""
-        if not self.given.patients:
-            return None
-        patients = np.array(list(store.names()), object)
-        patients[real] = patients_of(patients[real], self.given.patients)
-        return patients
-
-    def claim(self, file: Path, data: list[str], recipe: Recipe) -> None:
-        """Notes what is validated; EntryError where the answers beside ``file`` are of something else."""
-        given = self.given
-        this = {"recordings": data, "by": given.by, "parts": given.parts, "members": given.members}
-        this |= {
-            "unseen": [folder.name for folder in given.unseen],
-            "patients": given.patients and file_digest(given.patients),
-        }
-        this |= {"recipe": json.loads(json.dumps(recipe.as_dict()))}
-        if file.exists() and json.loads(file.read_text()) != this:
-            raise EntryError(
-                f"{file}: the answers beside it are of other recordings, parts or numbers; give another folder"
-            )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, this)
-
-    def parts(self, training: team_code.Training, patients: np.ndarray | None) -> Iterator[tuple[int, str, np.ndarray]]:
-        """Of every seed every part: its name, and its recordings (indices)."""
-        real = training.real
-        sources = training.store.sources[real]
-        for seed in range(self.given.seeds):
-            if self.given.by == "source":
-                names, counts = np.unique(sources.astype(str), return_counts=True)
-                named = [(name or "no letters", real[sources == name]) for name in names[counts >= FEWEST]]
-            else:
-                of_real = None if patients is None else patients[real]
-                part_of = assign_folds(training.labels[real], sources, self.given.parts, 0, of_real)
-                named = [(f"part {part + 1}", real[part_of == part]) for part in range(self.given.parts)]
-            if not named:
-                raise EntryError(f"{self.given.data}: no source has {FEWEST} recordings; validate by fold")
-            for name, test in named[: self.given.only]:
-                yield seed, name, test
+                print_line(f"\n{name}, seed {seed}: training on the other parts, to predict {part_name}")
+                work_dir = work_dir_of(args.results) / name / f"seed {seed}"
+                part = predict_part(data, test, seed, args.members or recipe.folds, work_dir / file.stem)
+                write_whole(file, partial(save_arrays, part))
+            with np.load(file) as stored:
+                seeds[seed].append(dict(stored))
+    return gather(data, seeds)
 
 
-def answer(
-    file: Path,
-    training: team_code.Training,
-    unseen: dict[str, tuple[Store, PackedRecordings]],
-    test: np.ndarray,
-    seed: int,
-    members: int,
-    patients: np.ndarray | None,
-    place: Path,
-) -> None:
-    """Trains a model on all recordings but ``test``, and writes what it says of those to ``file``.
+def read_datasets(args: Namespace, name: str, recipe: Recipe, compute: Compute) -> Datasets:
+    work_dir = work_dir_of(args.results)
+    training = prepare(args.data, work_dir / name, recipe, compute)
+    unseen = {}
+    for folder in args.unseen:
+        store = work_dir / f"{name} {folder.name}"
+        unseen[folder.name] = read_recordings(list_recordings(folder), store, training.weights, recipe, compute)
+    patients = None
+    if args.patients:
+        patients = np.array(list(training.store.names()), object)
+        patients[training.real] = read_patients(patients[training.real].tolist(), args.patients)
+    return Datasets(training, patients, unseen)
 
-    What it learned from simulated recordings is kept in ``place``, for the other parts.
+
+def claim_results(args: Namespace, file: Path, data: Datasets, recipe: Recipe) -> None:
+    """Note what is validated; EntryError if the predictions beside ``file`` are of something else."""
+    this = {
+        "recordings": [data.training.store.fingerprint, *(store.fingerprint for store, _ in data.unseen.values())],
+        "by": args.by,
+        "parts": args.parts,
+        "members": args.members,
+        "unseen": list(data.unseen),
+        "patients": file_digest(args.patients) if args.patients else None,
+        "recipe": recipe.as_json(),
+    }
+    if file.exists() and json.loads(file.read_text()) != this:
+        raise EntryError(
+            f"{file}: the predictions beside it are of other recordings, parts or numbers; give another folder"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, this)
+
+
+def list_parts(args: Namespace, data: Datasets) -> Iterator[tuple[str, np.ndarray]]:
+    """The name and the recordings (indices) of every part."""
+    real = data.training.real
+    sources = data.training.store.sources[real]
+    if args.by == "source":
+        names, counts = np.unique(sources.astype(str), return_counts=True)
+        parts = [(name or "no letters", real[sources == name]) for name in names[counts >= FEWEST]]
+    else:
+        patients = None if data.patients is None else data.patients[real]
+        part_of = assign_folds(data.training.labels[real], sources, args.parts, 0, patients)
+        parts = [(f"part {part + 1}", real[part_of == part]) for part in range(args.parts)]
+    if not parts:
+        raise EntryError(f"{args.data}: no source has {FEWEST} recordings; validate by fold")
+    yield from parts[: args.only]
+
+
+def predict_part(data: Datasets, test: np.ndarray, seed: int, members: int, work_dir: Path) -> Part:
+    """Train a model of ``members`` networks on all recordings except ``test``, and predict these.
+
+    The pretrained networks are kept beside ``work_dir``, because all parts share them.
     """
-    recipe = replace(training.recipe, seed=seed)
+    training, recipe = data.training, replace(data.training.recipe, seed=seed)
     rest = np.setdiff1d(training.real, test)
     fold_of = np.full(len(training.labels), -1)
-    of_rest = None if patients is None else patients[rest]
-    fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, of_rest)
-    of_part = place / file.stem
-    of_part.mkdir(parents=True, exist_ok=True)
-    common = replace(training, recipe=recipe, work_dir=place)
-    inner = replace(training, recipe=recipe, fold_of=fold_of, work_dir=of_part)
+    patients = None if data.patients is None else data.patients[rest]
+    fold_of[rest] = assign_folds(training.labels[rest], training.store.sources[rest], recipe.folds, seed, patients)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    inner = replace(training, recipe=recipe, fold_of=fold_of, work_dir=work_dir)
+    shared = replace(training, recipe=recipe, work_dir=work_dir.parent)
     folds = range(min(members, recipe.folds))
-    networks = [team_code.train_fold(inner, fold, team_code.pretrain(common, fold))[0] for fold in folds]
-    out_of_fold, thresholds = team_code.judge(inner, networks)
-    chose = [inner.held_out(fold) for fold in folds]
-    told = {
-        f"unseen {name}": team_code.probabilities(networks, recordings, np.arange(len(store)), recipe, training.compute)
-        for name, (store, recordings) in unseen.items()
-    }
-    told["p"] = team_code.probabilities(networks, training.recordings, test, recipe, training.compute)
-    alone = zip(chose, thresholds)  # of single networks, as the ensemble has no recordings held out
-    own = [
-        team_code.decide_labels(recipe, training.weights.matrix, out_of_fold[np.newaxis, here], row[np.newaxis])[0]
-        for here, row in alone
-    ]
-    chose = np.concatenate(chose)
-    content = {
+    networks = [fit(inner, inner.fold_task(fold), pretrain(shared, fold))[0] for fold in folds]
+    p, thresholds = validate(inner, networks)
+    held_out = [inner.held_out(fold) for fold in folds]
+    outputs = []  # of single networks, because the ensemble has no held-out recordings
+    for rows, of_network in zip(held_out, thresholds):
+        outputs.append(decide_labels(recipe, training.weights.matrix, p[np.newaxis, rows], of_network[np.newaxis])[0])
+    rows = np.concatenate(held_out)
+    part = {
         "test": test,
-        "thresholds": np.array(thresholds),
-        "chose": chose,
-        "chose_p": out_of_fold[chose],
-        "chose_outputs": np.concatenate(own),
-        **told,
+        "p": predict(networks, training.recordings, test, recipe, training.compute),
+        "thresholds": thresholds,
+        "held_out": rows,
+        "held_out_p": p[rows],
+        "held_out_outputs": np.concatenate(outputs),
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, lambda temporary: save_arrays(temporary, content))
-    shutil.rmtree(of_part)
+    for name, (store, recordings) in data.unseen.items():
+        part[f"unseen {name}"] = predict(networks, recordings, np.arange(len(store)), recipe, training.compute)
+    shutil.rmtree(work_dir)
+    return part
 
 
-def save_arrays(path: Path, content: dict[str, np.ndarray]) -> None:
-    with open(path, "wb") as opened:  # given a name, NumPy would add its own suffix
-        np.savez_compressed(opened, **content)
+def save_arrays(arrays: Part, path: Path) -> None:
+    with open(path, "wb") as opened:  # NumPy would add a suffix to a name
+        np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]  # NumPy's own stub has one name for two things
 
 
-def gathered(
-    units: dict[int, list[dict]],
-    training: team_code.Training,
-    unseen: dict[str, tuple[Store, PackedRecordings]],
-    weights: Weights,
-    patients: np.ndarray | None,
-) -> dict[str, Predictions]:
-    """The answers of all parts of a seed put together: those on recordings unseen, and those on them that chose."""
+def gather(data: Datasets, seeds: list[list[Part]]) -> dict[str, Predictions]:
+    """The predictions of all parts and seeds, by the kind of recordings."""
+    training = data.training
     labels, sources = training.labels, training.store.sources
-    decide_labels = partial(team_code.decide_labels, training.recipe, weights.matrix)
-    seen, fresh, others = [], [], {name: [] for name in unseen}
-    for parts in units.values():
-        voted = [decide_labels(part["p"], part["thresholds"]) for part in parts]
+    decide = partial(decide_labels, training.recipe, training.weights.matrix)
+    runs = []
+    for parts in seeds:
         order = np.argsort(np.concatenate([part["test"] for part in parts]))
-        fresh.append(tuple(np.concatenate(column)[order] for column in zip(*voted)))
-        seen.append(
-            tuple(np.concatenate([part[key] for part in parts]) for key in ("chose", "chose_outputs", "chose_p"))
-        )
-        for name, runs in others.items():
-            runs += [decide_labels(part[f"unseen {name}"], part["thresholds"]) for part in parts]
-    tested = np.sort(np.concatenate([part["test"] for part in units[0]]))
-    chose = np.concatenate([rows for rows, _, _ in seen])
-    outputs, p = (np.concatenate([run[column] for run in seen]) for column in (1, 2))
-    return {
-        HELD_OUT: Predictions(labels[chose], sources[chose], [(outputs, p)]),
-        "that chose nothing": Predictions(
-            labels[tested], sources[tested], fresh, None if patients is None else patients[tested]
-        ),
-        **{f"of {name}": Predictions(store.labels, store.sources, others[name]) for name, (store, _) in unseen.items()},
-    }
-
-
-def report(results: Path, answers: dict[str, dict[str, Predictions]], weights: Weights) -> None:
-    """Prints the tables, and writes all figures to RESULTS/figures.csv."""
-    rows = [["recordings", "recipe", "number", *(f"{name} {part}" for name in FIGURES for part in ("", "low", "high"))]]
-    recipes = list(answers)
-    first = recipes[0]
-    for kind in answers[first]:
-        of_kind = {recipe: kinds[kind] for recipe, kinds in answers.items()}
-        rows += table(kind, recipes, len(of_kind[first].labels), *measured(of_kind, weights, kind))
-        sources, counts = np.unique(of_kind[first].sources.astype(str), return_counts=True)
-        if kind == HELD_OUT or len(sources) < 2:
-            continue
-        of_sources = []
-        sources, counts = sources[counts >= FEWEST], counts[counts >= FEWEST]
-        for seed, (source, number) in enumerate(zip(sources, counts), 1):
-            of_source = {recipe: one.of(source) for recipe, one in of_kind.items()}
-            of_sources.append(measured(of_source, weights, kind, seed))
-            rows += table(f"{kind}: {source or 'no letters'}", recipes, number, *of_sources[-1])
-        if len(of_sources) > 1:  # in the pooled figures the largest source decides
-            values, draws = (np.mean(column, axis=0) for column in zip(*of_sources))
-            rows += table(f"{kind}: mean of {len(sources)} sources", recipes, counts.sum(), values, draws)
-    write_csv(results / "figures.csv", rows)
-    write_json(results / "recipes.json", {name: parse_recipe(name).as_dict() for name in answers})
-    print(f"\nAll official figures are in {results / 'figures.csv'}.")
-    draw_reliability(
-        results / "reliability.png", {name: kinds["that chose nothing"] for name, kinds in answers.items()}
+        decided = [decide(part["p"], part["thresholds"]) for part in parts]
+        outputs, scores = (np.concatenate(column)[order] for column in zip(*decided))
+        runs.append((outputs, scores))
+    every_part = [part for parts in seeds for part in parts]
+    held_out, outputs, p = (
+        np.concatenate([part[name] for part in every_part]) for name in ("held_out", "held_out_outputs", "held_out_p")
     )
+    test = np.sort(np.concatenate([part["test"] for part in seeds[0]]))
+    patients = None if data.patients is None else data.patients[test]
+    gathered = {
+        HELD_OUT: Predictions(labels[held_out], sources[held_out], [(outputs, p)]),
+        TEST_PARTS: Predictions(labels[test], sources[test], runs, patients),
+    }
+    for name, (store, _) in data.unseen.items():
+        runs = [decide(part[f"unseen {name}"], part["thresholds"]) for part in every_part]
+        gathered[f"recordings of {name}"] = Predictions(store.labels, store.sources, runs)
+    return gathered
 
 
-def measured(
-    answers: dict[str, Predictions], weights: Weights, kind: str, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The recipes' figures (recipes, FIGURES), and on resamples (RESAMPLES, recipes, FIGURES).
-
-    None instead of these where the recipes do not have the same recordings, or have them several times.
-    """
-    values = np.array([figures(weights, one) for one in answers.values()])
-    return values, None if kind == HELD_OUT else bootstrap_figures(weights, list(answers.values()), seed)
-
-
-def table(kind: str, names: list[str], number: int, values: np.ndarray, draws: np.ndarray | None) -> list[list]:
-    """Prints what was ``measured`` on a ``number`` of recordings, and differences from the first; its csv lines."""
-    alike = draws is not None
-    lines = [(name, value, draws[:, i] if alike else None) for i, (name, value) in enumerate(zip(names, values))]
-    if alike:
-        lines += [(f"  - {names[0]}", values[i] - values[0], draws[:, i] - draws[:, 0]) for i in range(1, len(names))]
-    what = f"{number:,} {'recordings' if alike else 'answers for those'} {kind}"
-    print(f"\n{what:44s}" + "".join(f"{name:>26s}" for name in SHOWN))
-    rows = []
-    for name, value, drawn in lines:
-        bounds = [interval(column) for column in drawn.T] if drawn is not None else [(np.nan, np.nan)] * len(FIGURES)
-        cells = {figure: (v, *bound) for figure, v, bound in zip(FIGURES, value, bounds)}
-        print(
-            f"{name:44s}"
-            + "".join(
-                ("{:8.3f} ({:6.3f} to {:6.3f})" if alike else "{:26.3f}").format(*cells[figure]) for figure in SHOWN
-            )
-        )
-        rows.append([kind, name, number, *(f"{x:.4f}" for cell in cells.values() for x in cell)])
-    return rows
-
-
-def draw_reliability(path: Path, answers: dict[str, Predictions]) -> None:
+def draw_reliability(path: Path, predictions: dict[str, Predictions]) -> None:
     try:
         from ecg.report import reliability
     except ImportError:
-        print("There is a picture besides with: pip install -r requirements-report.txt")
+        print("For a picture of the calibration: pip install -r requirements-report.txt")
         return
-    reliability.draw_reliability(path, answers)
-    print(f"How far the probabilities can be believed is drawn in {path}.")
+    reliability.draw_reliability(path, predictions)
+    print(f"The calibration of the probabilities is drawn in {path}.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ thresholds. While the training runs the page loads itself anew every half minute
 training is done (Ctrl-C ends it, and harms nothing), or once with --once.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -15,9 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.classes import abbreviation
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.files import read_text
-from ecg.model.folder import load_model
-from ecg.training.checkpoint import is_training, work_dir
+from ecg.model.folder import read_description
+from ecg.training.checkpoint import is_training, work_dir_of
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log
 
 EVERY = 30  # s
@@ -39,12 +37,12 @@ def look(model: Path, page: Path) -> bool:
     """Writes the page of the training in ``model`` as it stands; whether one is running there."""
     from ecg.report.page import write_page
 
-    running, unfinished = is_training(model), work_dir(model) / EPOCH_LOG
-    told = {"folds": [], "cross_validation": {}, "classes": []}
+    running, unfinished = is_training(model), work_dir_of(model) / EPOCH_LOG
+    told: dict = {"folds": [], "cross_validation": {}, "classes": []}
     if running or unfinished.exists():
         history = read_epoch_log(unfinished) if unfinished.exists() else {}
     else:
-        told = read_description(model)
+        told = read_description(model).as_json()
         history = {f"fold-{fold}": one.get("history", []) for fold, one in enumerate(told["folds"], 1)}
         if (model / EPOCH_LOG).exists():
             history = read_epoch_log(model / EPOCH_LOG)
@@ -65,11 +63,6 @@ def look(model: Path, page: Path) -> bool:
         ways=told["cross_validation"],
     )
     return running
-
-
-def read_description(model: Path) -> dict:
-    load_model(model)  # which believes nothing that is not so
-    return json.loads(read_text(model / "model.json"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from ecg.data.listing import signal_size
@@ -40,7 +40,8 @@ def blocks_for_process(headers: Sequence[Path], recipe: Recipe, rank: int, ranks
 def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, NetworkInput | RecordError]]:
     """At most two batches ahead, and no more than AHEAD bytes of files."""
     with ThreadPoolExecutor(READERS) as readers:
-        waiting, size = deque(), 0
+        waiting: deque[tuple[Path, int, Future[NetworkInput | RecordError]]] = deque()
+        size = 0
         for path in headers:
             waiting.append((path, signal_size(path), readers.submit(_read, path, recipe)))
             size += waiting[-1][1]

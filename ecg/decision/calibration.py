@@ -1,27 +1,43 @@
-"""Probabilities that are right on average: each class's log-odds shifted, by what recordings held out show.
+"""Calibration: a shift of each class's log-odds that makes the mean probability fit held-out recordings.
 
-A network that also learns from simulated recordings expects some of their classes too often, and others too seldom.
+A network that also trains on simulated recordings expects some classes too often and others too seldom.
 """
 
 import numpy as np
 
-# Standard deviation of what is believed of a shift before any recording is seen, so that few recordings change little.
-USUAL_SHIFT = 1.0
+# Standard deviation of the prior of a shift: few recordings change little.
+PRIOR_DEVIATION = 1.0
+
+
+def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, normal: int) -> np.ndarray:
+    """The shift of each class's log-odds (classes,) that fits ``p`` to ``labels``, both (recordings, classes).
+
+    A source that never labels a class tells nothing about it. A class stays as it is if most recordings come from such
+    sources. Sinus rhythm, at index ``normal``, stays too: its frequency differs between hospitals. ``sources``
+    (recordings,) names each recording's source.
+    """
+    labelling = np.zeros(labels.shape[1])  # recordings of the sources that label the class
+    for source in set(sources):
+        members = sources == source
+        labelling += members.sum() * labels[members].any(axis=0)
+    shifts = logit_shifts(p, labels)
+    shifts[2 * labelling < len(labels)] = 0
+    shifts[normal] = 0
+    return shifts
 
 
 def logit_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What to add to each class's log-odds, (classes,); ``p`` and the bool ``labels`` are (recordings, classes).
+    """The most probable shift of each class's log-odds (classes,), given the labels and a normal prior around 0.
 
-    The most probable shifts, given those labels and that a shift is normally distributed about 0. ``p`` must be
-    numbers.
+    ``p`` and the bool ``labels`` are (recordings, classes); ``p`` must be finite.
     """
-    # here, because it takes a third of a second to load, and the driver has nothing to calibrate
+    # Imported here because it takes a third of a second, and the driver does not calibrate.
     from scipy.optimize import brentq
     from scipy.special import expit, logit
 
     def shift(log_odds: np.ndarray, positives: int) -> float:
-        bound = (len(log_odds) + 1) * USUAL_SHIFT**2  # beyond it the last term of the excess outweighs the others
-        return brentq(lambda by: expit(log_odds + by).sum() - positives + by / USUAL_SHIFT**2, -bound, bound)
+        bound = (len(log_odds) + 1) * PRIOR_DEVIATION**2  # beyond it the prior outweighs all recordings
+        return brentq(lambda by: expit(log_odds + by).sum() - positives + by / PRIOR_DEVIATION**2, -bound, bound)
 
     log_odds = logit(np.clip(p, 1e-9, 1 - 1e-9))
     return np.array([shift(of_class, label.sum()) for of_class, label in zip(log_odds.T, labels.T)])

@@ -1,4 +1,4 @@
-"""From probabilities to labels: the networks' vote by thresholds, or the label set of the highest expected metric."""
+"""Probabilities -> labels: the networks' vote by thresholds, or the label set with the highest expected metric."""
 
 import numpy as np
 
@@ -7,22 +7,23 @@ from ecg.recipe import Recipe
 
 
 def apply_thresholds(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
-    """Labels (recordings, classes): ``p >= threshold``, and always the most probable class (published code)."""
+    """Labels, bool (recordings, classes): ``p >= thresholds``, and always the most probable class (published code)."""
     labels = p >= thresholds
     labels[np.arange(len(p)), p.argmax(axis=1)] = True
     return labels
 
 
 def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (recordings, classes) of the ensemble; ``p`` (members, recordings, classes).
+    """The ensemble's labels, bool, and scores, both (recordings, classes), by vote (published code).
 
-    Each member votes with its own ``thresholds`` (members, classes). A class with at least half of the votes is
-    positive, and so is the one with the most; the score is the mean probability (published code).
+    ``p`` has the shape (networks, recordings, classes), ``thresholds`` (networks, classes): each network votes with its
+    own thresholds. A class is positive if at least half of the networks vote for it, and so is the class with the most
+    votes. The score is the mean probability.
     """
-    votes = sum(apply_thresholds(member, row).astype(int) for member, row in zip(p, thresholds))
+    votes = np.sum([apply_thresholds(network, row) for network, row in zip(p, thresholds)], axis=0)
     scores = p.mean(axis=0)
     labels = 2 * votes >= len(p)
-    most = (votes + scores / 2).argmax(axis=1)  # of several with the most votes, the most probable
+    most = (votes + scores / 2).argmax(axis=1)  # the most probable of several classes with the most votes
     labels[np.arange(len(labels)), most] = True
     return labels, scores
 
@@ -30,7 +31,10 @@ def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def decide_labels(
     recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (recordings, classes) of the ensemble, by the recipe's decision; ``p`` as in ``vote``."""
+    """The ensemble's labels, bool, and scores, both (recordings, classes), by the recipe's decision.
+
+    ``rewards`` (classes, classes) is the Challenge's reward matrix; ``p`` and ``thresholds`` are as in ``vote``.
+    """
     if recipe.decision == "vote":
         return vote(p, thresholds)
     scores = p.mean(axis=0)

@@ -1,58 +1,95 @@
-"""What a model says of itself beside its networks: in model.json, or in the metadata of an ONNX file.
+"""Everything about a trained ensemble except its weights: model.json, or the metadata of an ONNX file.
 
-It may come from a stranger: nothing that it claims is believed before it has been measured.
+This file is free of torch. A description may come from a stranger, so every claim is checked before it is used.
 """
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.recipe import Recipe
+from ecg.version import VERSION
 
-FORMAT = 2
-MOST_CLASSES = 200  # a decision takes time and memory with their cube
+MODEL_FORMAT = 3
+OLDEST_FORMAT = 2  # its recipes have other names for two numbers, which Recipe.from_json knows
+MOST_CLASSES = 200  # the time and memory of a decision grow with the cube of the classes
 LARGEST_REWARD = 1000.0
-CODE = re.compile(r"[^\s,#]{1,200}")  # of a class; so it can stand in an output file
+CODE = re.compile(r"[^\s,#]{1,200}")  # a class code that can stand in an output file
+
+History = Sequence[dict[str, float]]  # one dict per epoch: its number, loss, learning rate, Challenge metric
 
 
 @dataclass(frozen=True)
 class Description:
-    """Of an ensemble: how it sees a recording, and how its networks' probabilities become labels."""
+    """How an ensemble prepares a recording, and how its networks' probabilities become labels.
+
+    ``classes`` are codes, ``rewards`` (classes, classes) is the Challenge's reward matrix, ``thresholds`` has the shape
+    (networks, classes). ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry
+    that trained the ensemble, empty before 1.0.0.
+    """
 
     recipe: Recipe
     classes: tuple[str, ...]
-    rewards: np.ndarray  # (classes, classes): the Challenge metric's
-    thresholds: np.ndarray  # (members, classes)
+    rewards: np.ndarray
+    thresholds: np.ndarray
+    histories: Sequence[History] = ()
+    cross_validation: dict[str, Any] = field(default_factory=dict)
+    version: str = VERSION
+
+    def decide(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels, bool, and scores, both (recordings, classes); ``p`` is (networks, recordings, classes)."""
+        return decide_labels(self.recipe, self.rewards, p, self.thresholds)
+
+    def as_json(self) -> dict[str, Any]:
+        folds: list[dict[str, Any]] = [{"thresholds": row.tolist()} for row in self.thresholds]
+        for fold, history in zip(folds, self.histories):
+            fold["history"] = list(history)
+        return {
+            "format": MODEL_FORMAT,
+            "version": self.version,
+            "recipe": self.recipe.as_json(),
+            "classes": list(self.classes),
+            "rewards": self.rewards.tolist(),
+            "folds": folds,
+            "cross_validation": self.cross_validation,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], path: Path) -> "Description":
+        """Check and convert what ``as_json`` made; ``path`` names the file in errors. Raises EntryError."""
+        try:
+            if not OLDEST_FORMAT <= content["format"] <= MODEL_FORMAT:
+                age = "a newer" if content["format"] > MODEL_FORMAT else "an older"
+                raise EntryError(f"{path}: made by {age} version of this entry (format {content['format']}); use that")
+            recipe = Recipe.from_json(content["recipe"])
+            classes = tuple(content["classes"])
+            rewards = np.array(content["rewards"], float)
+            thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
+            histories = [_check_history(fold.get("history", [])) for fold in content["folds"]]
+            cross_validation = dict(content.get("cross_validation", {}))
+            version = str(content.get("version", ""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
+        if len(classes) > MOST_CLASSES:
+            raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
+        if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
+            raise EntryError(f"{path}: its classes are not codes; train again")
+        if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
+            raise EntryError(f"{path}: does not hold one threshold for each class and fold; train again")
+        if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
+            raise EntryError(f"{path}: does not hold one reward for each pair of classes; train again")
+        return cls(recipe, classes, rewards, np.array(thresholds), histories, cross_validation, version)
 
 
-def read_description(path: Path, read: Callable[[], dict[str, Any]]) -> Description:
-    """The description in what ``read`` gets from ``path``: format, recipe, classes, rewards and each fold's thresholds.
-
-    EntryError where one of them is not right.
-    """
-    try:
-        content = read()
-        if content["format"] != FORMAT:
-            age = "a newer" if content["format"] > FORMAT else "an older"
-            raise EntryError(f"{path}: of {age} version of this entry (format {content['format']}); use that one")
-        recipe = Recipe(**{key: tuple(v) if isinstance(v, list) else v for key, v in content["recipe"].items()})
-        classes = tuple(content["classes"])
-        rewards = np.array(content["rewards"], float)
-        thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
-    if len(classes) > MOST_CLASSES:
-        raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
-    if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
-        raise EntryError(f"{path}: its classes are no codes; train again")
-    if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
-        raise EntryError(f"{path}: does not hold one threshold a class for each fold; train again")
-    if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
-        raise EntryError(f"{path}: does not hold one reward for each two classes; train again")
-    return Description(recipe, classes, rewards, np.array(thresholds))
+def _check_history(history: Any) -> History:
+    """A list of dicts of numbers; other values raise an error that from_json catches."""
+    return [
+        {str(name): float(value) for name, value in epoch.items()} | {"epoch": int(epoch["epoch"])} for epoch in history
+    ]

@@ -1,8 +1,8 @@
 """The SE-ResNet of Zhao et al. (arXiv 2112.01496): 12 leads in, 24 logits out.
 
-A 1-D ResNet-18 whose residual blocks each end in a squeeze-and-excite (SE) unit. The units re-weight feature
-channels by what the whole window shows; the paper calls this adaptive lead weighting. Age and sex join the deep
-features just before the last layer.
+A 1-D ResNet-18 whose residual blocks each end in a squeeze-and-excite (SE) unit. The SE units re-weight the feature
+channels by their means over the window; the paper calls this adaptive lead weighting. Age and sex join the deep
+features before the last layer.
 """
 
 import numpy as np
@@ -14,31 +14,31 @@ USUAL_AMPLITUDE = 200  # counts
 DEMOGRAPHICS = 5  # age / 100, age known, female, male, sex known
 
 
-def measured(windows: torch.Tensor) -> torch.Tensor:
-    """Boolean, as ``windows`` (batch, leads, samples): false in a missing lead and in padding, where all leads are 0.
+def measured_mask(windows: torch.Tensor) -> torch.Tensor:
+    """bool, in the shape of ``windows`` (batch, leads, samples): False in a missing lead and in padding.
 
-    A single zero is a measurement: a signal crosses zero.
+    A missing lead is zero at all samples, padding is zero in all leads. Any other zero is a measurement.
     """
     nonzero = windows != 0
     return nonzero.any(dim=2, keepdim=True) & nonzero.any(dim=1, keepdim=True)
 
 
 def to_unit_amplitude(windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """``windows`` (batch, leads, samples) without each lead's offset, divided by their amplitudes (batch, 1).
+    """Divide ``windows`` (batch, leads, samples), each lead without its mean, by their amplitudes (batch, 1).
 
-    The amplitude is the root mean square over all leads, so what they are to each other stays. What was not measured
-    does not count and stays zero.
+    The amplitude is the root mean square over all leads, so the leads keep their proportions. Missing leads and padding
+    do not count and stay zero. Returns the divided windows and the amplitudes.
     """
-    live = measured(windows)
-    of_lead = live.sum(dim=2, keepdim=True)
-    windows = (windows - windows.sum(dim=2, keepdim=True) / of_lead.clamp(min=1)) * live
-    power = windows.square().sum(dim=(1, 2)) / of_lead.sum(dim=(1, 2)).clamp(min=1)
-    amplitude = power.clamp(min=1).sqrt()[:, None]  # in this order: at 0 the root has no gradient
+    mask = measured_mask(windows)
+    samples = mask.sum(dim=2, keepdim=True)
+    windows = (windows - windows.sum(dim=2, keepdim=True) / samples.clamp(min=1)) * mask
+    power = windows.square().sum(dim=(1, 2)) / samples.sum(dim=(1, 2)).clamp(min=1)
+    amplitude = power.clamp(min=1).sqrt()[:, None]  # clamp before the root: the root has no gradient at 0
     return windows / amplitude[:, :, None], amplitude
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a number in (0, 1) computed from all channels' means (Hu et al., arXiv 1709.01507)."""
+    """Scale each channel by a number in (0, 1) computed from all channels' means (Hu et al., arXiv 1709.01507)."""
 
     def __init__(self, channels: int, reduction: int):
         super().__init__()
@@ -54,9 +54,10 @@ class SqueezeExcite(nn.Module):
 
 
 class Dropout(nn.Module):
-    """nn.Dropout, several times as fast on a processor, where that draws a 64-bit random number for each feature.
+    """nn.Dropout, but several times as fast on a CPU.
 
-    Here one serves four features, so ``p`` is rounded to 1/65536.
+    nn.Dropout draws a 64-bit random number for each feature. Here one random number serves four features, so ``p`` is
+    rounded to 1/65536.
     """
 
     def __init__(self, p: float):
@@ -85,7 +86,7 @@ class ResidualBlock(nn.Module):
             nn.BatchNorm1d(channels),
             SqueezeExcite(channels, reduction),
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != channels:
             self.shortcut = nn.Sequential(nn.Conv1d(inputs, channels, 1, stride, bias=False), nn.BatchNorm1d(channels))
 
@@ -94,10 +95,11 @@ class ResidualBlock(nn.Module):
 
 
 class SEResNet(nn.Module):
-    """The network. With the defaults it is the paper's, of 8,837,060 parameters.
+    """The network. The defaults are the paper's, with 8,837,060 parameters.
 
-    The blocks come in four groups of two, the first of ``width`` channels; each group after it halves time, and doubles
-    the channels. With ``scale`` each window is divided by its amplitude, whose logarithm joins age and sex.
+    The blocks come in four groups of two. The first group has ``width`` channels; each later group halves the samples
+    and doubles the channels. With ``scale`` each window is divided by its amplitude, and the amplitude's logarithm
+    joins age and sex.
     """
 
     def __init__(
@@ -135,15 +137,15 @@ class SEResNet(nn.Module):
 
     @torch.no_grad()
     def shift(self, shifts: np.ndarray) -> None:
-        """From now on each class's logit is larger by its part of ``shifts`` (classes,)."""
-        self.head.bias += torch.from_numpy(shifts).to(self.head.bias)
+        """Add ``shifts`` (classes,) to the logits of all later calls."""
+        self.head.bias.add_(torch.from_numpy(shifts).to(self.head.bias))
 
     def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes) of ``windows`` (batch, leads, samples) and ``demographics`` (batch, 5)."""
-        return self.logits(*self.prepared(windows, demographics))
+        return self.logits(*self.normalise(windows, demographics))
 
-    def prepared(self, windows: torch.Tensor, demographics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What ``logits`` gets of them: with ``scale`` in units of their amplitude, told beside age and sex."""
+    def normalise(self, windows: torch.Tensor, demographics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The input of ``logits``: with ``scale``, windows of unit amplitude, and the amplitude beside age and sex."""
         if not self.scale:
             return windows, demographics
         with torch.autocast(windows.device.type, enabled=False):
@@ -151,10 +153,10 @@ class SEResNet(nn.Module):
             return windows, torch.cat([demographics, torch.log(amplitude / USUAL_AMPLITUDE)], dim=1)
 
     def logits(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
-        """Under autocast the residual blocks alone compute in short numbers.
+        """Logits of normalised input. Under autocast only the residual blocks compute in 16 bits.
 
-        The stem may see raw counts: bfloat16 would keep 8 bits of them, float16 overflow. Behind its batch
-        normalisation all is of the order of 1.
+        The stem may see raw counts, which bfloat16 would round to 8 bits and float16 would overflow. Behind the stem's
+        batch normalisation all values are of the order of 1.
         """
         with torch.autocast(windows.device.type, enabled=False):
             features = self.stem(windows)

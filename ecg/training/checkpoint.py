@@ -1,7 +1,7 @@
-"""What a training needs to go on after an interruption, in ``.training/`` of its model folder.
+"""Checkpoints: what a training needs to resume, in ``.training/`` of its model folder.
 
-The store of the recordings, what is trained on them, and for each fold where it stands: the network, the optimiser, the
-random numbers and the epoch to be kept. All of it is removed with the training's end.
+The folder holds the store, the trained networks, and one checkpoint for each network: its weights, the optimiser, the
+random numbers, and the weights to keep. The training removes the folder when it ends.
 """
 
 import json
@@ -17,22 +17,25 @@ from torch import nn
 
 from ecg.errors import EntryError
 from ecg.files import write_errors, write_json
-from ecg.model.folder import load_tensors, save_tensors
+from ecg.interruption import uninterrupted
+from ecg.model.tensors import load_tensors, save_tensors
+from ecg.progress import print_line
 from ecg.recipe import Recipe
+from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 
 
-def work_dir(model: Path) -> Path:
-    """Where a training into the folder ``model`` keeps what it needs to go on after an interruption."""
+def work_dir_of(model: Path) -> Path:
+    """The work folder of a training into the model folder ``model``."""
     return model / ".training"
 
 
 @contextmanager
 def training_lock(model: Path) -> Iterator[None]:
-    """While this lasts no other training goes into the folder ``model``; EntryError where one does already."""
-    place = work_dir(model)
-    with write_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place / "lock", timeout=0)
+    """Keep other trainings out of the model folder ``model``; EntryError if one is running there."""
+    work_dir = work_dir_of(model)
+    with write_errors(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work_dir / "lock", timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
@@ -44,8 +47,8 @@ def training_lock(model: Path) -> Iterator[None]:
 
 
 def is_training(model: Path) -> bool:
-    """Whether a training into the folder ``model`` is running at this moment."""
-    file = work_dir(model) / "lock"
+    """Whether a training into the model folder ``model`` is running now."""
+    file = work_dir_of(model) / "lock"
     if not file.exists():
         return False
     try:
@@ -55,53 +58,52 @@ def is_training(model: Path) -> bool:
         return True
 
 
-def claim(place: Path, recipe: Recipe, recordings: str, patients: str | None = None) -> None:
-    """Notes in the work_dir ``place`` what is trained there: a recipe on ``recordings``, their store's fingerprint.
+def claim_work_dir(work_dir: Path, recipe: Recipe, recordings: str, patients: str | None = None) -> None:
+    """Note in ``work_dir`` which training owns it.
 
-    ``patients`` is that of the table that deals them into folds, if there is one.
-
-    EntryError where that is not what an unfinished training there began with: nothing of it is to be lost unasked.
+    ``recordings`` is the store's fingerprint, ``patients`` the digest of the patients' table. Raises EntryError if an
+    unfinished training with another recipe, recordings or patients is there, because its checkpoints would be lost.
     """
-    with write_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
-    file = place / "training.json"
-    this = {"recipe": json.loads(json.dumps(recipe.as_dict())), "recordings": recordings, "patients": patients}
+    with write_errors(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
+    file = work_dir / "training.json"
+    this = {"recipe": recipe.as_json(), "recordings": recordings, "patients": patients}
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         found = this
-    if found != this and any(place.glob("*.safetensors")):
-        changed = [
+    if found != this and any(work_dir.glob("*.safetensors")):
+        changes = [
             f"{name} {found['recipe'].get(name)} instead of {value}"
-            for name, value in this["recipe"].items()
+            for name, value in recipe.as_json().items()
             if found["recipe"].get(name) != value
         ]
         if found["recordings"] != recordings:
-            changed.append("other recordings, or other versions of their files")
+            changes.append("other recordings, or other versions of their files")
         if found.get("patients") != patients:
-            changed.append("another table of patients")
+            changes.append("another table of patients")
         raise EntryError(
-            f"{place}: an unfinished training with {', '.join(changed)}; "
-            "give its own command and data to go on with it, or remove this folder to begin anew"
+            f"{work_dir}: holds an unfinished training with {', '.join(changes)}; "
+            "repeat its command and data to resume it, or remove this folder to start a new one"
         )
-    if found != this or not file.exists():  # of several ranks only the first has to
+    if found != this or not file.exists():  # only the first of several processes writes it
         write_json(file, this)
 
 
 @dataclass
-class Progress:
-    """Where a fold's training stands: after ``epoch`` whole epochs and ``step`` batches of the next."""
+class TrainingState:
+    """The progress of one network: after ``epoch`` whole epochs and ``step`` batches of the next."""
 
     epoch: int = 0
     step: int = 0
-    loss: float = 0.0  # of those batches, summed over their recordings
-    random: dict[str, torch.Tensor] = field(default_factory=dict)  # Compute.random_state after them
+    loss: float = 0.0  # sum over the recordings of those batches
+    random: dict[str, torch.Tensor] = field(default_factory=dict)  # Compute.random_state after those batches
     best_metric: float = -math.inf
-    kept: dict[str, torch.Tensor] = field(default_factory=dict)  # the network of the best epoch so far, or of the last
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)  # the weights of the best epoch so far, or of the last
     history: list[dict[str, float]] = field(default_factory=list)
 
     def end_epoch(self, network: nn.Module, figures: dict[str, float], keep: str) -> None:
-        """``figures``: the loss, and the Challenge metric if there is one; ``keep``: as in the recipe."""
+        """Count an epoch. ``figures``: loss, learning rate, and the Challenge metric if there is a validation part."""
         self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
         self.history.append({"epoch": self.epoch, **figures})
         metric = figures.get("challenge_metric", -math.inf)
@@ -113,43 +115,73 @@ class Progress:
         return f"epoch {self.epoch}" + (f" and {self.step} batches" if self.step else "")
 
 
-def save_training_state(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    progress: Progress,
-) -> None:
-    """All that the next batch needs."""
-    facts = {item.name: getattr(progress, item.name) for item in fields(Progress)}
-    groups = {"network": network.state_dict(), "kept": facts.pop("kept"), "random": facts.pop("random")}
-    for number, state in optimiser.state_dict()["state"].items():
-        groups[f"optimiser.{number}"] = state
-    tensors = {f"{group}.{name}": tensor for group, part in groups.items() for name, tensor in part.items()}
-    save_tensors(path, tensors, facts | {"scaler": scaler.state_dict()})
+class Checkpoint:
+    """The checkpoint file of one network, and the state that it holds.
 
+    If the file exists, the network, the optimiser and the scaler are set to it, and ``state`` continues from there.
+    """
 
-def load_training_state(
-    path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> Progress:
-    """Puts the three where the file at ``path`` left them; where it is not there, they stay at their beginning."""
-    if not path.exists():
-        return Progress()
-    tensors, facts = load_tensors(path)
-    groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "kept": {}, "random": {}, "optimiser": {}}
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    try:
-        for name, tensor in tensors.items():
-            group, rest = name.split(".", 1)
-            groups[group][rest] = tensor
-        for name, tensor in groups["optimiser"].items():
-            number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = tensor
-        network.load_state_dict(groups["network"])
-        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        scaler_state = facts.pop("scaler")
-        if scaler_state:  # empty where the numbers needed none
-            scaler.load_state_dict(scaler_state)
-        return Progress(**facts, kept=groups["kept"], random=groups["random"])
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise EntryError(f"{path}: is no state of this training; remove it to begin its fold anew") from error
+    def __init__(
+        self,
+        work_dir: Path,
+        name: str,
+        title: str,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+    ):
+        self.work_dir, self.name, self.title = work_dir, name, title
+        self.network, self.optimiser, self.scaler = network, optimiser, scaler
+        self.file = work_dir / f"{name}.safetensors"
+        self.state = self._load() if self.file.exists() else TrainingState()
+        write_epoch_log(work_dir / EPOCH_LOG, name, self.state.history)
+
+    def end_epoch(self, figures: dict[str, float], keep: str) -> None:
+        """Count an epoch, save it and log its figures, all or nothing."""
+        with uninterrupted():
+            self.state.end_epoch(self.network, figures, keep)
+            self.save()
+            write_epoch_log(self.work_dir / EPOCH_LOG, self.name, self.state.history)
+
+    @contextmanager
+    def saved_on_interruption(self, epochs: int) -> Iterator[None]:
+        """Save the state if Ctrl-C or SIGTERM ends a training of ``epochs``; say so, and say where it resumes."""
+        if (self.state.epoch or self.state.step) and self.state.epoch < epochs:
+            print_line(f"{self.title}: resuming after {self.state}")
+        try:
+            yield
+        except KeyboardInterrupt as interruption:
+            with uninterrupted():
+                self.save()
+            where = f"{self.title}, after {self.state}"
+            interruption.args = (f"interrupted in {where}; all is kept in {self.work_dir}: the same command resumes",)
+            raise
+
+    def save(self) -> None:
+        facts = {item.name: getattr(self.state, item.name) for item in fields(TrainingState)}
+        groups = {"network": self.network.state_dict(), "kept": facts.pop("kept"), "random": facts.pop("random")}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            groups[f"optimiser.{number}"] = state
+        tensors = {f"{group}.{name}": tensor for group, part in groups.items() for name, tensor in part.items()}
+        save_tensors(self.file, tensors, facts | {"scaler": self.scaler.state_dict()})
+
+    def _load(self) -> TrainingState:
+        tensors, facts = load_tensors(self.file)
+        groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "kept": {}, "random": {}, "optimiser": {}}
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        try:
+            for name, tensor in tensors.items():
+                group, rest = name.split(".", 1)
+                groups[group][rest] = tensor
+            for name, tensor in groups["optimiser"].items():
+                number, key = name.split(".")
+                state.setdefault(int(number), {})[key] = tensor
+            self.network.load_state_dict(groups["network"])
+            param_groups = self.optimiser.state_dict()["param_groups"]
+            self.optimiser.load_state_dict({"state": state, "param_groups": param_groups})
+            scaler_state = facts.pop("scaler")
+            if scaler_state:  # empty if the dtype needs no scaler
+                self.scaler.load_state_dict(scaler_state)
+            return TrainingState(**facts, kept=groups["kept"], random=groups["random"])
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise EntryError(f"{self.file}: is not a checkpoint of this training; remove it to restart") from error

@@ -1,8 +1,9 @@
-"""Several processes that train or run as one, started by ``torchrun``: who does what, and a batch that they share.
+"""Several processes that train or run together, started by ``torchrun``.
 
-Each rank draws what one process would draw (order, crops, augmentation, dropout) for the whole of every batch, and
-computes its part of it. So the recordings, the batches and, but for the order in which numbers are added, the weights
-are those of one process, whatever the number of ranks.
+Each process trains whole folds, so its networks are those of a single process, bit for bit. On GPUs, processes beyond
+the number of folds join a fold: they share its batches by PyTorch's DistributedDataParallel with SyncBatchNorm. Such a
+network differs from that of a single process by rounding and by the random numbers of augmentation and dropout. On CPUs
+those processes stay idle, because SyncBatchNorm runs on GPUs only.
 """
 
 import os
@@ -14,29 +15,30 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ecg import progress
-from ecg.cli import NOTHING_DONE
-from ecg.errors import EntryError
+from ecg.data.windows import Windows
+from ecg.errors import EntryError, OtherProcessError
 from ecg.interruption import SIGNALS
 from ecg.model.compute import Compute
-from ecg.model.network import Dropout
+from ecg.training.setup import Training
 
-LONGEST_WAIT = timedelta(days=7)  # for the slowest rank: a store of millions of recordings takes its time to be built
+TIMEOUT = timedelta(days=7)  # for the slowest process: building a store of millions of recordings takes long
 
 
-def several() -> bool:
-    """Whether ``torchrun`` has started several processes of which this is one."""
+def is_distributed() -> bool:
+    """Whether ``torchrun`` started this process together with others."""
     return int(os.environ.get("WORLD_SIZE", 1)) > 1
 
 
 @dataclass(frozen=True)
 class Team:
-    """The ranks that share every batch of a course, and which of them this one is."""
+    """A group of processes, and the rank of this one in it."""
 
     group: dist.ProcessGroup
     rank: int
@@ -46,190 +48,124 @@ class Team:
     def leads(self) -> bool:
         return self.rank == 0
 
-    def part(self, whole: int) -> slice:
-        """This rank's part of a batch of ``whole`` windows."""
-        return slice(whole * self.rank // self.size, whole * (self.rank + 1) // self.size)
+    def from_first(self, action: Callable[[], Any]) -> Any:
+        """Run ``action`` on the first process and give its result to all.
 
-    def from_first(self, do: Callable[[], Any]) -> Any:
-        """What ``do()`` gives on the first rank, for all; where it fails there, the others end in silence."""
-        result, failed = None, None
+        If it raises EntryError there, the other processes raise OtherProcessError.
+        """
+        result, failure = None, None
         if self.leads:
             try:
-                result = do()
+                result = action()
             except EntryError as error:
-                failed = error
-        told = [result, failed]
-        dist.broadcast_object_list(told, group=self.group, group_src=0)
-        result, failed = told
-        if failed is not None:
-            raise failed if self.leads else SystemExit(NOTHING_DONE)
-        return result
+                failure = error
+        shared = [result, failure is not None]
+        dist.broadcast_object_list(shared, group=self.group, group_src=0)
+        if failure is not None:
+            raise failure
+        if shared[1]:
+            raise OtherProcessError("the first process failed")
+        return shared[0]
 
-    def first_alone(self, do: Callable[[], Any]) -> Any:
-        """``do()`` on each rank, on the first before the others; where it fails there, they end in silence."""
-        done = []
-        self.from_first(lambda: done.append(do()))
-        return done[0] if self.leads else do()
+    def first_then_others(self, action: Callable[[], Any]) -> Any:
+        """Run ``action`` on every process, on the first before the others; errors are as in ``from_first``."""
+        results: list[Any] = []
+        self.from_first(lambda: results.append(action()))
+        return results[0] if self.leads else action()
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         dist.barrier(group=self.group)
 
     def gather(self, part: Any) -> list[Any]:
-        """The ``part`` of each rank, on the first; on the others only their own."""
+        """The ``part`` of each process, on the first one; the other processes get only their own."""
         parts = [None] * self.size if self.leads else None
         dist.gather_object(part, parts, group=self.group, group_dst=0)
         return parts or [part]
 
 
 @contextmanager
-def joined() -> Iterator[Team]:
-    """All ranks, as long as this lasts; only the first one shows what it does.
+def all_processes() -> Iterator[Team]:
+    """The team of all processes. Only the first one prints.
 
-    An interruption ends a rank at once: the others would wait for its part of the batch. So a training goes on after
-    the last whole epoch then.
+    An interruption ends a process at once, because the others would wait for it. A training then resumes after its last
+    whole epoch.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
-    # What ranks told each other before torchrun started them again is still there.
+    store, rank, size = next(dist.rendezvous("env://", timeout=TIMEOUT))
+    # The prefix hides the messages of processes that torchrun has restarted since.
     store = dist.PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT)
-    everyone = Team(dist.group.WORLD, dist.get_rank(), dist.get_world_size())
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     try:
-        progress.show(lines=everyone.leads, bars=everyone.leads)
-        yield everyone
+        team = Team(dist.new_group(timeout=TIMEOUT), dist.get_rank(), dist.get_world_size())
+        progress.configure(lines=team.leads, bars=team.leads)
+        yield team
     finally:
         dist.destroy_process_group()
 
 
-def teams(everyone: Team, folds: int) -> tuple[Team, range]:
-    """This rank's team and the folds it trains: a fold or several for each rank, or several ranks for each fold."""
-    number = min(folds, everyone.size)
-    members = [range(team, everyone.size, number) for team in range(number)]
-    groups = [dist.new_group(list(ranks), timeout=LONGEST_WAIT) for ranks in members]  # each rank has to say it of all
-    mine = everyone.rank % number
-    team = Team(groups[mine], everyone.rank // number, len(members[mine]))
-    progress.show(lines=team.leads, bars=everyone.leads)
-    return team, range(mine, folds, number)
+def split_into_teams(everyone: Team, folds: int, share_batches: bool) -> tuple[Team, range]:
+    """This process's team and the folds that it trains.
 
-
-def shared(training: Any, team: Team) -> Any:
-    """``training`` (a ``team_code.Training``) as this member of ``team`` does it.
-
-    The first one keeps what is needed to go on. The others begin with what that has kept, and keep theirs apart.
+    A team is one process, or with ``share_batches`` and more processes than folds, several. Otherwise the processes
+    beyond the number of folds have no fold.
     """
-    place = training.work_dir
+    teams = min(folds, everyone.size) if share_batches else everyone.size
+    members = [range(team, everyone.size, teams) for team in range(teams)]
+    groups = [dist.new_group(list(ranks), timeout=TIMEOUT) for ranks in members]  # every process must create them all
+    number = everyone.rank % teams
+    if teams > folds:
+        idle = teams - folds
+        verb = "has" if idle == 1 else "have"
+        progress.print_line(f"{teams} processes for {folds} folds: {idle} {verb} no fold to train")
+    team = Team(groups[number], everyone.rank // teams, len(members[number]))
+    progress.configure(lines=team.leads, bars=everyone.leads)
+    return team, range(number, folds, teams)
+
+
+def join_team(training: Training, team: Team) -> Training:
+    """``training`` as this process of ``team`` runs it.
+
+    The team's first process keeps the checkpoints. The others start from these and keep their own apart.
+    """
+    if team.size == 1:
+        return training
+    work_dir = training.work_dir
     if not team.leads:
-        place = place / f"rank-{dist.get_rank()}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
+        work_dir = work_dir / f"rank-{dist.get_rank()}"
+        shutil.rmtree(work_dir, ignore_errors=True)
+        work_dir.mkdir()
         for kept in training.work_dir.glob("*.safetensors"):
-            (place / kept.name).symlink_to(kept.resolve())  # replaced by their own with the first epoch
-    return replace(
-        training, work_dir=place, compute=SharedCompute(training.compute.device, training.compute.number, team)
-    )
+            (work_dir / kept.name).symlink_to(kept.resolve())  # their own checkpoints replace the links
+    compute = TeamCompute(training.compute.device, training.compute.dtype, team)
+    return replace(training, work_dir=work_dir, compute=compute)
 
 
 @dataclass(frozen=True)
-class SharedCompute(Compute):
-    """Where the networks compute, and with which other ranks they share a batch."""
+class TeamCompute(Compute):
+    """Device, dtype, and the team that shares each batch."""
 
     team: Team
 
-    def learner(self, network: nn.Module) -> nn.Module:
-        network.to(self.device)
-        return SharedBatches(network, self.team) if self.team.size > 1 else network
+    def wrap(self, network: nn.Module) -> nn.Module:
+        network = network.to(self.device)
+        if self.device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network, self.team.group)
+        return DistributedDataParallel(network, process_group=self.team.group)
 
+    def share(self, windows: Windows) -> Windows:
+        """Every ``team.size``-th window. Parts are equal: if need be, some windows repeat, as in DistributedSampler."""
+        whole, size = len(windows.recording), self.team.size
+        part = np.resize(np.arange(whole), -(-whole // size) * size)[self.team.rank :: size]
+        return Windows(windows.recording[part], windows.offset[part], windows.samples)
 
-class SharedBatches(nn.Module):
-    """``network`` in training: takes whole batches, computes its team's part of each here, and gives all logits."""
+    def average(self, value: float) -> float:
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total, group=self.team.group)
+        return float(total) / self.team.size
 
-    def __init__(self, network: nn.Module, team: Team):
-        super().__init__()
-        self.team = team
-        # In place, so that the weights and their names stay: whoever has the network has what is learned here.
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.__class__, module.team = TeamBatchNorm, team
-            elif isinstance(module, Dropout):
-                module.__class__, module.team, module.whole = TeamDropout, team, 0
-        self.dropouts = [module for module in network.modules() if isinstance(module, TeamDropout)]
-        self.network = DistributedDataParallel(network, process_group=team.group, forward_sync_buffers=False)
-
-    def forward(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
-        whole = len(windows)
-        for dropout in self.dropouts:
-            dropout.whole = whole
-        part = self.team.part(whole)
-        return _Gathered.apply(self.network(windows[part], demographics[part]), whole, self.team)
-
-
-class TeamBatchNorm(nn.BatchNorm1d):
-    """Normalises by the whole batch's mean and variance. (nn.SyncBatchNorm does, but on GPUs alone.)"""
-
-    team: Team
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return super().forward(features)
-        seen = features.to(torch.promote_types(features.dtype, torch.float32))
-        number = _Summed.apply(seen.new_tensor([seen.shape[0] * seen.shape[2]]), self.team)
-        mean = _Summed.apply(seen.sum(dim=(0, 2)), self.team) / number
-        centred = seen - mean[:, None]
-        variance = _Summed.apply(centred.square().sum(dim=(0, 2)), self.team) / number
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * number / (number - 1).clamp(min=1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale[:, None] + self.bias[:, None]).to(features.dtype)
-
-
-class TeamDropout(Dropout):
-    """Drops what one process would drop: draws for the ``whole`` batch, and takes the part of it that is here."""
-
-    team: Team
-    whole: int
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return features
-        kept = super().forward(features.new_ones(self.whole, *features.shape[1:]))
-        return features * kept[self.team.part(self.whole)]
-
-
-class _Summed(torch.autograd.Function):
-    """The sum over the ranks of a team."""
-
-    @staticmethod
-    def forward(ctx, part: torch.Tensor, team: Team) -> torch.Tensor:
-        ctx.team, total = team, part.clone()
-        dist.all_reduce(total, group=team.group)
-        return total
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total, group=ctx.team.group)
-        return total, None
-
-
-class _Gathered(torch.autograd.Function):
-    """The rows of all ranks. Each computes the whole loss from them; its gradient here is that of its own rows.
-
-    DistributedDataParallel takes the mean of the ranks' gradients; the whole batch's is their sum: hence the factor.
-    """
-
-    @staticmethod
-    def forward(ctx, part: torch.Tensor, whole: int, team: Team) -> torch.Tensor:
-        ctx.team, rows = team, part.new_zeros(whole, *part.shape[1:])
-        rows[team.part(whole)] = part
-        dist.all_reduce(rows, group=team.group)
-        return rows
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient[ctx.team.part(len(gradient))] * ctx.team.size, None, None
+    def seed(self, seed: int) -> None:
+        torch.manual_seed(seed + self.team.rank)  # each process augments its own windows

@@ -1,4 +1,4 @@
-"""The log of a training: a csv with a line an epoch, to be watched while it runs."""
+"""The epoch log: a csv with one line per epoch, readable while the training runs."""
 
 import csv
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from ecg.files import read_text, write_csv
 EPOCH_LOG = "epochs.csv"
 COLUMNS = ("network", "epoch", "learning_rate", "loss", "challenge_metric")
 
-History = Sequence[dict[str, float]]  # of each epoch its number and the other columns, as far as it has them
+EpochFigures = dict[str, float]  # an epoch's number and its values of the other columns, as far as they exist
 
 
-def write_epoch_log(path: Path, network: str, history: History) -> None:
-    """Puts the ``history`` of ``network`` into the log at ``path``, in the place of what it said of that before.
+def write_epoch_log(path: Path, network: str, history: Sequence[EpochFigures]) -> None:
+    """Replace the lines of ``network`` in the log at ``path`` by ``history``.
 
-    Of a log that somebody has damaged nothing else is kept: it is to be looked at, and no training depends on it.
+    A damaged log is overwritten, because no training depends on it.
     """
-    histories: dict[str, History] = {}
-    with FileLock(path.with_suffix(".lock")):  # networks that are trained at the same time share it
+    histories: dict[str, Sequence[EpochFigures]] = {}
+    with FileLock(path.with_suffix(".lock")):  # processes that train at the same time share the log
         with suppress(EntryError):
             histories |= read_epoch_log(path)
         histories[network] = history
@@ -34,16 +34,16 @@ def write_epoch_log(path: Path, network: str, history: History) -> None:
         write_csv(path, [COLUMNS, *rows])
 
 
-def read_epoch_log(path: Path) -> dict[str, list[dict[str, float]]]:
-    """The history of each network in the log at ``path``; EntryError where it is none."""
-    found: dict[str, list[dict[str, float]]] = {}
+def read_epoch_log(path: Path) -> dict[str, list[EpochFigures]]:
+    """The history of each network in the log at ``path``; EntryError if it is damaged."""
+    histories: dict[str, list[EpochFigures]] = {}
     rows = list(csv.reader(read_text(path).splitlines()))
     try:
         if tuple(rows[0]) != COLUMNS:
             raise ValueError(f"its first line is {rows[0]}")
         for name, *cells in rows[1:]:
             numbers = {column: float(cell) for column, cell in zip(COLUMNS[1:], cells, strict=True) if cell}
-            found.setdefault(name, []).append(numbers | {"epoch": int(numbers["epoch"])})
+            histories.setdefault(name, []).append(numbers | {"epoch": int(numbers["epoch"])})
     except (ValueError, IndexError, KeyError) as error:
-        raise EntryError(f"{path}: is no log of a training ({error})") from error
-    return found
+        raise EntryError(f"{path}: is not the log of a training ({error})") from error
+    return histories

@@ -1,7 +1,7 @@
 """The folds of a cross-validation: multilabel iterative stratification, each source by itself (published code)."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,50 +9,74 @@ from ecg.errors import EntryError
 from ecg.files import read_csv
 
 
-def patients_of(names: Iterable[str], table: str | os.PathLike) -> list[str]:
-    """The patient of each of the recordings ``names``, by the csv ``table``: a line a recording, its name and patient.
+def read_patients(names: Sequence[str], table: str | os.PathLike) -> list[str]:
+    """The patient of each recording in ``names``, from the csv ``table`` with a line ``recording,patient`` for each.
 
-    One that the table does not name is a patient of its own. EntryError where it names none of them.
+    A recording that the table does not name counts as a patient of its own. Raises EntryError if the table names none.
     """
-    known = dict(row[:2] for row in read_csv(table) if len(row) > 1)
-    names = list(names)
-    if not known.keys() & set(names):
+    patients = dict(row[:2] for row in read_csv(table) if len(row) > 1)
+    if not patients.keys() & set(names):
         raise EntryError(f"{table}: names none of the recordings; it needs a line for each, with its name and patient")
-    return [known.get(name) or name for name in names]
+    return [patients.get(name) or name for name in names]
 
 
 def assign_folds(
-    labels: np.ndarray, sources: Sequence[str], folds: int, seed: int, patients: Sequence[str] | None = None
+    labels: np.ndarray,
+    sources: Sequence[str] | np.ndarray,
+    folds: int,
+    seed: int,
+    patients: Sequence[str] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """The fold (recordings,) of each recording; ``labels`` is boolean (recordings, classes).
+    """Assign each recording to a fold.
 
-    Every fold gets its share of every source, and within it of every class as far as the counts allow. A source with
-    fewer recordings than folds is dealt out one by one, each to the smallest fold. With ``patients`` (recordings,) all
-    of a patient's recordings are in one fold. EntryError where there are fewer recordings, or patients, than folds.
+    Every fold gets its share of every source, and within it of every class as far as the counts allow. The recordings
+    of a source with fewer recordings than folds go one by one to the smallest fold.
+
+    Parameters
+    ----------
+    labels : bool array (recordings, classes)
+    sources : str (recordings,)
+    folds : int
+        The number of folds.
+    seed : int
+        The seed of the random draws.
+    patients : str (recordings,), optional
+        The patient of each recording; all recordings of a patient get the same fold.
+
+    Returns
+    -------
+    int array (recordings,)
+        Folds from 0 on.
+
+    Raises
+    ------
+    EntryError
+        If there are fewer recordings, or patients, than folds.
     """
     if patients is not None:
         _, first, patient = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
-        every = np.zeros((len(first), labels.shape[1]), bool)
-        np.logical_or.at(every, patient, labels)
+        of_patient = np.zeros((len(first), labels.shape[1]), bool)
+        np.logical_or.at(of_patient, patient, labels)
         if len(first) < folds:
             raise EntryError(f"the recordings of {len(first)} patients are too few for {folds} folds; give fewer folds")
-        return assign_folds(every, np.asarray(sources)[first], folds, seed)[patient]
+        return assign_folds(of_patient, np.asarray(sources)[first], folds, seed)[patient]
     if len(labels) < folds:
         raise EntryError(
             f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer folds"
         )
-    # here, because it loads scikit-learn: half of the time that the driver, which has no folds, takes to start
+    # Imported here because it loads scikit-learn, half of the start-up time of the driver, which has no folds.
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    fold = np.full(len(labels), -1)
-    sources = np.asarray(sources)
-    for source in sorted(set(sources.tolist()), key=lambda source: (-(sources == source).sum(), source)):
-        members = np.flatnonzero(sources == source)
+    fold_of = np.full(len(labels), -1)
+    source_of = np.asarray(sources)
+    by_size = sorted(set(source_of.tolist()), key=lambda source: (-(source_of == source).sum(), source))
+    for source in by_size:
+        members = np.flatnonzero(source_of == source)
         if len(members) < folds:
             for member in members:
-                fold[member] = np.bincount(fold[fold >= 0], minlength=folds).argmin()
+                fold_of[member] = np.bincount(fold_of[fold_of >= 0], minlength=folds).argmin()
             continue
         splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-        for number, (_, part) in enumerate(splitter.split(members, labels[members].astype(int))):
-            fold[members[part]] = number
-    return fold
+        for fold, (_, held_out) in enumerate(splitter.split(members, labels[members].astype(int))):
+            fold_of[members[held_out]] = fold
+    return fold_of

@@ -1,11 +1,12 @@
-"""A folder of recordings, decoded once: every recording as the network sees it, in one memory-mapped int16 file.
+"""The store: a folder's recordings, decoded once into one memory-mapped int16 file at the network's rate.
 
-``signals.i16`` holds the recordings one after another, each (12, samples) at the network's rate; ``rows.bin`` has a
-row a recording, ``names.jsonl`` its name, and ``index.json``, written last, says what they were made of. While it is
-built, a worker has one recording in memory, so a folder may be of any size. Behind the folder's there can be simulated
-recordings, made on the way, which were never files. The store belongs to one training: it is made in the model folder
-(the data folder may be read-only), used again if that training is started again, and removed with its end, because it
-holds patients' data and a model folder is given away.
+``signals.i16`` holds the recordings one after another, each (12, samples); ``rows.bin`` has one row per recording,
+``names.jsonl`` its name, and ``index.json``, written last, says what the store was made from. Simulated recordings can
+follow those of the folder. Each worker holds one recording in memory, so the folder may have any size.
+
+The store belongs to one training. It lies in the model folder, because the data folder may be read-only. A resumed
+training uses it again, and the training removes it at the end, because it holds patients' data and a model folder is
+given away.
 """
 
 import hashlib
@@ -31,17 +32,17 @@ from ecg.files import write_errors, write_json
 from ecg.recipe import Recipe
 from ecg.simulation.dataset import simulated_record
 
-# Raised whenever the files, the numbers that preprocessing gives or the simulated recordings change: older stores are
-# built again, and older trainings and validations are not gone on with.
-FORMAT = 7
+# Raise it if the files, the results of preprocessing or the simulated recordings change. Older stores are then built
+# again, and older trainings and validations are not resumed.
+STORE_FORMAT = 7
 FILES = ("signals.i16", "rows.bin", "names.jsonl")
-FEW = 64  # recordings that are decoded before other processes would have started
-LIKE_A_FILE = 1 << 18  # bytes that a simulated recording counts for: it takes a while to be made
-TASK = 4 << 20  # bytes of signal files that a worker decodes before it hands them over
+FEW = 64  # so few recordings are decoded before other processes would have started
+SIMULATED_SIZE = 1 << 18  # bytes that a simulated recording counts for, because simulating takes time
+TASK = 4 << 20  # bytes of signal files that a worker decodes in one task
 
 
 class Store:
-    """The recordings of a training; each array has one entry a recording."""
+    """The recordings of a training. Each array has one entry per recording."""
 
     signals: np.ndarray  # int16, mapped: the recordings one after another, each (12, length)
     lengths: np.ndarray  # int64, in samples
@@ -58,7 +59,7 @@ class Store:
         self.sources = np.array(sources, object)[rows["source"]]
         self.fingerprint = fingerprint
         self._names = folder / "names.jsonl"
-        # mode "c": nothing is written, but PyTorch warns of memory that cannot be
+        # Mode "c" (copy on write): nothing is written, and PyTorch does not warn about read-only memory.
         self.signals = np.memmap(folder / "signals.i16", np.int16, mode="c")
 
     def __len__(self) -> int:
@@ -75,17 +76,16 @@ def row_type(classes: int) -> np.dtype:
 
 
 def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int = 0) -> Store:
-    """The store of the recordings ``headers`` that carry a scored label, as the recipe wants them, in ``folder``.
+    """Open the store in ``folder``, or build it if it is missing or a recording or the preprocessing has changed.
 
-    Behind them are ``simulated`` ones, made from the recipe's seed.
-
-    Built if it is not there or if a recording or the preprocessing has changed. A recording that cannot be read is
-    named and left out, and so are, as published, those without a scored label. EntryError where none is left.
+    It holds the recordings at ``headers`` that have a scored label, then ``simulated`` ones from the recipe's seed. A
+    recording that cannot be read is named and left out. Recordings without a scored label are left out, as published.
+    Raises EntryError if none is left.
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    made_of = {
-        "fingerprint": fingerprint(headers, weights, recipe),
+    made_from = {
+        "fingerprint": recordings_fingerprint(headers, weights, recipe),
         "simulated": [simulated, recipe.seed if simulated else 0],
     }
     index = folder / "index.json"
@@ -93,19 +93,19 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
         found = json.loads(index.read_text())
     except (OSError, ValueError):
         found = {}
-    # its removal may have been cut short when the index was still there
-    if found | made_of != found or not all((folder / name).exists() for name in FILES):
+    # A removal may have been interrupted while the index was still there.
+    if found | made_from != found or not all((folder / name).exists() for name in FILES):
         with write_errors(folder):
             shutil.rmtree(folder)
             folder.mkdir()
-            found = made_of | {"sources": _build(headers, folder, weights, recipe, simulated)}
+            found = made_from | {"sources": _build(headers, folder, weights, recipe, simulated)}
         write_json(index, found)
     return Store(folder, found["sources"], len(weights.classes), found["fingerprint"])
 
 
-def fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
-    """Changes with any file of the recordings, the classes and the preprocessing."""
-    digest = hashlib.sha256(repr((FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
+def recordings_fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
+    """A digest that changes with any file of the recordings, the classes and the preprocessing."""
+    digest = hashlib.sha256(repr((STORE_FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
     for header in headers:
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
             try:
@@ -116,21 +116,21 @@ def fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> st
     return digest.hexdigest()
 
 
-class Simulated(NamedTuple):
-    """A recording that is no file yet."""
+class SimulatedEntry(NamedTuple):
+    """A simulated recording, which has no file."""
 
     seed: int
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"simulated recording {self.index} of seed {self.seed}"
+        return f"simulated recording {self.number} of seed {self.seed}"
 
 
-Entry = Path | Simulated
+Entry = Path | SimulatedEntry
 
 
 class Decoded(NamedTuple):
-    """What a worker knows of a recording whose signal it has written."""
+    """The facts of a recording whose signal a worker has written."""
 
     header: Header
     labels: np.ndarray
@@ -138,9 +138,9 @@ class Decoded(NamedTuple):
 
 
 def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int) -> list[str]:
-    """Writes the store's files but the index; the sources of its recordings."""
+    """Write the store's files except the index; return the sources of its recordings."""
     sources: dict[str, int] = {}
-    entries = [*headers, *(Simulated(recipe.seed, index) for index in range(simulated))]
+    entries: list[Entry] = [*headers, *(SimulatedEntry(recipe.seed, index) for index in range(simulated))]
     scored, unscored, unreadable = 0, 0, 0
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
@@ -159,21 +159,20 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
                 scored += isinstance(entry, Path)
                 header, row["labels"], row["length"] = found
                 row["source"] = sources.setdefault(header.source, len(sources))
-                row["simulated"] = isinstance(entry, Simulated)
+                row["simulated"] = isinstance(entry, SimulatedEntry)
                 row["demographics"] = preprocessing.demographics(header.age, header.sex)
-                row_file.write(row.tobytes())  # NumPy's tofile does not notice a full disk
+                row_file.write(row.tobytes())  # unlike NumPy's tofile, write() notices a full disk
                 name_file.write(json.dumps(header.name).encode() + b"\n")
         for file in opened:
             file.flush()
             os.fsync(file.fileno())
-        samples = np.fromfile(folder / "rows.bin", row.dtype)["length"].sum()
+        rows: np.ndarray = np.fromfile(folder / "rows.bin", row.dtype)
+        samples = rows["length"].sum()
         if os.path.getsize(folder / "signals.i16") != 2 * len(LEADS) * samples:
-            raise EntryError(f"{folder}: was changed by another process while it was written; start again")
-    progress.print_line(
-        f"{scored} recordings to learn from, {unscored} without a scored label, {unreadable} unreadable"
-    )
+            raise EntryError(f"{folder}: another process changed it while it was written; start again")
+    progress.print_line(f"{scored} recordings to train on, {unscored} without a scored label, {unreadable} unreadable")
     if simulated:
-        progress.print_line(f"and {simulated} simulated ones")
+        progress.print_line(f"and {simulated} simulated recordings")
     if not scored:
         raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
     return list(sources)
@@ -182,12 +181,12 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
 def _decode_all(
     entries: Sequence[Entry], signal_file: BinaryIO, folder: Path, weights: Weights, recipe: Recipe
 ) -> Iterator[Decoded | RecordError | None]:
-    """The recordings in their order, as ``_decode`` has them, in several processes; their signals to ``signal_file``.
+    """Decode the recordings in several processes, in order, and append their signals to ``signal_file``.
 
-    A worker's signals come in a file of its own in ``folder``: twice as fast as through a pipe, and not in memory.
+    Each worker writes the signals to a file of its own in ``folder``: twice as fast as a pipe, and not in memory.
     """
     tasks = list(_grouped(entries, TASK))
-    # of this process alone: the workers of one that was killed may still be writing theirs
+    # The names are this process's own, because the workers of a killed process may still be writing.
     parts = [folder / f"part-{os.getpid()}-{number}.i16" for number in range(len(tasks))]
     workers = joblib.Parallel(-1 if len(entries) > FEW else 1, return_as="generator")
     decoded = workers(joblib.delayed(_decode_task)(*task, weights, recipe) for task in zip(tasks, parts))
@@ -199,10 +198,11 @@ def _decode_all(
 
 
 def _grouped(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
-    """``entries`` in turn, in groups whose signal files have at most ``limit`` bytes together, or are one."""
-    group, size = [], 0
+    """Group ``entries`` in order; the signal files of a group have at most ``limit`` bytes, or it has one entry."""
+    group: list[Entry] = []
+    size = 0
     for entry in entries:
-        more = LIKE_A_FILE if isinstance(entry, Simulated) else signal_size(entry)
+        more = SIMULATED_SIZE if isinstance(entry, SimulatedEntry) else signal_size(entry)
         if group and size + more > limit:
             yield group
             group, size = [], 0
@@ -217,14 +217,14 @@ def _decode_task(entries: Sequence[Entry], part: Path, weights: Weights, recipe:
 
 
 def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | None:
-    """Writes the recording's signal to ``file``, unless it cannot be read, or has no scored label (None)."""
+    """Write the recording's signal to ``file``; None if it has no scored label, an error if it cannot be read."""
     try:
-        record = simulated_record(*entry) if isinstance(entry, Simulated) else read_record(entry)
+        record = simulated_record(*entry) if isinstance(entry, SimulatedEntry) else read_record(entry)
         labels = weights.encode(record.header.diagnoses)
         if not labels.any():
             return None
         counts = np.ascontiguousarray(preprocessing.network_signal(record.counts, record.header.rate, recipe))
-    except Exception as error:  # whatever is wrong with this recording, the others are still to be read
+    except Exception as error:  # one broken recording must not stop the others
         return as_record_error(error, entry)
-    file.write(counts)
+    file.write(counts.data)
     return Decoded(record.header, labels, counts.shape[1])
