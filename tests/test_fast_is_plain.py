@@ -18,6 +18,8 @@ from ecg.data.windows import Windows
 from ecg.decision.labels import vote
 from ecg.evaluation import metrics
 from ecg.model.compute import Compute
+from ecg.model.description import Description
+from ecg.model.folder import save_model
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES
 from evaluate_model import evaluate_model
@@ -105,7 +107,9 @@ def test_a_folder_in_batches_has_the_plain_labels_and_probabilities(data, model)
 
 def test_a_recording_has_the_same_result_alone_and_among_others_of_any_length(data, model):
     """Where windows fit their recordings too."""
-    fitting = replace(model, recipe=replace(RECIPES["best"], width=8, reduction=2, batch=3))
+    fitting = replace(
+        model, description=replace(model.description, recipe=replace(RECIPES["best"], width=8, reduction=2, batch=3))
+    )
     for path, (labels, scores) in driver.run_folder(fitting, find_headers(data)):
         _, alone, alone_scores = run_model(fitting, path.read_text(), read_record(path).counts)
         assert labels == alone

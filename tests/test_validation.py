@@ -163,25 +163,28 @@ def test_by_fold_every_recording_is_answered_for_by_a_model_that_has_not_seen_it
     patients.write_text("name,patient\n" + "".join(f"{name},{i // 3}\n" for i, name in enumerate(names)))
     asked = ("--parts", 3, "--seeds", 2, "--unseen", data / "other", "--patients", patients)
     first = validated(data / "data", results, *recipes, *asked)
-    assert first.count("is answered for by a model of the others") == 12
+    assert first.count("training on the other parts") == 12
     for recipe in recipes:
         for seed in (0, 1):
             units = [dict(np.load(results / recipe / f"seed {seed} part {part}.npz")) for part in (1, 2, 3)]
             assert sorted(np.concatenate([unit["test"] for unit in units])) == list(range(60))
             for unit in units:
-                assert not set(unit["test"]) & set(unit["chose"]) and len(unit["chose"]) + len(unit["test"]) == 60
+                assert not set(unit["test"]) & set(unit["held_out"]) and len(unit["held_out"]) + len(unit["test"]) == 60
                 assert unit["p"].shape == (2, len(unit["test"]), 24) and unit["unseen other"].shape == (2, 12, 24)
-                assert not {i // 3 for i in unit["test"]} & {i // 3 for i in unit["chose"]}
+                assert not {i // 3 for i in unit["test"]} & {i // 3 for i in unit["held_out"]}
     table = list(csv.DictReader((results / "figures.csv").open()))
     kinds = [row["recordings"] for row in table if row["recipe"] == recipes[0]]
-    assert kinds[:2] == ["held out from single networks", "that chose nothing"] and "of other" in kinds
-    assert [row["number"] for row in table if row["recordings"] == "that chose nothing"] == ["60"] * 3
+    assert (
+        kinds[:2] == ["held-out folds of single networks", "recordings not seen in training"]
+        and "recordings of other" in kinds
+    )
+    assert [row["number"] for row in table if row["recordings"] == "recordings not seen in training"] == ["60"] * 3
     assert not (results / ".training").exists()
     assert (results / "reliability.png").read_bytes()[:4] == b"\x89PNG"
 
     (results / recipes[0] / "seed 1 part 2.npz").unlink()
     again = validated(data / "data", results, *recipes, *asked)
-    assert again.count("is answered for") == 1 and again.endswith(first[-700:])
+    assert again.count("training on the other parts") == 1 and again.endswith(first[-700:])
     with pytest.raises(EntryError, match="of other recordings, parts or numbers"):
         validated(data / "data", results, *recipes, "--parts", 4)
 
@@ -193,8 +196,8 @@ def test_by_source_every_source_is_answered_for_by_the_others(data, validated, t
     sources = {path.stem.rstrip("0123456789") for path in (data / "data").glob("*.hea")}
     assert len(files) > 1 and {file.stem.split()[-1] for file in files} <= sources
     for file in files:
-        assert not set(np.load(file)["test"]) & set(np.load(file)["chose"])
-    assert "recordings that chose nothing: HR" in printed
+        assert not set(np.load(file)["test"]) & set(np.load(file)["held_out"])
+    assert "recordings not seen in training: HR" in printed
     table = list(csv.DictReader((tmp_path / "results" / "figures.csv").open()))
     of = {row["recordings"].partition(": ")[2]: row for row in table}
     mean = of.pop(f"mean of {len(files)} sources")

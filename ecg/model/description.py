@@ -50,7 +50,8 @@ class Description:
     def as_json(self) -> dict[str, Any]:
         folds: list[dict[str, Any]] = [{"thresholds": row.tolist()} for row in self.thresholds]
         for fold, history in zip(folds, self.histories):
-            fold["history"] = list(history)
+            if history:
+                fold["history"] = list(history)
         return {
             "format": MODEL_FORMAT,
             "version": self.version,
