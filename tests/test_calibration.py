@@ -16,7 +16,7 @@ from ecg.errors import EntryError
 from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
 from ecg.recipe import RECIPES
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 
 
 def test_what_is_expected_too_often_is_expected_as_often_as_it_is():
@@ -51,7 +51,7 @@ def test_any_probabilities_give_the_shift_that_balances_them(seed, recordings, p
 @pytest.fixture(scope="module")
 def training(tmp_path_factory, tiny_recipe):
     folder = tmp_path_factory.mktemp("calibrated")
-    simulate(folder / "data", 60, 5)
+    simulate_folder(folder / "data", 60, 5)
     training = team_code.prepare(folder / "data", folder / "model", tiny_recipe, pick_compute("cpu"))
     training.store.sources[:] = "HR"
     return training

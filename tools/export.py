@@ -31,7 +31,7 @@ from ecg.model.compute import pick_compute
 from ecg.model.description import FORMAT
 from ecg.model.network import SEResNet
 from ecg.progress import print_line
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import Model, load_model
 
 TOLERANCE = 1e-4  # of a probability, between PyTorch and onnxruntime
@@ -131,7 +131,7 @@ def difference(ensemble: Ensemble, model: Model, path: Path) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = []
     for number, seconds in enumerate(CHECKED, 1):
-        counts = recording(["LBBB"], 60, "female", RATE, seconds, np.random.default_rng(number))
+        counts = simulate_signal(["LBBB"], 60, "female", RATE, seconds, np.random.default_rng(number))
         seen = np.stack([network_signal(counts, RATE, model.recipe)] * number).astype(np.float32)
         told = np.stack([demographics(60, "female")] * number)
         seen[1:, 3], told[1:] = 0, 0
