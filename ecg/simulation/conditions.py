@@ -7,7 +7,6 @@ open is drawn from the normal range.
 
 import math
 from collections.abc import Mapping, Set
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from ecg.simulation.dipole import Vector, add, as_vector, scale
 from ecg.simulation.population import CRBBB, IRBBB, LBBB, NO_BLOCK, Population, Range
 from ecg.simulation.rhythm import ATRIAL, FIBRILLATION, FLUTTER, SINUS, VENTRICULAR, Rhythm
 
-Value = TypeVar("Value")
 INVERSIONS: dict[str, Vector] = {  # direction of an inverted T, relative to the usual height of T
     "inferior": (0.55, -1.20, 0.30),
     "anterior": (0.07, 0.43, -0.86),
@@ -41,8 +39,8 @@ def _clipped_normal(mean: float, deviation: float, lowest: float, highest: float
     return float(np.clip(rng.normal(mean, deviation), lowest, highest))
 
 
-def _first_match(table: Mapping[str, Value], labels: Set[str]) -> Value | None:
-    """The value of the first label in ``table`` that is one of ``labels``."""
+def _first_match(table: Mapping[str, Range], labels: Set[str]) -> Range | None:
+    """The range of the first label in ``table`` that is one of ``labels``."""
     return next((value for label, value in table.items() if label in labels), None)
 
 
@@ -83,7 +81,7 @@ def _draw_conduction_ratios(labels: Set[str], rng: np.random.Generator) -> tuple
 def _draw_heart(
     labels: Set[str], age: float, sex: str | None, interval: float, population: Population, rng: np.random.Generator
 ) -> Heart:
-    conduction, width = _first_match(population.conductions, labels) or (NO_BLOCK, population.usual_width)
+    conduction = next((label for label in population.qrs_widths if label in labels), NO_BLOCK)
     initial = "posterior fascicle" if "LAnFB" in labels else "septum"
     if "QAb" in labels:
         initial = INFARCTS[rng.choice(len(INFARCTS), p=[population.infarct_fractions[place] for place in INFARCTS])]
@@ -120,7 +118,7 @@ def _draw_heart(
         limb_amplitude=amplitude,
         chest_limit=_uniform(population.low_chest_limit if low else population.chest_limit, rng),
         chest_gain=_uniform(chest_gain, rng),
-        qrs=_uniform(width, rng) + extra_width,
+        qrs=_uniform(population.qrs_widths[conduction], rng) + extra_width,
         pr=min(_draw_pr(labels, age, population, rng), 0.45 * interval),
         qt=(qtc + (0.010 if sex == "female" else 0)) * math.sqrt(interval),  # Bazett's formula
         p_height=_uniform(population.p_height, rng) * (0.7 if low else 1),

@@ -21,8 +21,8 @@ from ecg.simulation.leads import DOWER, REGRESSED
 Range = tuple[float, float]
 Normal = tuple[float, float, float, float]  # mean, standard deviation, lowest, highest
 
-# Activation of the ventricles
-NO_BLOCK, IRBBB, CRBBB, LBBB, NSIVCB, PACED = "no block", "IRBBB", "CRBBB", "LBBB", "NSIVCB", "paced"
+# Activation of the ventricles: its label, or NO_BLOCK
+NO_BLOCK, IRBBB, CRBBB, LBBB, NSIVCB, PACED = "no block", "IRBBB", "CRBBB", "LBBB", "NSIVCB", "PR"
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Population:
     flutter_cycle: Range
 
     # QRS
-    conductions: dict[str, tuple[str, Range]]  # activation of the ventricles and width of the QRS
-    usual_width: Range
+    qrs_widths: dict[str, Range]  # by activation of the ventricles
     axes: dict[str, Range]
     usual_axis: Normal  # the mean is that at 30 years
     infarct_fractions: dict[str, float]  # fraction of each territory among abnormal Q waves
@@ -115,14 +114,14 @@ TEXTBOOK = Population(
     breathing=(0.005, 0.025),
     arrhythmia_breathing=(0.16, 0.21),
     flutter_cycle=(0.190, 0.215),
-    conductions={
-        "PR": (PACED, (0.155, 0.175)),
-        "LBBB": (LBBB, (0.140, 0.165)),
-        "CRBBB": (CRBBB, (0.136, 0.156)),
-        "NSIVCB": (NSIVCB, (0.122, 0.138)),
-        "IRBBB": (IRBBB, (0.106, 0.116)),
+    qrs_widths={
+        PACED: (0.155, 0.175),
+        LBBB: (0.140, 0.165),
+        CRBBB: (0.136, 0.156),
+        NSIVCB: (0.122, 0.138),
+        IRBBB: (0.106, 0.116),
+        NO_BLOCK: (0.082, 0.096),
     },
-    usual_width=(0.082, 0.096),
     axes={"PR": (-80, -62), "LAnFB": (-70, -52), "LAD": (-50, -36), "RAD": (106, 126)},
     usual_axis=(65, 14, 5, 80),
     infarct_fractions={"inferior": 0.6, "anterior": 0.25, "lateral": 0.15},
@@ -180,14 +179,14 @@ BROAD = replace(
     breathing=(0.003, 0.05),
     arrhythmia_breathing=(0.07, 0.28),
     flutter_cycle=(0.180, 0.260),
-    conductions={
-        "PR": (PACED, (0.140, 0.190)),
-        "LBBB": (LBBB, (0.122, 0.175)),
-        "CRBBB": (CRBBB, (0.122, 0.170)),
-        "NSIVCB": (NSIVCB, (0.082, 0.130)),
-        "IRBBB": (IRBBB, (0.080, 0.106)),
+    qrs_widths={
+        PACED: (0.140, 0.190),
+        LBBB: (0.122, 0.175),
+        CRBBB: (0.122, 0.170),
+        NSIVCB: (0.082, 0.130),
+        IRBBB: (0.080, 0.106),
+        NO_BLOCK: (0.066, 0.092),
     },
-    usual_width=(0.066, 0.092),
     axes={"PR": (-110, -40), "LAnFB": (-85, -45), "LAD": (-70, -8), "RAD": (92, 150)},
     usual_axis=(65, 27, -20, 95),
     infarct_axes={"inferior": (-25, 30), "lateral": (40, 95)},
@@ -227,21 +226,8 @@ MEASURED = replace(
     BROAD,
     lead_matrix=REGRESSED,
     electrode_variability=0.55,
-    conductions={
-        "PR": (PACED, (0.140, 0.190)),
-        "LBBB": (LBBB, (0.122, 0.175)),
-        "CRBBB": (CRBBB, (0.122, 0.170)),
-        "NSIVCB": (NSIVCB, (0.074, 0.122)),
-        "IRBBB": (IRBBB, (0.080, 0.106)),
-    },
-    usual_width=(0.056, 0.088),
-    axes={
-        "PR": (-110, -40),
-        "LAnFB": (-82, -28),
-        "LAD": (-66, 18),
-        "RAD": (85, 140),
-        "LBBB": (-50, 45),
-    },
+    qrs_widths=BROAD.qrs_widths | {NSIVCB: (0.074, 0.122), NO_BLOCK: (0.056, 0.088)},
+    axes={"PR": (-110, -40), "LAnFB": (-82, -28), "LAD": (-66, 18), "RAD": (85, 140), "LBBB": (-50, 45)},
     usual_axis=(45, 35, -18, 84),
     infarct_fractions={"inferior": 0.75, "anterior": 0.1, "lateral": 0.15},
     infarct_axes={"inferior": (-45, 20), "lateral": (40, 95)},
