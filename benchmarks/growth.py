@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.material import link  # noqa: E402
 from benchmarks.measuring import processor_name, watched  # noqa: E402
-from ecg.simulation.dataset import simulate  # noqa: E402
+from ecg.simulation.dataset import simulate_folder  # noqa: E402
 
 RECORDINGS = (1_000, 8_000, 43_101)  # the last: all of the Challenge's training data
 MORE = (800_000, 10_000_000)  # as MIMIC-IV-ECG has, and ten hospitals like it
@@ -29,7 +29,7 @@ def main() -> None:
     print(row("{}", HEADS) + "\n" + row("{}", ["---"] * len(HEADS)))
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        originals = simulate(place / "originals", DIFFERENT, seed=1)
+        originals = simulate_folder(place / "originals", DIFFERENT, seed=1)
         measured = []
         for records in RECORDINGS:
             link(originals, place / str(records), records)

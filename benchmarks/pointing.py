@@ -24,7 +24,7 @@ from ecg.explanation.counterfactual import WAVES, stretches
 from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
 from ecg.model.network import SEResNet
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import Model, load_model
 
 RATE, SECONDS, RECORDINGS = 500, 10, 8
@@ -36,7 +36,7 @@ CARRIED_BY = {
 
 
 def example(label: str, seed: int) -> Record:
-    counts = recording([label], 60, "male", RATE, SECONDS, np.random.default_rng([9, seed]))
+    counts = simulate_signal([label], 60, "male", RATE, SECONDS, np.random.default_rng([9, seed]))
     header = Header("X1", float(RATE), counts.shape[1], (), 60.0, "male", ())
     return Record(header, counts, np.ones(len(LEADS), bool))
 

@@ -16,7 +16,7 @@ from ecg.errors import EntryError
 from ecg.model.compute import pick_compute
 from ecg.model.folder import build_network
 from ecg.recipe import RECIPES
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 from ecg.training.setup import Training, prepare
 
 
@@ -52,7 +52,7 @@ def test_any_probabilities_give_the_shift_that_balances_them(seed, recordings, p
 @pytest.fixture(scope="module")
 def training(tmp_path_factory, tiny_recipe):
     folder = tmp_path_factory.mktemp("calibrated")
-    simulate(folder / "data", 60, 5)
+    simulate_folder(folder / "data", 60, 5)
     training = prepare(folder / "data", folder / "model", tiny_recipe, pick_compute("cpu"))
     training.store.sources[:] = "HR"
     return training

@@ -18,7 +18,7 @@ from ecg.data.record import INVALID, LEADS, Record, read_record
 from ecg.data.windows import covering_windows
 from ecg.explanation.attribution import relevance, shading, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import HEARTS, WAVES, stretches, with_normal_waves
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import load_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import CPU, ROOT, noise, run_script, write_recording
@@ -105,7 +105,7 @@ def test_a_long_pause_is_no_qrs_and_no_t():
 
 @pytest.mark.parametrize("rate", [50, 128, 257, 500])
 def test_the_sum_is_kept_at_any_rate(model, networks, rate):
-    counts = recording(["LAnFB"], 60, "male", rate, 10, np.random.default_rng(4))
+    counts = simulate_signal(["LAnFB"], 60, "male", rate, 10, np.random.default_rng(4))
     record = Record(Header("X1", float(rate), counts.shape[1], (), 60.0, "male", ()), counts, np.ones(12, bool))
     k = find_class(model.classes, "LAnFB")
     adds = logits(networks, [record], k, model.recipe)[0] - logits(

@@ -15,7 +15,7 @@ from benchmarks.material import write_model
 from ecg.errors import EntryError
 from ecg.evaluation.outputs import parse_outputs
 from ecg.recipe import PUBLISHED
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import load_model
 from tests.conftest import CPU, LEADS, ROOT, noise, run_script, write_recording
 from tools import export
@@ -33,7 +33,7 @@ def serve(*arguments) -> subprocess.CompletedProcess:
 
 
 def simulated(label: str, rate: int, seconds: float) -> np.ndarray:
-    return recording([label], 60, "female", rate, seconds, np.random.default_rng(round(seconds)))
+    return simulate_signal([label], 60, "female", rate, seconds, np.random.default_rng(round(seconds)))
 
 
 @pytest.fixture(scope="module")

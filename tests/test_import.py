@@ -19,13 +19,13 @@ from ecg.importing.cpsc2018 import cpsc2018_sources
 from ecg.importing.importer import import_all
 from ecg.importing.ptbxl import CODES, COLUMNS, diagnoses, ptbxl_sources
 from ecg.importing.wfdb_edf import signal_sources
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from tests.conftest import ROOT, run_script, write_recording
 
 
 def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
     """Microvolts (12, samples)."""
-    return recording(["SNR"], 60, "male", rate, seconds, np.random.default_rng(seed))
+    return simulate_signal(["SNR"], 60, "male", rate, seconds, np.random.default_rng(seed))
 
 
 def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline=0, unit="mV", leads=LEADS, **more):

@@ -7,7 +7,7 @@ from benchmarks.invariance import WAYS
 from ecg.data.header import read_header
 from ecg.data.record import read_signal
 from ecg.files import read_text
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 from team_code import load_model, run_model
 from tests.conftest import CPU
 
@@ -17,7 +17,7 @@ EXACT = {way for way in TRIED if not way.endswith(("Hz", "silence after it"))}
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    headers = simulate(tmp_path_factory.mktemp("invariance") / "data", 6, 5)
+    headers = simulate_folder(tmp_path_factory.mktemp("invariance") / "data", 6, 5)
     return [(read_text(path), read_signal(path, read_header(path))) for path in headers]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecg.classes import ABBREVIATIONS
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import load_model, run_model
 from tests.conftest import CPU, ROOT, header_text, noise, run_script
 
@@ -47,7 +47,7 @@ def test_the_open_model_is_small_and_has_its_card():
 
 @pytest.mark.parametrize("label", ["AF", "CRBBB", "LBBB", "PVC", "SB", "SNR", "STach"])
 def test_the_open_model_knows_a_textbooks_ecg(open_model, label):
-    counts = recording([label], 60, "male", 500, 10, np.random.default_rng(1))
+    counts = simulate_signal([label], 60, "male", 500, 10, np.random.default_rng(1))
     classes, labels, probabilities = run_model(open_model, header_text("A1", counts), counts)
     at = [ABBREVIATIONS[code] for code in classes].index(label)
     assert labels[at] == 1 and probabilities[at] >= sorted(probabilities)[-2]

@@ -13,7 +13,7 @@ from ecg.data.listing import find_headers
 from ecg.evaluation.metrics import challenge_metric, curve
 from ecg.evaluation.outputs import Evaluation, format_outputs
 from ecg.report.evaluation import confusions, costs, thinned
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 from evaluate_model import evaluate_model
 from tests.browser import in_browser, needs_browser
 from tests.conftest import ROOT, run_script, write_recording
@@ -63,7 +63,7 @@ def report_of(labels: Path, outputs: Path, page: Path) -> Text:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report")
-    simulate(path / "data", 40, seed=5)
+    simulate_folder(path / "data", 40, seed=5)
     write_recording(path / "data", "X<b>1", comments=("#Age: 47", "#Sex: Male", "#Dx: 164889003"))
     write_outputs(path / "data", path / "outputs", right=0.5)
     (path / "outputs/X<b>1.csv").write_text("#X\n426783006\n1\n0.9\n")

@@ -21,8 +21,8 @@ from ecg.labels.reader_study import UNKNOWN, Correction, agreement, corrected_he
 from ecg.labels.suspects import confident_learning, frontal_axis, off_left_axis
 from ecg.report.booklet import blinded
 from ecg.report.paper import record_title
-from ecg.simulation.dataset import simulate
-from ecg.simulation.signal import recording
+from ecg.simulation.dataset import simulate_folder
+from ecg.simulation.signal import simulate_signal
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script, write_recording
 
@@ -46,7 +46,7 @@ def correction(is_so: bool, code: str = WEIGHTS.classes[LAD], same: tuple[str, .
 def study(tmp_path_factory):
     """40 recordings, 8 of them with the label of left axis deviation turned round, and an entry that is never wrong."""
     folder = tmp_path_factory.mktemp("review")
-    simulate(folder / "right", 40, seed=2)
+    simulate_folder(folder / "right", 40, seed=2)
     headers = find_headers(folder / "right")
     truth = {path.stem: WEIGHTS.encode(read_header(path).diagnoses) for path in headers}
     write_outputs(folder / "outputs", truth)
@@ -256,14 +256,14 @@ def test_planted_errors_are_the_most_suspect():
 def test_the_axis_is_measured(tmp_path, label, low, high):
     axes = []
     for seed in range(6):
-        counts = recording([label], 60, "male", 500, 10, np.random.default_rng(seed))
+        counts = simulate_signal([label], 60, "male", 500, 10, np.random.default_rng(seed))
         axes.append(frontal_axis(read_record(write_recording(tmp_path, f"A{seed}", counts))))
     assert all(low - 8 <= axis <= high + 8 for axis in axes)
 
 
 def test_the_axis_of_eight_leads_is_that_of_twelve(tmp_path):
     """I and aVF tell it: where one is missing, or a line of zeros, it is computed from the other limb leads."""
-    counts = recording(["LAD"], 60, "male", 500, 10, np.random.default_rng(1))
+    counts = simulate_signal(["LAD"], 60, "male", 500, 10, np.random.default_rng(1))
     whole = frontal_axis(read_record(write_recording(tmp_path, "A1", counts)))
     eight = [0, 1, *range(6, 12)]
     path = write_recording(tmp_path, "A2", counts[eight], leads=[LEADS[i] for i in eight])

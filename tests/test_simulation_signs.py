@@ -1,7 +1,7 @@
-"""Each label is seen in the simulated ECG, and in no normal one.
+"""A simulated ECG shows the sign of each of its labels; a normal one shows none but that of sinus rhythm.
 
-The signs are measured on recordings without noise, by means that share nothing with the simulator: peaks of the
-signal, and the times and areas between them.
+The signs are measured on recordings without noise, independently of the simulator: from peaks of the signal and the
+times and areas between them.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ from scipy.signal import find_peaks
 
 from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.data.record import LEADS
-from ecg.simulation.cases import classes
-from ecg.simulation.rhythm import ATRIAL, SINUS, VENTRICULAR, Rhythm, beats
-from ecg.simulation.signal import recording
+from ecg.simulation.cases import scored_classes
+from ecg.simulation.rhythm import ATRIAL, SINUS, VENTRICULAR, Rhythm, draw_beats
+from ecg.simulation.signal import simulate_signal
 
 RATE = 500  # Hz
 SECONDS = 20
@@ -20,26 +20,27 @@ TERRITORIES = (("II", "III", "aVF"), ("V2", "V3"), ("I", "V5", "V6"))
 
 
 class Ecg:
-    """A recording without noise, in mV, and what a ruler measures in it.
+    """A recording without noise, in mV, and measurements on it.
 
-    Its methods measure a beat, by its number; without one, a beat after an interval of the usual length.
+    Methods with a ``number`` measure that beat; without a number, a beat after an interval of median length.
     """
 
     def __init__(self, labels: str, seed: int):
-        counts = recording(labels.split(), 60, "male", RATE, SECONDS, np.random.default_rng([1, seed]), noise=False)
+        rng = np.random.default_rng([1, seed])
+        counts = simulate_signal(labels.split(), 60, "male", RATE, SECONDS, rng, noise=False)
         self.leads = dict(zip(LEADS, counts / 1000))
         self.steepness = np.abs(np.gradient(counts / 1000, axis=1)).sum(axis=0)
-        hump = np.convolve(self.steepness, np.ones(50) / 50, "same")  # one a QRS, be it notched or not
+        hump = np.convolve(self.steepness, np.ones(50) / 50, "same")  # one peak per QRS, notched or not
         peaks, _ = find_peaks(hump, height=0.35 * hump.max(), distance=RATE // 4)
         self.peaks = peaks[(peaks > RATE) & (peaks < (SECONDS - 1) * RATE)]
         self.intervals = np.diff(self.peaks) / RATE
         self.interval = np.median(self.intervals)
         self.rate = 60 / self.interval
         self.usual = 1 + int(np.argmin(np.abs(self.intervals[:-1] - self.interval)))
-        self.early = 1 + int(np.argmin(self.intervals[:-1]))  # the beat that came soonest
+        self.premature = 1 + int(np.argmin(self.intervals[:-1]))  # the beat after the shortest interval
 
     def qrs(self, number: int | None = None) -> tuple[int, int]:
-        """The samples where the QRS begins and ends: the leads are steep between, but for moments at its peaks."""
+        """The first and last sample of the QRS, in which the leads are steep except for moments at its peaks."""
         middle = self.peaks[self.usual if number is None else number]
         steep = np.convolve(self.steepness > 0.1 * np.quantile(self.steepness, 0.97), np.ones(13), "same") > 0
         return (
@@ -48,27 +49,28 @@ class Ecg:
         )
 
     def width(self, number: int | None = None) -> float:
-        """Of the QRS, in s."""
+        """The width of the QRS in s."""
         begin, end = self.qrs(number)
         return (end - begin) / RATE
 
     def beat(self, lead: str, number: int | None = None) -> np.ndarray:
-        """The QRS in ``lead``, above the level it begins from."""
+        """The QRS in ``lead``, relative to its first value."""
         begin, end = self.qrs(number)
         return self.leads[lead][begin - 3 : end + 4] - self.leads[lead][begin - 3]
 
-    def swing(self, leads: tuple[str, ...]) -> float:
+    def amplitude(self, leads: tuple[str, ...]) -> float:
+        """The largest peak-to-peak amplitude of the QRS in ``leads``."""
         return max(np.ptp(self.beat(lead)) for lead in leads)
 
-    def net(self, lead: str, number: int | None = None) -> float:
+    def net_area(self, lead: str, number: int | None = None) -> float:
         return self.beat(lead, number).sum()
 
     def axis(self) -> float:
-        """Degrees, from the net areas in I and aVF."""
-        return float(np.degrees(np.arctan2(self.net("aVF") * 2 / np.sqrt(3), self.net("I"))))
+        """The axis of the QRS in degrees, from the net areas in I and aVF."""
+        return float(np.degrees(np.arctan2(self.net_area("aVF") * 2 / np.sqrt(3), self.net_area("I"))))
 
     def p(self, number: int | None = None) -> tuple[float, float]:
-        """Height in II (mV) of the last wave in the 0.4 s before the QRS and the time (s) from its onset to the QRS."""
+        """The height (mV) of P in II and the PR interval (s). P is the last wave in the 0.38 s before the QRS."""
         begin, _ = self.qrs(number)
         span = self.leads["II"][begin - 190 : begin] - self.leads["II"][begin - 10]
         peaks, _ = find_peaks(np.abs(span[:-10]), height=0.05, prominence=0.03, width=(10, 45))
@@ -79,12 +81,12 @@ class Ecg:
         return height, (len(span) - before[-1]) / RATE if len(before) else 0.0
 
     def t(self, lead: str, number: int | None = None) -> np.ndarray:
-        """The 0.3 s from 60 ms after the QRS on, above the level before the QRS."""
+        """T in ``lead``: the 0.3 s from 60 ms after the QRS, relative to the level before the QRS."""
         begin, end = self.qrs(number)
         return self.leads[lead][end + 30 : end + 180] - self.leads[lead][begin - 3]
 
     def qtc(self) -> float:
-        """Bazett's, in s, with T's end where the tangent to its steepest fall in II meets the level before the QRS."""
+        """QTc in s by Bazett. T ends where the tangent to its steepest fall in II meets the level before the QRS."""
         begin, end = self.qrs()
         span = self.leads["II"][end + 30 :] - self.leads["II"][begin - 3]
         peak = int(np.argmax(span[:170]))
@@ -94,38 +96,37 @@ class Ecg:
         return (end_of_t - begin) / RATE / np.sqrt(self.interval)
 
     def q(self, lead: str) -> tuple[float, float]:
-        """How long (s) and how deep (part of the R wave) the QRS's first wave is, where that goes down."""
+        """The length (s) and depth (fraction of the R wave) of the Q wave."""
         beat = self.beat(lead)
         first = beat[: int(np.argmax(beat > 0.03)) or None]
         return (first < -0.02).sum() / RATE, -first.min() / max(beat.max(), 0.1)
 
     def flutter(self) -> float:
-        """The strongest wave of 270 to 325 a minute in aVF between the QRSs, mV."""
+        """The largest amplitude (mV) in aVF between the QRS complexes at 270 to 325 waves per minute."""
         lead = self.leads["aVF"].copy()
         for middle in self.peaks:
             lead[middle - 40 : middle + 40] = np.linspace(lead[middle - 40], lead[middle + 40], 80)
         part = lead[self.peaks[0] : self.peaks[-1]]
-        strength = 2 * np.abs(np.fft.rfft(part - part.mean())) / len(part)
+        amplitude = 2 * np.abs(np.fft.rfft(part - part.mean())) / len(part)
         frequency = np.fft.rfftfreq(len(part), 1 / RATE)
-        return strength[(frequency > 4.5) & (frequency < 5.4)].max()
+        return amplitude[(frequency > 4.5) & (frequency < 5.4)].max()
 
     def has_p(self) -> bool:
-        """Whether the mean of all beats has a P wave in II."""
-        to_begin = self.peaks[self.usual] - self.qrs()[0]
-        begins = self.peaks - to_begin
-        spans = np.mean([self.leads["II"][begin - 100 : begin - 5] for begin in begins], axis=0)
-        return spans.max() - max(spans[0], spans[-1]) > 0.04
+        """Whether the mean beat has a P wave in II."""
+        onsets = self.peaks - (self.peaks[self.usual] - self.qrs()[0])
+        mean = np.mean([self.leads["II"][onset - 100 : onset - 5] for onset in onsets], axis=0)
+        return bool(mean.max() - max(mean[0], mean[-1]) > 0.04)
 
     def is_regular(self) -> bool:
         return np.ptp(self.intervals) < 0.12
 
-    def is_early(self, pause: float) -> bool:
-        """Whether there is an early beat, with an interval of at least ``pause`` usual ones after it."""
-        early, late = self.intervals[self.early - 1 : self.early + 1] / self.interval
-        return early < 0.75 and late > pause
+    def has_premature_beat(self, pause: float) -> bool:
+        """Whether there is a premature beat whose next interval is longer than ``pause`` median intervals."""
+        before, after = self.intervals[self.premature - 1 : self.premature + 1] / self.interval
+        return before < 0.75 and after > pause
 
 
-def peaks_up(beat: np.ndarray, prominence: float) -> int:
+def count_peaks(beat: np.ndarray, prominence: float) -> int:
     return len(find_peaks(beat, height=0.05, prominence=prominence)[0])
 
 
@@ -139,8 +140,8 @@ def is_inverted(t: np.ndarray) -> bool:
 
 
 def is_abnormal(t: np.ndarray) -> bool:
-    """Flat, or first down, then up."""
-    return t.max() < 0.06 or (t.min() < -0.04 and np.argmin(t) < np.argmax(t))
+    """Whether T is flat, or negative and then positive."""
+    return bool(t.max() < 0.06 or (t.min() < -0.04 and np.argmin(t) < np.argmax(t)))
 
 
 SIGNS = {
@@ -151,28 +152,33 @@ SIGNS = {
     "SA": lambda ecg: ecg.has_p() and np.ptp(ecg.intervals) > 0.2 and np.abs(np.diff(ecg.intervals)).max() < 0.3,
     "AF": lambda ecg: ecg.intervals.std() > 0.12 * ecg.intervals.mean() and not ecg.has_p(),
     "AFL": lambda ecg: ecg.flutter() > 0.05,
-    "PAC": lambda ecg: ecg.is_early(pause=1.05) and ecg.width(ecg.early) < 0.11 and ecg.p(ecg.early)[0] < -0.05,
+    "PAC": lambda ecg: (
+        ecg.has_premature_beat(pause=1.05) and ecg.width(ecg.premature) < 0.11 and ecg.p(ecg.premature)[0] < -0.05
+    ),
     "PVC": lambda ecg: (
-        ecg.is_early(pause=1.25)
-        and ecg.width(ecg.early) > 0.13
-        and ecg.net("V1", ecg.early) * ecg.t("V1", ecg.early).sum() < 0  # T against the QRS
+        ecg.has_premature_beat(pause=1.25)
+        and ecg.width(ecg.premature) > 0.13
+        and ecg.net_area("V1", ecg.premature) * ecg.t("V1", ecg.premature).sum() < 0  # T opposite to the QRS
     ),
     "PR": lambda ecg: ecg.width() > 0.13 and np.diff(ecg.beat("II"))[:12].min() < -0.1 and not ecg.has_p(),
     "IAVB": lambda ecg: ecg.p()[1] > 0.24,
     "LPR": lambda ecg: ecg.p()[1] > 0.2,
     "LQT": lambda ecg: ecg.qtc() > 0.48,
     "CRBBB": lambda ecg: (
-        ecg.width() > 0.12 and peaks_up(ecg.beat("V1"), 0.08) == 2 and ecg.beat("V6")[-35:].min() < -0.1
+        ecg.width() > 0.12 and count_peaks(ecg.beat("V1"), 0.08) == 2 and ecg.beat("V6")[-35:].min() < -0.1
     ),
-    "IRBBB": lambda ecg: 0.1 <= ecg.width() < 0.12 and peaks_up(ecg.beat("V1"), 0.08) == 2,
+    "IRBBB": lambda ecg: 0.1 <= ecg.width() < 0.12 and count_peaks(ecg.beat("V1"), 0.08) == 2,
     "LBBB": lambda ecg: (
-        ecg.width() > 0.12 and ecg.net("V1") < 0 and peaks_up(ecg.beat("I"), 0.02) == 2 and is_inverted(ecg.t("V6"))
+        ecg.width() > 0.12
+        and ecg.net_area("V1") < 0
+        and count_peaks(ecg.beat("I"), 0.02) == 2
+        and is_inverted(ecg.t("V6"))
     ),
     "NSIVCB": lambda ecg: ecg.width() > 0.11 and ecg.beat("V1")[-30:].max() < 0.1 and not is_inverted(ecg.t("V6")),
     "LAnFB": lambda ecg: -80 < ecg.axis() < -45 and ecg.q("aVL")[0] > 0 and ecg.q("III")[0] == 0,
     "LAD": lambda ecg: -80 < ecg.axis() < -30,
     "RAD": lambda ecg: 100 < ecg.axis() < 150,
-    "LQRSV": lambda ecg: ecg.swing(LEADS[:6]) < 0.5 and ecg.swing(LEADS[6:]) < 1,
+    "LQRSV": lambda ecg: ecg.amplitude(LEADS[:6]) < 0.5 and ecg.amplitude(LEADS[6:]) < 1,
     "QAb": lambda ecg: any(all(has_q(ecg, lead) for lead in leads) for leads in TERRITORIES),
     "TAb": lambda ecg: all(is_abnormal(ecg.t(lead)) for lead in ("I", "II", "V4", "V5", "V6")),
     "TInv": lambda ecg: any(all(is_inverted(ecg.t(lead)) for lead in leads) for leads in TERRITORIES),
@@ -180,18 +186,18 @@ SIGNS = {
 
 
 def test_every_class_has_a_sign():
-    assert set(SIGNS) == set(classes()) == {ABBREVIATIONS[code] for code in load_weights().classes}
+    assert set(SIGNS) == set(scored_classes()) == {ABBREVIATIONS[code] for code in load_weights().classes}
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("label", SIGNS)
-def test_a_label_is_seen(label, seed):
+def test_each_label_is_visible(label, seed):
     assert SIGNS[label](Ecg(label, seed))
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("label", sorted(set(SIGNS) - {"SNR"}))
-def test_a_normal_ecg_has_no_other_sign(label, seed):
+def test_a_normal_ecg_shows_no_other_sign(label, seed):
     assert not SIGNS[label](Ecg("SNR", seed))
 
 
@@ -209,17 +215,17 @@ def test_a_normal_ecg_has_no_other_sign(label, seed):
         "PVC LPR",
     ],
 )
-def test_labels_are_seen_together(labels):
+def test_several_labels_are_visible_together(labels):
     ecg = Ecg(labels, 0)
     assert [label for label in labels.split() if not SIGNS[label](ecg)] == []
 
 
 @pytest.mark.parametrize("seconds", [6, 10])
-def test_both_kinds_of_premature_beats_are_in_a_recording_that_has_both(seconds):
-    both = Rhythm(SINUS, interval=0.8, irregularity=0.01, premature=(VENTRICULAR, ATRIAL))
+def test_a_short_recording_has_both_kinds_of_premature_beats(seconds):
+    rhythm = Rhythm(SINUS, interval=0.8, irregularity=0.01, premature=(VENTRICULAR, ATRIAL))
     for seed in range(200):
-        course = beats(both, seconds, variety=seed % 2, rng=np.random.default_rng(seed))
-        assert {ATRIAL, VENTRICULAR} <= {beat.kind for beat in course if 0 < beat.onset < seconds}
+        beats = draw_beats(rhythm, seconds, variability=seed % 2, rng=np.random.default_rng(seed))
+        assert {ATRIAL, VENTRICULAR} <= {beat.kind for beat in beats if 0 < beat.onset < seconds}
 
 
 def test_the_stronger_rhythm_wins():

@@ -19,7 +19,7 @@ from ecg.evaluation.bootstrap import (
     reliability,
 )
 from ecg.recipe import parse_recipe
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 from ecg.training.folds import assign_folds, read_patients
 from tests.conftest import run_script
 from tools import validate
@@ -138,8 +138,8 @@ def test_a_recipe_with_other_numbers():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("validated")
-    simulate(folder / "data", 60, 3)
-    simulate(folder / "other", 12, 4)
+    simulate_folder(folder / "data", 60, 3)
+    simulate_folder(folder / "other", 12, 4)
     return folder
 
 

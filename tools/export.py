@@ -31,7 +31,7 @@ from ecg.model.compute import pick_compute
 from ecg.model.folder import Model
 from ecg.model.network import SEResNet
 from ecg.progress import print_line
-from ecg.simulation.signal import recording
+from ecg.simulation.signal import simulate_signal
 from team_code import load_model
 
 TOLERANCE = 1e-4  # largest accepted difference of a probability between PyTorch and onnxruntime
@@ -120,7 +120,7 @@ def largest_difference(ensemble: Ensemble, model: Model, path: Path) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     largest = []
     for number, seconds in enumerate(SECONDS, 1):
-        counts = recording(["LBBB"], 60, "female", RATE, seconds, np.random.default_rng(number))
+        counts = simulate_signal(["LBBB"], 60, "female", RATE, seconds, np.random.default_rng(number))
         signals = np.stack([network_signal(counts, RATE, model.recipe)] * number).astype(np.float32)
         patients = np.stack([demographics(60, "female")] * number)
         signals[1:, 3], patients[1:] = 0, 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Simulate 12-lead ECGs in the Challenge's files:  python tools/simulate.py FOLDER --records 300
+"""Simulate 12-lead ECGs as Challenge files:  python tools/simulate.py FOLDER --records 300
 
-The recordings show the 24 scored classes as a textbook does, in label sets as frequent as the real ones (rare
-classes are drawn more often). They are of no patient: use them to try training, running and scoring from end to
-end, to test and to teach, never to judge how good a classifier is on people.
+The recordings show the 24 scored classes as a textbook does. Their label sets are as frequent as the real ones, except
+that rare classes are drawn more often. They depict no real person: use them to test and teach training, prediction and
+scoring from end to end, never to estimate how well a classifier works on patients.
 """
 
 import sys
@@ -13,17 +13,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.progress import print_line
-from ecg.simulation.dataset import simulate
+from ecg.simulation.dataset import simulate_folder
 
 
 def main() -> int:
     arguments = Arguments(__doc__)
-    arguments.add_argument("folder", metavar="FOLDER", help="the folder to make; it may not hold recordings yet")
-    arguments.add_argument("--records", type=int, default=300, metavar="N", help="how many recordings (300)")
-    arguments.add_argument("--seed", type=int, default=0, metavar="S", help="of every random draw (0)")
-    given = arguments.parse()
-    headers = simulate(given.folder, given.records, given.seed)
-    print_line(f"{len(headers)} simulated recordings in {given.folder}")
+    arguments.add_argument("folder", metavar="FOLDER", help="the folder to create; it may not hold recordings yet")
+    arguments.add_argument("--records", type=int, default=300, metavar="N", help="number of recordings (300)")
+    arguments.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all random draws (0)")
+    args = arguments.parse()
+    headers = simulate_folder(args.folder, args.records, args.seed)
+    print_line(f"{len(headers)} simulated recordings in {args.folder}")
     return ALL_WELL
 
 

@@ -1,10 +1,12 @@
-"""Who is recorded, where and with which labels: drawn as in the Challenge's training data.
+"""Cases: age, sex, labels, source and length of recordings, drawn as in the Challenge's training data.
 
-``label_sets.csv`` counts the sets of scored classes in the headers of the 2020 Challenge's six sources (codes that
-count as one class merged; from Q, HR and E only the sets that occur at least twice), and says who has them: the mean
-and the standard deviation of their ages, and the part of men (as if ten more had them who are as the whole source is,
-so that few recordings say little). The sources' names, rates and lengths are their own too, but of recordings that
-last half an hour there are 30 s, and of others a minute at most.
+``label_sets.csv`` counts the sets of scored classes in the headers of the six sources of the 2020 Challenge. Equivalent
+codes are merged, and the sets of Q, HR and E that occur only once are left out. Each row also has the mean and standard
+deviation of age and the fraction of men, smoothed as if the set had ten more recordings with the values of the whole
+source.
+
+Names, sampling rates and lengths follow the sources too, but the half-hour recordings of I are simulated with 30 s, and
+all others with at most 60 s.
 """
 
 import csv
@@ -15,30 +17,31 @@ from pathlib import Path
 import numpy as np
 
 LABEL_SETS = Path(__file__).with_name("label_sets.csv")
-BY_CLASS = 0.7  # the part of recordings that take their turn in showing a class
-UNKNOWN = 0.005  # the part of people whose age is unknown, and of those whose sex is
+BALANCED_FRACTION = 0.7  # fraction of recordings that are drawn to show a given class
+UNKNOWN_FRACTION = 0.005  # fraction of recordings without an age, and of those without a sex
 
 
 @dataclass(frozen=True)
 class Source:
-    """``digits`` of a recording's number; ``rate`` in Hz; lengths in s.
+    """The format of a source's recordings.
 
-    ``often``: how many times as often as in reality the source is drawn; the rare ones would never be seen.
+    ``digits``: of the number in a recording's name. ``rate``: Hz. ``oversampling``: how many times as often as in the
+    real data the source is drawn; without it, small sources would not appear.
     """
 
     digits: int
     rate: int
-    shortest: float
-    mean: float
-    longest: float
-    often: int = 1
+    min_seconds: float
+    mean_seconds: float
+    max_seconds: float
+    oversampling: int = 1
 
 
 SOURCES = {
     "A": Source(4, 500, 6, 14, 60),
     "Q": Source(4, 500, 6, 14, 60),
-    "I": Source(4, 257, 30, 30, 30, often=10),
-    "S": Source(4, 1000, 20, 30, 60, often=5),
+    "I": Source(4, 257, 30, 30, 30, oversampling=10),
+    "S": Source(4, 1000, 20, 30, 60, oversampling=5),
     "HR": Source(5, 500, 10, 10, 10),
     "E": Source(5, 500, 10, 10, 10),
 }
@@ -46,22 +49,26 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Real recordings of one ``source`` with the same ``labels`` (abbreviations): how many, and of whom.
+    """The real recordings of one source that have the same labels.
 
-    The source's ``often`` is in their number. ``age`` and its standard deviation in years; ``men``: their part of all.
+    ``labels``: abbreviations. ``recordings``: their number, times the source's ``oversampling``. Ages are in years.
     """
 
     source: str
     labels: tuple[str, ...]
     recordings: int
-    age: float
-    spread: float
-    men: float
+    age_mean: float
+    age_sd: float
+    male_fraction: float
 
 
 @dataclass(frozen=True)
 class Case:
-    """One recording to make. ``labels``: abbreviations, in the order of weights.csv; age and sex None if unknown."""
+    """One recording to simulate.
+
+    ``labels``: abbreviations, in the order of weights.csv. ``age`` in years and ``sex`` are None if unknown. ``rate``:
+    Hz.
+    """
 
     source: str
     labels: tuple[str, ...]
@@ -73,52 +80,53 @@ class Case:
 
 @cache
 def label_sets() -> tuple[LabelSet, ...]:
-    """The real label sets, the sources weighted by how often they are drawn."""
     with open(LABEL_SETS, newline="") as file:
         return tuple(
             LabelSet(
-                row["source"],
-                tuple(row["labels"].split()),
-                int(row["recordings"]) * SOURCES[row["source"]].often,
-                *(float(row[fact]) for fact in ("age", "spread", "men")),
+                source=row["source"],
+                labels=tuple(row["labels"].split()),
+                recordings=int(row["recordings"]) * SOURCES[row["source"]].oversampling,
+                age_mean=float(row["age_mean"]),
+                age_sd=float(row["age_sd"]),
+                male_fraction=float(row["male_fraction"]),
             )
             for row in csv.DictReader(file)
         )
 
 
 @cache
-def classes() -> tuple[str, ...]:
-    """The 24 scored classes by their abbreviations, sorted."""
-    return tuple(sorted({label for one in label_sets() for label in one.labels}))
+def scored_classes() -> tuple[str, ...]:
+    """The abbreviations of the 24 scored classes, sorted."""
+    return tuple(sorted({label for label_set in label_sets() for label in label_set.labels}))
 
 
 def draw_label_set(index: int, rng: np.random.Generator) -> LabelSet:
     """The label set of recording ``index``.
 
-    Most often it is the turn of one class, all 24 in succession, and one of the sets that have it is drawn; else any
-    set. Among those sets each is as frequent as in reality. So every class is in about 3 of 100 recordings or more,
-    enough to be learned from a few hundred, while what is common, and what commonly goes together, stays so.
+    Most recordings take a set with a given class; the 24 classes take turns. The others take any set. In both cases, a
+    set is as frequent as in the real data. So every class is in at least about 3 % of the recordings, enough to train
+    on a few hundred of them, while common classes and combinations stay common.
     """
-    sets = label_sets()
-    if rng.random() < BY_CLASS:
-        wanted = classes()[index % len(classes())]
-        sets = [one for one in sets if wanted in one.labels]
-    counts = np.array([one.recordings for one in sets])
+    sets = list(label_sets())
+    if rng.random() < BALANCED_FRACTION:
+        wanted = scored_classes()[index % len(scored_classes())]
+        sets = [label_set for label_set in sets if wanted in label_set.labels]
+    counts = np.array([label_set.recordings for label_set in sets])
     return sets[np.searchsorted(np.cumsum(counts), rng.integers(counts.sum()), side="right")]
 
 
 def draw_case(index: int, rng: np.random.Generator) -> Case:
-    """Recording ``index``: a person, the labels and the recorder."""
-    drawn = draw_label_set(index, rng)
-    source = SOURCES[drawn.source]
-    age = int(np.clip(rng.normal(drawn.age, drawn.spread), 1, 100))
-    sex = "male" if rng.random() < drawn.men else "female"
-    seconds = source.shortest + rng.exponential() * (source.mean - source.shortest)
+    """The case of recording ``index``."""
+    label_set = draw_label_set(index, rng)
+    source = SOURCES[label_set.source]
+    age = int(np.clip(rng.normal(label_set.age_mean, label_set.age_sd), 1, 100))
+    sex = "male" if rng.random() < label_set.male_fraction else "female"
+    seconds = source.min_seconds + rng.exponential() * (source.mean_seconds - source.min_seconds)
     return Case(
-        source=drawn.source,
-        labels=drawn.labels,
-        age=None if rng.random() < UNKNOWN else age,
-        sex=None if rng.random() < UNKNOWN else sex,
+        source=label_set.source,
+        labels=label_set.labels,
+        age=None if rng.random() < UNKNOWN_FRACTION else age,
+        sex=None if rng.random() < UNKNOWN_FRACTION else sex,
         rate=source.rate,
-        seconds=min(seconds, source.longest),
+        seconds=min(seconds, source.max_seconds),
     )

@@ -1,7 +1,7 @@
-"""The heart as one moving dipole: a vector that every wave of every beat adds to.
+"""The heart as one moving dipole: its vector is the sum of the waves of all beats.
 
-Axes, seen from the patient: x to the left, y to the feet, z to the front. Vectors are in mV, scaled so that x is
-what lead I shows of them.
+Axes, as seen from the patient: x to the left, y to the feet, z to the front. Vectors are in mV, scaled so that lead I
+shows x.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,51 +9,66 @@ from dataclasses import dataclass
 
 import numpy as np
 
-REACH = 5  # standard deviations after which a bell has died away (to 4e-6 of its height)
-SEEN = 2.2  # standard deviations from its peak after which a bell is seen no more (9 % of its height)
+CUTOFF = 5  # a wave is cut off this many standard deviations from its peak (at 4e-6 of its height)
+VISIBLE = 2.2  # a wave is visible up to this many standard deviations from its peak (9 % of its height)
+
+Vector = tuple[float, float, float]
+
+
+def as_vector(values: Iterable[float]) -> Vector:
+    x, y, z = map(float, values)
+    return x, y, z
+
+
+def scale(vector: Iterable[float], factor: float) -> Vector:
+    return as_vector(factor * value for value in vector)
+
+
+def add(vector: Iterable[float], other: Iterable[float]) -> Vector:
+    return as_vector(a + b for a, b in zip(vector, other))
 
 
 @dataclass(frozen=True)
 class Wave:
     """One bell-shaped excursion of the heart vector.
 
-    ``peak`` is in s after the beat's QRS onset; ``rise`` and ``fall`` are the bell's standard deviations in s before
-    and after the peak; ``vector`` is (x, y, z) in mV at the peak.
+    ``peak``: time after the QRS onset of the beat, s. ``rise`` and ``fall``: standard deviations of the bell before and
+    after the peak, s. ``vector``: the heart vector at the peak, mV.
     """
 
     peak: float
     rise: float
     fall: float
-    vector: tuple[float, float, float]
+    vector: Vector
 
     @property
     def area(self) -> np.ndarray:
-        """The time integral (3,), up to the factor that all bells share."""
+        """The time integral (3,), up to a factor that all waves share."""
         return np.array(self.vector) * (self.rise + self.fall) / 2
 
 
-def wave(start: float, end: float, vector: Sequence[float]) -> Wave:
-    """A symmetric wave that is seen from ``start`` to ``end`` (s)."""
-    width = (end - start) / (2 * SEEN)
-    return Wave((start + end) / 2, width, width, tuple(vector))
+def symmetric_wave(start: float, end: float, vector: Vector) -> Wave:
+    """A symmetric wave that is visible from ``start`` to ``end`` (s)."""
+    width = (end - start) / (2 * VISIBLE)
+    return Wave((start + end) / 2, width, width, vector)
 
 
-def excursion(waves: Iterable[Wave], times: np.ndarray) -> np.ndarray:
-    """The heart vector (3, times) that ``waves`` make at ``times`` (s after the QRS onset)."""
+def beat_vector(waves: Iterable[Wave], times: np.ndarray) -> np.ndarray:
+    """The heart vector (3, times) of one beat with ``waves``, at ``times`` (s after the QRS onset)."""
     vector = np.zeros((3, len(times)))
-    for one in waves:
-        distance = times - one.peak
-        bell = np.exp(-0.5 * (distance / np.where(distance < 0, one.rise, one.fall)) ** 2)
-        vector += np.outer(one.vector, bell)
+    for wave in waves:
+        distance = times - wave.peak
+        bell = np.exp(-0.5 * (distance / np.where(distance < 0, wave.rise, wave.fall)) ** 2)
+        vector += np.outer(wave.vector, bell)
     return vector
 
 
 def heart_vector(beats: Iterable[tuple[float, Sequence[Wave]]], rate: float, samples: int) -> np.ndarray:
-    """The heart vector (3, samples) of ``beats``, each the time of its QRS onset (s) and its waves."""
+    """The heart vector (3, samples) of ``beats``, pairs of QRS onset (s) and waves, at ``rate`` Hz."""
     vector = np.zeros((3, samples))
     for onset, waves in beats:
-        first = min(one.peak - REACH * one.rise for one in waves)
-        last = max(one.peak + REACH * one.fall for one in waves)
+        first = min(wave.peak - CUTOFF * wave.rise for wave in waves)
+        last = max(wave.peak + CUTOFF * wave.fall for wave in waves)
         begin, end = (min(max(int((onset + edge) * rate), 0), samples) for edge in (first, last))
-        vector[:, begin:end] += excursion(waves, np.arange(begin, end) / rate - onset)
+        vector[:, begin:end] += beat_vector(waves, np.arange(begin, end) / rate - onset)
     return vector
