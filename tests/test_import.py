@@ -50,11 +50,12 @@ def write_edf(path: Path, microvolts: np.ndarray, labels, rates=500, unit="mV", 
     kind = pyedflib.FILETYPE_EDFPLUS if plus else pyedflib.FILETYPE_EDF
     scale = {"mV": 1000.0, "uV": 1.0, "degC": 1.0}[unit]
     rates = [rates] * len(labels) if isinstance(rates, int) else rates
-    limits = {"physical_min": -16384 / scale, "physical_max": 16383.5 / scale}
+    common = {"physical_min": -16384 / scale, "physical_max": 16383.5 / scale, "prefilter": "", "transducer": ""}
+    common |= {"digital_min": -32768, "digital_max": 32767}
     with pyedflib.EdfWriter(str(path), len(labels), file_type=kind) as file:
         for i, (label, rate) in enumerate(zip(labels, rates)):
-            digital = {"digital_min": -32768, "digital_max": 32767, "prefilter": "", "transducer": ""}
-            file.setSignalHeader(i, {"label": label, "dimension": unit, "sample_frequency": rate, **limits, **digital})
+            signal = {"label": label, "dimension": unit, "sample_frequency": rate}
+            file.setSignalHeader(i, signal | common)
         file.setStartdatetime(datetime.datetime(2001, 3, 4))
         if patient:
             file.setSex(0)

@@ -147,7 +147,7 @@ def test_kappa_equals_scikit_learns(pairs):
 
 
 def test_the_kappas_of_the_paper():
-    """-0.057, -0.159 and 0.92 to three digits: no 100 recordings that all raters decide give these exactly."""
+    """-0.057, -0.159 and 0.92 nearly: no table of 100 recordings that all raters decide gives all three exactly."""
     cells = {(1, 1, 0): 1, (0, 0, 1): 3, (1, 1, 1): 34, (0, 1, 1): 8, (1, 0, 0): 50, (0, 0, 0): 4}
     labels, first, second = np.array([cell for cell, times in cells.items() for _ in range(times)]).T
     assert len(labels) == 100
