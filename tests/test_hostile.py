@@ -38,7 +38,7 @@ MEGABYTE = 1 << 20
 # Each function below, or the function it returns, edits a model folder.
 
 
-def with_description(edit):
+def with_json(edit):
     """Edit the content of model.json."""
 
     def edit_folder(folder):
@@ -50,7 +50,7 @@ def with_description(edit):
 
 
 def with_recipe(**values):
-    return with_description(lambda content: content["recipe"].update(values))
+    return with_json(lambda content: content["recipe"].update(values))
 
 
 def with_tensors(edit):
@@ -64,7 +64,7 @@ def with_tensors(edit):
     return edit_folder
 
 
-def with_huge_description(folder):
+def with_huge_json(folder):
     os.truncate(folder / "model.json", 1 << 30)  # a sparse file of 1 GB
 
 
@@ -83,7 +83,7 @@ def with_false_size(size):
     return lambda folder: (folder / "fold-1.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
 
 
-def with_description_replaced(make):
+def with_special_file(make):
     """Replace model.json by what ``make`` creates there."""
 
     def edit_folder(folder):
@@ -94,9 +94,9 @@ def with_description_replaced(make):
 
 
 MODELS = [
-    (with_description_replaced(os.mkfifo), "no ordinary file"),
-    (with_description_replaced(lambda path: path.symlink_to("/dev/zero")), "no ordinary file"),
-    (with_description(lambda content: content["folds"][0].update(thresholds=[10**400] * 24)), "not a model"),
+    (with_special_file(os.mkfifo), "no ordinary file"),
+    (with_special_file(lambda path: path.symlink_to("/dev/zero")), "no ordinary file"),
+    (with_json(lambda content: content["folds"][0].update(thresholds=[10**400] * 24)), "not a model"),
     (with_recipe(kernel=8), "must be odd"),
     (with_recipe(window=1_000_000, shortest_window=1_000_000, batch=100_000), "would fill the memory"),
     (lambda folder: (folder / "model.json").unlink(), "no trained model"),
@@ -105,28 +105,22 @@ MODELS = [
     (lambda folder: (folder / "model.json").write_text('{"format": 2, "recipe": 3}'), "not a model"),
     (lambda folder: (folder / "model.json").write_text("[" * 100_000), "not a model"),
     (lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\x00"), "not a model"),
-    (with_huge_description, "1,073,741,824 bytes, more"),
-    (with_description(lambda content: content.update(format=99)), "of a newer version"),
-    (with_description(lambda content: content.update(format=1)), "of an older version"),
-    (with_description(lambda content: content.update(rewards=[[1.0]])), "one reward for each two classes"),
-    (
-        with_description(lambda content: content["rewards"][3].__setitem__(3, float("inf"))),
-        "one reward for each two classes",
-    ),
-    (with_description(lambda content: content.update(rewards=[["x"]])), "not a model"),
-    (with_description(lambda content: content.update(rewards=[[1.0], []])), "not a model"),
-    (with_description(lambda content: content.update(format="1")), "not a model"),
-    (with_description(lambda content: content.update(classes=["1\n2"] * 24)), "no codes"),
-    (with_description(lambda content: content.update(classes=[])), "no codes"),
-    (
-        with_description(lambda content: content.update(classes=[str(i) for i in range(10**6)])),
-        "1000000 classes are more",
-    ),
-    (with_description(lambda content: content.update(classes=[str(i) for i in range(25)])), "one threshold"),
-    (with_description(lambda content: content["rewards"][3].__setitem__(3, 1e300)), "one reward for each two classes"),
-    (with_description(lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
-    (with_description(lambda content: content["folds"][0].update(thresholds=[float("nan")] * 24)), "one threshold"),
-    (with_description(lambda content: content.update(folds=[])), "one threshold"),
+    (with_huge_json, "1,073,741,824 bytes, more"),
+    (with_json(lambda content: content.update(format=99)), "of a newer version"),
+    (with_json(lambda content: content.update(format=1)), "of an older version"),
+    (with_json(lambda content: content.update(rewards=[[1.0]])), "one reward for each two classes"),
+    (with_json(lambda content: content["rewards"][3].__setitem__(3, float("inf"))), "one reward for each two classes"),
+    (with_json(lambda content: content.update(rewards=[["x"]])), "not a model"),
+    (with_json(lambda content: content.update(rewards=[[1.0], []])), "not a model"),
+    (with_json(lambda content: content.update(format="1")), "not a model"),
+    (with_json(lambda content: content.update(classes=["1\n2"] * 24)), "no codes"),
+    (with_json(lambda content: content.update(classes=[])), "no codes"),
+    (with_json(lambda content: content.update(classes=[str(i) for i in range(10**6)])), "1000000 classes are more"),
+    (with_json(lambda content: content.update(classes=[str(i) for i in range(25)])), "one threshold"),
+    (with_json(lambda content: content["rewards"][3].__setitem__(3, 1e300)), "one reward for each two classes"),
+    (with_json(lambda content: content["folds"][0].update(thresholds=[0.5])), "one threshold"),
+    (with_json(lambda content: content["folds"][0].update(thresholds=[float("nan")] * 24)), "one threshold"),
+    (with_json(lambda content: content.update(folds=[])), "one threshold"),
     (with_recipe(resampling="x"), "resampling 'x' is none"),
     (with_recipe(overlap=512), "overlap 512 must be below"),
     (with_recipe(window="512"), "window '512' is no int"),

@@ -72,12 +72,7 @@ def format_findings(recordings: Sequence[CheckedRecording]) -> str:
     """Each kind of finding with its number, its handling, and some of the recordings."""
     lines = []
     for kind, handling in HANDLING.items():
-        found = [
-            (recording.path.stem, detail)
-            for recording in recordings
-            for finding, detail in recording.findings
-            if finding == kind
-        ]
+        found = [(r.path.stem, detail) for r in recordings for finding, detail in r.findings if finding == kind]
         if not found:
             continue
         lines.append(f"\n{kind}: {len(found):,}  ->  {handling}")

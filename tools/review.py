@@ -64,9 +64,7 @@ def main() -> int:
     command.add_argument("labels", type=Path, help="the folder of the recordings, with their labels")
     command.add_argument("outputs", type=Path, help="the folder of an entry's outputs for them")
     command.add_argument("study", type=Path, help="a new folder for the booklet, the form and the key")
-    command.add_argument(
-        "--class", dest="classes", action="append", required=True, help="for example LAD; may be repeated"
-    )
+    command.add_argument("--class", dest="classes", action="append", required=True, help="LAD, for example; repeatable")
     command.add_argument("--records", type=int, default=100, help="number of misclassified recordings (100)")
     command.add_argument("--controls", type=int, default=0, help="number of correctly classified recordings (0)")
     command.add_argument("--seed", type=int, default=0, help="of the random draw and order (0)")
@@ -101,7 +99,7 @@ def sample(args: Namespace) -> None:
         raise EntryError(f"{args.study}: is not empty; give a new folder, so that two studies are not mixed")
     labels, outputs = labels[:, columns], outputs[:, columns]
     usable = np.array([Path(header).stem not in malformed for header in headers])
-    while True:  # until all drawn recordings can be read: the driver's output for an unreadable one is no mistake
+    while True:  # until all drawn recordings can be read: the driver's empty output is no misclassification
         candidates = np.flatnonzero(usable)
         drawn = draw(labels[candidates], outputs[candidates], args.records, args.controls, args.seed)
         rows = candidates[drawn]
@@ -131,10 +129,9 @@ def read_readable(headers: Sequence[str]) -> dict[str, Record]:
 
 def agree(args: Namespace) -> None:
     key = read_key(args.key)
-    names = [form.stem for form in args.forms]
-    if len(set(names)) < len(names):
-        raise EntryError("two forms have the same name; name each after its reader")
     readers = {form.stem: read_form(form, key) for form in args.forms}
+    if len(readers) < len(args.forms):
+        raise EntryError("two forms have the same name; name each after its reader")
     raters = {"labels": key.labels.astype(int), **readers}
     for k, class_name in enumerate(key.classes):
         print(f"\n{class_name}")
@@ -149,12 +146,10 @@ def agree(args: Namespace) -> None:
     if args.apply:
         data, folder = args.apply
         headers = headers_by_name(data, key.names, "give the folder the labels came from")
-        corrections = {
-            headers[key.names[row]]: [
-                make_correction(key.classes[k], not key.labels[row, k]) for k in np.flatnonzero(wrong[row])
-            ]
-            for row in rows
-        }
+        corrections = {}
+        for row in rows:
+            changes = [make_correction(key.classes[k], not key.labels[row, k]) for k in np.flatnonzero(wrong[row])]
+            corrections[headers[key.names[row]]] = changes
         correct_headers(data, folder, corrections)
         print(f"Their corrected headers are in {folder}.")
 

@@ -48,8 +48,7 @@ def _read_version_4(content: bytes) -> np.ndarray:
     """Version 4: five integers (20 bytes), the name, then the matrix column by column."""
     order = "<" if int.from_bytes(content[:4], "little") < 1000 else ">"
     form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\xff"), f"{order}i4").tolist()
-    byte_order_digit = 0 if order == "<" else 1
-    known = form // 1000 == byte_order_digit and form % 1000 < 60 and form % 10 == 0 and imaginary == 0
+    known = form // 1000 == (order == ">") and form % 1000 < 60 and form % 10 == 0 and imaginary == 0
     if not known or content[20 : 20 + max(name_length, 0)].rstrip(b"\0") != NAME:
         raise ValueError("is not a MATLAB file with a matrix 'val'")
     dtype, size = np.dtype(order + DTYPES_4[form // 10 % 10]), len(content) - 20 - name_length

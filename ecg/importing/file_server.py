@@ -41,7 +41,7 @@ class FileServer:
         return True
 
     def get(self, path: str, checksum: str | None = None) -> bytes:
-        """The content of the file at ``path``. Raises EntryError if ATTEMPTS fail or the error is a permanent one."""
+        """Download the file at ``path``. Raises EntryError after ATTEMPTS temporary errors or one permanent error."""
         address = f"{self.base}/{quote(path)}"
         reason = "interrupted"
         for attempt in range(ATTEMPTS):

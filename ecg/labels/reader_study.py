@@ -120,13 +120,13 @@ def agreement(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Agreement
     number = table.sum()
     if not number:
         return Agreement(table, np.nan, np.nan, np.nan, np.nan)
-    resamples = np.random.default_rng(seed).multinomial(number, table.ravel() / number, RESAMPLES).reshape(-1, 2, 2)
-    low, high = interval(kappas(resamples))
+    draws = np.random.default_rng(seed).multinomial(number, table.ravel() / number, RESAMPLES).reshape(-1, 2, 2)
+    low, high = interval(kappas(draws))
     return Agreement(table, float(kappas(table[np.newaxis])[0]), low, high, float(np.trace(table) / number))
 
 
 def kappas(tables: np.ndarray) -> np.ndarray:
-    """Cohen's kappa of each of ``tables`` (n, 2, 2); NaN if both raters give one and the same answer throughout."""
+    """Cohen's kappa of each of ``tables`` (n, 2, 2); NaN if both raters give the same answer to every recording."""
     proportions = tables / np.maximum(tables.sum(axis=(1, 2), keepdims=True), 1)
     observed = np.trace(proportions, axis1=1, axis2=2)
     expected = (proportions.sum(axis=2) * proportions.sum(axis=1)).sum(axis=1)
@@ -183,10 +183,7 @@ def corrected_header(content: bytes, corrections: Sequence[Correction]) -> bytes
     b'#Age: 60\n#Dx: 1\n'
     """
     lines = [[code.strip() for code in line.group(2).decode("latin-1").split(",")] for line in DX.finditer(content)]
-    removed = {"", "Unknown"}
-    for correction in corrections:
-        if not correction.present:
-            removed.update(correction.equivalent)
+    removed = {"", "Unknown"}.union(*(item.equivalent for item in corrections if not item.present))
     kept = [[code for code in line if code not in removed] for line in lines]
     codes = {code for line in kept for code in line}
     added = [item.code for item in corrections if item.present and not codes & set(item.equivalent)]
