@@ -1,9 +1,8 @@
 #!/usr/bin/env python
-"""Coverage-guided fuzzing of all that reads strangers' files:  pip install atheris; python tests/fuzz.py [SECONDS]
+"""Coverage-guided fuzzing of the file readers:  pip install atheris; python tests/fuzz.py [SECONDS]
 
-Each reader is given so many seconds (60), one after another, beginning with files that are right. What it may answer
-is a result or one of the package's errors; anything else is a defect: it is printed, its input is kept in
-fuzz-findings/, and the exit code is 1.
+Each reader is fuzzed for SECONDS (60), starting from valid files. It must return a result or raise one of the package's
+errors. Anything else is a defect: it is printed, its input is kept in fuzz-findings/, and the exit code is 1.
 """
 
 import io
@@ -35,7 +34,7 @@ with atheris.instrument_imports(include=["ecg", "wfdb"]):
     from ecg.model.folder import read_model
 
 WEIGHTS = load_weights()
-PLACE = Path(tempfile.mkdtemp())
+FOLDER = Path(tempfile.mkdtemp())
 COUNTS = np.arange(12 * 40, dtype=np.int16).reshape(12, 40)
 HEADER = "\n".join(
     [
@@ -57,33 +56,33 @@ def mat(version: str) -> bytes:
 
 def header(content: bytes) -> None:
     parse_header(content.decode("latin-1"))
-    (PLACE / "A1.hea").write_bytes(content)
-    read_diagnoses(PLACE / "A1.hea")
+    (FOLDER / "A1.hea").write_bytes(content)
+    read_diagnoses(FOLDER / "A1.hea")
 
 
 def signal(content: bytes) -> None:
-    (PLACE / "A1.mat").write_bytes(content)
-    make_record(parse_header(HEADER), read_mat(PLACE / "A1.mat"))
+    (FOLDER / "A1.mat").write_bytes(content)
+    make_record(parse_header(HEADER), read_mat(FOLDER / "A1.mat"))
 
 
 def other_formats(content: bytes) -> None:
-    """A header of any kind beside a .dat file: wfdb reads it."""
-    (PLACE / "wfdb").mkdir(exist_ok=True)
-    (PLACE / "wfdb/B1.hea").write_bytes(content)
-    (PLACE / "wfdb/B1.dat").write_bytes(COUNTS.tobytes())
-    read_record(PLACE / "wfdb/B1.hea")
+    """A header beside a .dat file, which wfdb reads."""
+    (FOLDER / "wfdb").mkdir(exist_ok=True)
+    (FOLDER / "wfdb/B1.hea").write_bytes(content)
+    (FOLDER / "wfdb/B1.dat").write_bytes(COUNTS.tobytes())
+    read_record(FOLDER / "wfdb/B1.hea")
 
 
 def outputs(content: bytes) -> None:
-    (PLACE / "A1.hea").write_text(HEADER)
-    (PLACE / "A1.csv").write_bytes(content)
-    truth, labels, scores, _ = load_labels_and_outputs([str(PLACE / "A1.hea")], PLACE, WEIGHTS)
+    (FOLDER / "A1.hea").write_text(HEADER)
+    (FOLDER / "A1.csv").write_bytes(content)
+    truth, labels, scores, _ = load_labels_and_outputs([str(FOLDER / "A1.hea")], FOLDER, WEIGHTS)
     score(WEIGHTS, truth, labels, scores)
 
 
 def model(content: bytes) -> None:
-    (PLACE / "model.json").write_bytes(content)
-    read_model(PLACE, pick_compute("cpu"))
+    (FOLDER / "model.json").write_bytes(content)
+    read_model(FOLDER, pick_compute("cpu"))
 
 
 DESCRIPTION = json.dumps(
@@ -95,7 +94,7 @@ DESCRIPTION = json.dumps(
         "folds": [{"thresholds": [0.5]}],
     }
 ).encode()
-TARGETS: dict[Callable, list[bytes]] = {
+TARGETS: dict[Callable[[bytes], None], list[bytes]] = {
     header: [HEADER.encode(), b"A1 2 500/1000(0) 0 11:00:00 01/02/2020\nA1.mat 16 200(5)/mV 16 0 I\n# Sex: M\n"],
     signal: [mat("4"), mat("5")],
     other_formats: [HEADER.replace(".mat 16+24", ".dat 16").replace("A1", "B1").encode()],
@@ -106,24 +105,24 @@ TARGETS: dict[Callable, list[bytes]] = {
 
 def main() -> int:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    findings = 0
+    defects = 0
     for target, seeds in TARGETS.items():
-        child = os.fork()  # libFuzzer ends its process
+        child = os.fork()  # libFuzzer ends the process that it runs in
         if child == 0:
             fuzz(target, seeds, seconds)
-        findings += os.waitpid(child, 0)[1] != 0
-    print(f"{findings} of {len(TARGETS)} readers have a defect")
-    return int(findings > 0)
+        defects += os.waitpid(child, 0)[1] != 0
+    print(f"{defects} of {len(TARGETS)} readers have a defect")
+    return int(defects > 0)
 
 
-def fuzz(target: Callable, seeds: list[bytes], seconds: int) -> None:
-    corpus, kept = PLACE / target.__name__, Path("fuzz-findings")
+def fuzz(target: Callable[[bytes], None], seeds: list[bytes], seconds: int) -> None:
+    corpus, findings = FOLDER / target.__name__, Path("fuzz-findings")
     corpus.mkdir()
-    kept.mkdir(exist_ok=True)
+    findings.mkdir(exist_ok=True)
     for number, seed in enumerate(seeds):
         (corpus / str(number)).write_bytes(seed)
 
-    def one(content: bytes) -> None:
+    def call_target(content: bytes) -> None:
         with suppress(EntryError):
             target(content)
 
@@ -135,7 +134,7 @@ def fuzz(target: Callable, seeds: list[bytes], seconds: int) -> None:
         "-max_len=4096",
         "-print_final_stats=1",
     ]
-    atheris.Setup([sys.argv[0], str(corpus), *limits, f"-artifact_prefix={kept}/{target.__name__}-"], one)
+    atheris.Setup([sys.argv[0], str(corpus), *limits, f"-artifact_prefix={findings}/{target.__name__}-"], call_target)
     atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""Recordings of other forms become the Challenge's: the same uV, labels, age and sex; what is broken is named."""
+"""Import: microvolts, codes, age and sex equal those of the source; damaged recordings are reported."""
 
 import csv
 import datetime
@@ -16,24 +16,24 @@ from ecg.data.record import INVALID, LEADS, read_record
 from ecg.errors import EntryError
 from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources
-from ecg.importing.importer import import_all
-from ecg.importing.ptbxl import CODES, COLUMNS, diagnoses, ptbxl_sources
+from ecg.importing.importer import import_recordings
+from ecg.importing.ptbxl import CODES, COLUMNS, ptbxl_sources, to_codes
 from ecg.importing.wfdb_edf import signal_sources
 from ecg.simulation.signal import simulate_signal
 from tests.conftest import ROOT, run_script, write_recording
 
 
 def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
-    """Microvolts (12, samples)."""
+    """Simulate microvolts (12, samples)."""
     return simulate_signal(["SNR"], 60, "male", rate, seconds, np.random.default_rng(seed))
 
 
-def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline=0, unit="mV", leads=LEADS, **more):
+def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline=0, unit="mV", leads=LEADS, **options):
     folder.mkdir(parents=True, exist_ok=True)
     count = len(leads)
     wfdb.wrsamp(
         name,
-        more.pop("rate", 500),
+        options.pop("rate", 500),
         unit if isinstance(unit, list) else [unit] * count,
         list(leads),
         d_signal=counts.T.astype(np.int64),
@@ -41,22 +41,23 @@ def write_dat(folder: Path, name: str, counts: np.ndarray, gain=1000.0, baseline
         adc_gain=[gain] * count,
         baseline=[baseline] * count,
         write_dir=str(folder),
-        **more,
+        **options,
     )
 
 
-def write_edf(path: Path, microvolts: np.ndarray, labels, rates=500, unit="mV", plus=True, facts=True):
-    """At a digital unit of 0.5 uV."""
+def write_edf(path: Path, microvolts: np.ndarray, labels, rates=500, unit="mV", plus=True, patient=True):
+    """Write an EDF file with a digital unit of 0.5 uV."""
     kind = pyedflib.FILETYPE_EDFPLUS if plus else pyedflib.FILETYPE_EDF
     scale = {"mV": 1000.0, "uV": 1.0, "degC": 1.0}[unit]
     rates = [rates] * len(labels) if isinstance(rates, int) else rates
-    limits = {"physical_min": -16384 / scale, "physical_max": 16383.5 / scale}
+    common = {"physical_min": -16384 / scale, "physical_max": 16383.5 / scale, "prefilter": "", "transducer": ""}
+    common |= {"digital_min": -32768, "digital_max": 32767}
     with pyedflib.EdfWriter(str(path), len(labels), file_type=kind) as file:
         for i, (label, rate) in enumerate(zip(labels, rates)):
-            digital = {"digital_min": -32768, "digital_max": 32767, "prefilter": "", "transducer": ""}
-            file.setSignalHeader(i, {"label": label, "dimension": unit, "sample_frequency": rate, **limits, **digital})
+            signal = {"label": label, "dimension": unit, "sample_frequency": rate}
+            file.setSignalHeader(i, signal | common)
         file.setStartdatetime(datetime.datetime(2001, 3, 4))
-        if facts:
+        if patient:
             file.setSex(0)
             file.setBirthdate(datetime.date(1940, 3, 5))
         file.writeSamples([np.ascontiguousarray(row[: 10 * rate] / scale) for row, rate in zip(microvolts, rates)])
@@ -64,11 +65,11 @@ def write_edf(path: Path, microvolts: np.ndarray, labels, rates=500, unit="mV", 
             file.writeAnnotation(1.0, -1, "a note")
 
 
-def assert_nothing_odd(folder: Path, *but: str):
+def assert_findings(folder: Path, *expected: str):
     done = run_script("tools/check_data.py", folder)
     assert done.returncode == 0, done.stdout
     kinds = [line.split(":")[0] for line in done.stdout.splitlines() if "  ->  " in line]
-    assert kinds == list(but)
+    assert kinds == list(expected)
 
 
 # PTB-XL
@@ -90,7 +91,7 @@ def write_ptbxl(folder: Path, rows: list[dict]):
 
 @pytest.fixture
 def ptbxl(tmp_path) -> Path:
-    """Recordings 1 to 4 that are right, with their leads named as PTB-XL does, and a table that names more."""
+    """Write a PTB-XL folder with recordings 1 to 4. Lead names are in capitals, as in PTB-XL."""
     folder = tmp_path / "ptbxl"
     for i in range(1, 5):
         write_dat(folder / "records500/00000", f"{i:05d}_hr", ecg(i), leads=[lead.upper() for lead in LEADS])
@@ -104,7 +105,7 @@ def ptbxl(tmp_path) -> Path:
     return folder
 
 
-def test_ptb_xl(ptbxl, tmp_path):
+def test_ptbxl_import(ptbxl, tmp_path):
     before = {path: path.read_bytes() for path in ptbxl.rglob("*") if path.is_file()}
     done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "new/HR")
     assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stderr
@@ -112,8 +113,8 @@ def test_ptb_xl(ptbxl, tmp_path):
     for i, record in enumerate(records, 1):
         np.testing.assert_array_equal(record.counts, ecg(i))
         assert record.header.leads == LEADS and record.header.rate == 500 and record.header.source == "HR"
-    facts = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
-    assert facts == [
+    patients = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
+    assert patients == [
         (56, "female", ("426783006",)),
         (90, "male", ("164884008", "164889003", "39732003")),
         (19, "female", ("426783006", "426177001")),
@@ -122,13 +123,13 @@ def test_ptb_xl(ptbxl, tmp_path):
     table = (tmp_path / "new/HR/patients.csv").read_text()
     assert table == "record,patient\nHR00001,1000\nHR00002,1001\nHR00003,1001\nHR00004,1002\n"
     assert before == {path: path.read_bytes() for path in ptbxl.rglob("*") if path.is_file()}
-    assert_nothing_odd(tmp_path / "new/HR", "age unknown", "sex unknown", "sinus rhythm and another")
+    assert_findings(tmp_path / "new/HR", "unknown age", "unknown sex", "conflicting rhythms")
     reference = wfdb.rdrecord(str(tmp_path / "new/HR/HR00001"))
     np.testing.assert_allclose(reference.p_signal.T * 1000, ecg(1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("statements", "axis", "classes"),  # of both, PTB-XL and the Challenge, what they say of the same recordings
+    ("statements", "axis", "classes"),  # PTB-XL's statements and the Challenge's classes of the same recordings
     [
         ("{'NORM': 100.0, 'LVOLT': 0.0, 'SR': 0.0}", "", "SNR LQRSV"),
         ("{'NORM': 80.0, 'SBRAD': 0.0}", "", "SNR SB"),
@@ -148,19 +149,19 @@ def test_ptb_xl(ptbxl, tmp_path):
         ("{'PACE': 100.0}", "", "PR"),
     ],
 )
-def test_ptb_xl_s_statements_are_the_challenge_s_labels(statements, axis, classes):
+def test_ptbxl_statements_become_the_challenge_labels(statements, axis, classes):
     weights = load_weights()
-    row = weights.encode(diagnoses(statements, axis, "a place"))
+    row = weights.encode(to_codes(statements, axis, "a place"))
     assert {abbreviation(weights.classes[k]) for k in np.flatnonzero(row)} == set(classes.split())
 
 
-def test_every_code_but_the_ectopics_is_scored():
+def test_unscored_codes_are_known():
     scored = load_weights().column
     assert [statement for statement, code in CODES.items() if code not in scored] == ["PVC"]
     assert [label for label, code in CPSC_CODES.items() if code not in scored] == ["7", "8", "9"]
 
 
-def test_what_is_broken_in_ptb_xl_is_named(ptbxl, tmp_path):
+def test_ptbxl_import_reports_damaged_recordings(ptbxl, tmp_path):
     (ptbxl / "records500/00000/00002_hr.dat").write_bytes(b"short")
     write_dat(tmp_path, "00009_hr", ecg(9))
     rows = [
@@ -174,23 +175,23 @@ def test_what_is_broken_in_ptb_xl_is_named(ptbxl, tmp_path):
         ptbxl_row(7, ecg_id="../../7", filename_hr="records500/00000/00004_hr"),
     ]
     write_ptbxl(ptbxl, rows)
-    names, failures = import_all(tmp_path / "new", ptbxl_sources(ptbxl)[0])
+    names, failures = import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
     assert names == ["HR00001", "HR______7"]
     for failure, words in zip(
         failures,
-        (("00002_hr",), ("ecg_id 3", "scp_codes"), ("ecg_id 4", "below"), ("00005_hr",), ("4", "old"), ("same name",)),
+        (("00002_hr",), ("ecg_id 3", "scp_codes"), ("ecg_id 4", "inside"), ("00005_hr",), ("4", "old"), ("same name",)),
         strict=True,
     ):
         assert all(word in str(failure) for word in words), failure
     assert {path.suffix for path in tmp_path.iterdir()} == {"", ".hea", ".dat"}
     with pytest.raises(EntryError, match="holds recordings already"):
-        import_all(tmp_path / "new", ptbxl_sources(ptbxl)[0])
+        import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
     done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "again")
     assert done.returncode == 1 and "2 of 8 recordings imported" in done.stdout and "scp_codes" in done.stdout
 
 
 @pytest.mark.parametrize("table", [None, b"", b"a,b\n1,2\n", b'"' + b"x" * 200_000])
-def test_no_table_of_ptb_xl(tmp_path, table):
+def test_ptbxl_import_requires_the_table(tmp_path, table):
     if table is not None:
         (tmp_path / "ptbxl_database.csv").write_bytes(table)
     with pytest.raises(EntryError, match="ptbxl_database.csv"):
@@ -206,7 +207,7 @@ def write_cpsc2018(folder: Path, name: str, microvolts: np.ndarray, sex="Male", 
     scipy.io.savemat(folder / f"{name}.mat", {"ECG": struct}, do_compression=True)
 
 
-def test_cpsc_2018(tmp_path):
+def test_cpsc2018_import(tmp_path):
     source, folder = tmp_path / "cpsc", tmp_path / "A"
     for i in range(1, 5):
         write_cpsc2018(source, f"A000{i}", ecg(i, 6 + i), *(("Male", 74), ("Female", 3), ("", -1), ("Male", 30))[i - 1])
@@ -217,17 +218,17 @@ def test_cpsc_2018(tmp_path):
     records = [read_record(folder / f"A000{i}.hea") for i in range(1, 5)]
     for i, record in enumerate(records, 1):
         np.testing.assert_array_equal(record.counts, ecg(i, 6 + i))
-    facts = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
-    assert facts == [
+    patients = [(record.header.age, record.header.sex, record.header.diagnoses) for record in records]
+    assert patients == [
         (74, "male", ("59118001",)),
         (3, "female", ("164889003", "59118001", "429622005")),
         (None, None, ("426783006",)),
         (30, "male", ("164884008",)),
     ]
-    assert_nothing_odd(folder, "age unknown", "sex unknown", "no scored diagnosis")
+    assert_findings(folder, "unknown age", "unknown sex", "no scored diagnosis")
 
 
-def test_what_is_broken_in_cpsc_2018_is_named(tmp_path):
+def test_cpsc2018_import_reports_damaged_recordings(tmp_path):
     for i in range(1, 7):
         write_cpsc2018(tmp_path, f"A000{i}", ecg(i))
     (tmp_path / "A0002.mat").unlink()
@@ -236,19 +237,19 @@ def test_what_is_broken_in_cpsc_2018_is_named(tmp_path):
     scipy.io.savemat(tmp_path / "A0005.mat", {"val": ecg()})
     table = "A0001,1,,\nA0002,1,,\nA0003,1,,\nA0004,1,,\nA0005,1,,\nA0006,10,,\n../A0001,1,,\n"
     (tmp_path / "REFERENCE.csv").write_text("Recording,First_label,Second_label,Third_label\n" + table)
-    names, failures = import_all(tmp_path / "new", cpsc2018_sources(tmp_path))
+    names, failures = import_recordings(tmp_path / "new", cpsc2018_sources(tmp_path))
     assert names == ["A0001"]
-    reasons = ("A0002.mat: cannot be read", "A0003.mat: it ends", "12 leads", "struct 'ECG'", "label 10", "below")
+    reasons = ("A0002.mat: cannot be read", "A0003.mat: ends", "12 leads", "struct 'ECG'", "label 10", "inside the")
     assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
     (tmp_path / "REFERENCE.csv").write_text("A0001,1,,\n")
-    with pytest.raises(EntryError, match=r"REFERENCE.csv: does not begin with"):
+    with pytest.raises(EntryError, match=r"REFERENCE.csv: the first columns are not"):
         cpsc2018_sources(tmp_path)
 
 
 # WFDB and EDF
 
 
-def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
+def test_wfdb_import_applies_gains_units_and_lead_order(tmp_path):
     source, folder = tmp_path / "source", tmp_path / "new"
     comments = ["age: 81", "sex: female", "Dx: 426783006,164889003"]
     write_dat(source / "a", "plain", ecg(1), comments=comments)
@@ -260,19 +261,19 @@ def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
     )
     write_dat(source / "b", "two", ecg(5)[[1, 6]], leads=("ii", "v1"))
     pressure = np.vstack([ecg(8), ecg(8)[:1]])
-    write_dat(source / "b", "pressed", pressure, unit=["mV"] * 12 + ["mmHg"], leads=(*LEADS, "ABP"))
+    write_dat(source / "b", "with_pressure", pressure, unit=["mV"] * 12 + ["mmHg"], leads=(*LEADS, "ABP"))
     missing = ecg(6)
     missing[:, :5] = INVALID
     write_dat(source / "b", "missing", missing)
     write_recording(source / "c", "A0001", ecg(7) * 4, gain="4000/mV", comments=("#Age: 5", "#Sex: M", "#Dx: 1"))
-    odd = source / "c/A0001.hea"
-    odd.write_text(odd.read_text().replace("A0001 12", "A0001.mat 12"))  # which wfdb refuses
+    header_path = source / "c/A0001.hea"
+    header_path.write_text(header_path.read_text().replace("A0001 12", "A0001.mat 12"))  # wfdb refuses this
     done = run_script("tools/import_records.py", "wfdb", source, folder)
     assert done.returncode == 0 and "8 of 8 recordings imported" in done.stdout, done.stdout
     record = read_record(folder / "plain.hea")
     header = record.header
     assert (header.age, header.sex, header.diagnoses) == (81, "female", ("426783006", "164889003"))
-    for name, seed in (("plain", 1), ("fine", 2), ("volts-1", 3), ("15_leads", 4), ("A0001", 7), ("pressed", 8)):
+    for name, seed in (("plain", 1), ("fine", 2), ("volts-1", 3), ("15_leads", 4), ("A0001", 7), ("with_pressure", 8)):
         record = read_record(folder / f"{name}.hea")
         np.testing.assert_array_equal(record.counts, ecg(seed))
         assert record.header.leads == LEADS and record.header.rate == (257 if seed == 3 else 500)
@@ -282,15 +283,15 @@ def test_wfdb_files_of_any_gain_unit_and_leads(tmp_path):
     np.testing.assert_array_equal(read_record(folder / "missing.hea").counts, missing)
 
 
-def test_edf_files(tmp_path):
+def test_edf_import(tmp_path):
     source, folder = tmp_path / "source", tmp_path / "new"
     source.mkdir()
     labels = [f"ECG {lead}" for lead in LEADS]
     write_edf(source / "plus.edf", ecg(1), labels)
-    write_edf(source / "plain.EDF", ecg(2), LEADS, unit="uV", plus=False, facts=False)
-    breathing = [*LEADS[:3], "resp"]
-    write_edf(source / "more.edf", ecg(3)[:4], breathing, rates=[500, 500, 500, 50])
-    assert import_all(folder, signal_sources(source)) == (["more", "plain", "plus"], [])
+    write_edf(source / "plain.EDF", ecg(2), LEADS, unit="uV", plus=False, patient=False)
+    with_respiration = [*LEADS[:3], "resp"]
+    write_edf(source / "more.edf", ecg(3)[:4], with_respiration, rates=[500, 500, 500, 50])
+    assert import_recordings(folder, signal_sources(source)) == (["more", "plain", "plus"], [])
     for name, seed, age, sex in (("plus", 1, 60, "female"), ("plain", 2, None, None)):
         record = read_record(folder / f"{name}.hea")
         np.testing.assert_array_equal(record.counts, ecg(seed))
@@ -300,10 +301,10 @@ def test_edf_files(tmp_path):
     assert more.header.leads == LEADS[:3]
 
 
-def test_what_is_broken_among_signals_is_named(tmp_path):
+def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
-    write_edf(source / "a right one.edf", ecg(1), LEADS)
+    write_edf(source / "a good one.edf", ecg(1), LEADS)
     write_dat(source, "b", ecg(), unit="mmHg")
     write_dat(source, "c", ecg()[:1], leads=("resp",))
     write_dat(source, "d", ecg())
@@ -314,10 +315,10 @@ def test_what_is_broken_among_signals_is_named(tmp_path):
     write_edf(source / "h.edf", ecg()[:1], ("I",), unit="degC")
     (source / "i.edf").write_bytes(b"0       " * 100)
     os.mkfifo(source / "j.edf")
-    for name in ("a-right_one", "a_right_one"):
+    for name in ("a-good_one", "a_good_one"):
         write_dat(source / "sub", name, ecg())
-    names, failures = import_all(tmp_path / "new", signal_sources(source))
-    assert names == ["a_right_one", "a-right_one"]
+    names, failures = import_recordings(tmp_path / "new", signal_sources(source))
+    assert names == ["a_good_one", "a-good_one"]
     reasons = (
         "mmHg",
         "resp",
@@ -338,7 +339,7 @@ def test_what_is_broken_among_signals_is_named(tmp_path):
         signal_sources(tmp_path / "empty")
 
 
-def test_where_nothing_can_be_imported(tmp_path):
+def test_exit_code_is_2_if_nothing_is_imported(tmp_path):
     (tmp_path / "A1.hea").write_text("")
     done = run_script("tools/import_records.py", "wfdb", tmp_path, tmp_path / "new")
     assert done.returncode == 2 and "0 of 1 recordings imported" in done.stdout
@@ -350,7 +351,7 @@ def test_where_nothing_can_be_imported(tmp_path):
     ("module", "tool", "arguments"),
     [("requests", "download", ("ptb", "{}")), ("pyedflib", "import_records", ("wfdb", "{}", "{}/new"))],
 )
-def test_what_is_not_installed_is_named(tmp_path, module, tool, arguments):
+def test_missing_package_is_reported(tmp_path, module, tool, arguments):
     write_edf(tmp_path / "a.edf", ecg(), LEADS)
     (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
     program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"

@@ -1,4 +1,4 @@
-"""MATLAB files as scipy writes them, byte order and compression included, and files made to do harm."""
+"""MATLAB files: what scipy writes is read with any byte order and compression; damaged files are errors."""
 
 import io
 from contextlib import suppress
@@ -13,12 +13,12 @@ from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, unsigne
 from ecg.data.matlab import read_matrix, read_struct
 
 LARGEST = 1 << 20
-KINDS = st.one_of(
+DTYPES = st.one_of(
     integer_dtypes(endianness="<"), unsigned_integer_dtypes(endianness="<"), st.sampled_from(("f4", "f8"))
 )
 
 
-def saved(version: str, compressed: bool = False, **matrices) -> bytes:
+def savemat(version: str, compressed: bool = False, **matrices) -> bytes:
     file = io.BytesIO()
     scipy.io.savemat(file, matrices, format=version, do_compression=compressed)
     return file.getvalue()
@@ -26,26 +26,28 @@ def saved(version: str, compressed: bool = False, **matrices) -> bytes:
 
 @settings(deadline=None)
 @given(
-    st.sampled_from("45"), st.booleans(), KINDS.flatmap(lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=2)))
+    st.sampled_from("45"),
+    st.booleans(),
+    DTYPES.flatmap(lambda dtype: arrays(dtype, array_shapes(min_dims=2, max_dims=2))),
 )
-def test_what_scipy_writes_is_read_as_scipy_reads_it(version, compressed, matrix):
-    content = saved(version, compressed and version == "5", val=matrix)
+def test_matrices_are_read_as_scipy_reads_them(version, compressed, matrix):
+    content = savemat(version, compressed and version == "5", val=matrix)
     expected = scipy.io.loadmat(io.BytesIO(content))["val"]
     found = read_matrix(content, LARGEST)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype.kind in "iuf"
 
 
-def test_other_matrices_stand_before_it():
+def test_other_variables_before_the_matrix_are_skipped():
     matrix = np.arange(12.0).reshape(3, 4)
-    content = saved("5", True, text="words", more=np.eye(3), cells=np.array([1, "a"], object), val=matrix)
+    content = savemat("5", True, text="words", more=np.eye(3), cells=np.array([1, "a"], object), val=matrix)
     np.testing.assert_array_equal(read_matrix(content, LARGEST), matrix)
 
 
-def test_the_other_byte_order():
+def test_big_endian_files_of_both_versions():
     matrix = np.arange(6, dtype=">i2").reshape(2, 3)
-    four = np.array([1030, 2, 3, 0, 4], ">i4").tobytes() + b"val\0" + matrix.tobytes(order="F")
-    np.testing.assert_array_equal(read_matrix(four, LARGEST), matrix)
+    version_4 = np.array([1030, 2, 3, 0, 4], ">i4").tobytes() + b"val\0" + matrix.tobytes(order="F")
+    np.testing.assert_array_equal(read_matrix(version_4, LARGEST), matrix)
     parts = [
         (6, np.array([10, 0], ">u4")),
         (5, np.array([2, 3], ">i4")),
@@ -56,20 +58,20 @@ def test_the_other_byte_order():
     for kind, numbers in parts:
         content = numbers.tobytes()
         body += np.array([kind, len(content)], ">u4").tobytes() + content + bytes(-len(content) % 8)
-    five = b"MATLAB".ljust(124) + b"\x01\x00MI" + np.array([14, len(body)], ">u4").tobytes() + body
-    np.testing.assert_array_equal(read_matrix(five, LARGEST), matrix)
+    version_5 = b"MATLAB".ljust(124) + b"\x01\x00MI" + np.array([14, len(body)], ">u4").tobytes() + body
+    np.testing.assert_array_equal(read_matrix(version_5, LARGEST), matrix)
 
 
 def test_the_file_that_crashes_scipy_is_an_error():
-    """Found by tests/fuzz.py: the numbers' tag says three bytes of no type."""
-    content = bytearray(saved("5", val=np.arange(480, dtype=np.int16).reshape(12, 40)))
+    """Found by tests/fuzz.py: the data element claims three bytes of an undefined type."""
+    content = bytearray(savemat("5", val=np.arange(480, dtype=np.int16).reshape(12, 40)))
     content[176:184] = bytes((0, 0, 3, 0, 3, 0, 0, 0))
     with pytest.raises(ValueError, match="claims 12 x 40 samples"):
         read_matrix(bytes(content), LARGEST)
 
 
-def test_a_bomb_is_not_unpacked():
-    content = saved("5", True, val=np.zeros((12, 1_000_000)))
+def test_a_compression_bomb_is_not_unpacked():
+    content = savemat("5", True, val=np.zeros((12, 1_000_000)))
     assert len(content) < 200_000
     with pytest.raises(ValueError, match="ends too early"):
         read_matrix(content, LARGEST)
@@ -78,52 +80,54 @@ def test_a_bomb_is_not_unpacked():
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (np.array(["a", "b"]), "no matrix of numbers"),
-        (np.array([[1j, 2]]), "no matrix of numbers"),
-        (np.zeros((2, 2, 2)), "no matrix of numbers"),
-        (np.zeros((0, 3)), "no matrix of numbers"),
-        (np.array([{"a": 1}], object), "no matrix of numbers"),
+        (np.array(["a", "b"]), "not a matrix of numbers"),
+        (np.array([[1j, 2]]), "not a matrix of numbers"),
+        (np.zeros((2, 2, 2)), "not a matrix of numbers"),
+        (np.zeros((0, 3)), "not a matrix of numbers"),
+        (np.array([{"a": 1}], object), "not a matrix of numbers"),
     ],
 )
-def test_another_thing_called_val_is_an_error(matrix, message):
+def test_a_val_that_is_not_a_numeric_matrix_is_an_error(matrix, message):
     with pytest.raises(ValueError, match=message):
-        read_matrix(saved("5", val=matrix), LARGEST)
+        read_matrix(savemat("5", val=matrix), LARGEST)
 
 
-@pytest.mark.parametrize("content", [b"", b"MATLAB", b"MATLAB".ljust(130), b"\x89HDF\r\n", saved("5", other=np.eye(3))])
-def test_what_holds_no_matrix_val_is_an_error(content):
-    with pytest.raises(ValueError, match="no MATLAB file"):
+@pytest.mark.parametrize(
+    "content", [b"", b"MATLAB", b"MATLAB".ljust(130), b"\x89HDF\r\n", savemat("5", other=np.eye(3))]
+)
+def test_a_file_without_the_matrix_val_is_an_error(content):
+    with pytest.raises(ValueError, match="not a MATLAB file"):
         read_matrix(content, LARGEST)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_struct_of_numbers_and_texts(compressed):
+def test_numeric_and_text_fields_of_a_struct_are_read(compressed):
     data = np.random.default_rng(0).normal(size=(12, 50))
     struct = {"sex": "Female", "age": 61, "data": data, "more": np.array([1, "a"], object)}
     struct |= {"empty": np.zeros((0, 0)), "deep": np.zeros((2, 2, 2)), "complex": np.eye(2) * 1j}
-    content = saved("5", compressed, other=np.eye(2), ECG=struct)
+    content = savemat("5", compressed, other=np.eye(2), ECG=struct)
     fields = read_struct(content, "ECG", LARGEST)
     assert (fields["sex"], fields["age"].tolist()) == ("Female", [[61]]) and set(fields) == {"sex", "age", "data"}
     np.testing.assert_array_equal(fields["data"], data)
 
 
 @pytest.mark.parametrize("matrices", [{"val": np.eye(2)}, {"ECG": np.eye(2)}, {"ECG": np.array([{"a": 1}] * 2)}])
-def test_no_such_struct(matrices):
+def test_a_missing_struct_is_an_error(matrices):
     with pytest.raises(ValueError, match="struct 'ECG'"):
-        read_struct(saved("5", **matrices), "ECG", LARGEST)
+        read_struct(savemat("5", **matrices), "ECG", LARGEST)
 
 
 @settings(deadline=None)
 @given(st.integers(128, 700), st.binary(min_size=1, max_size=8))
-def test_a_damaged_struct_is_a_result_or_an_error(at, damage):
-    content = saved("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
+def test_a_damaged_struct_gives_fields_or_an_error(at, damage):
+    content = savemat("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
     with suppress(ValueError):
         read_struct(content[:at] + damage + content[at + len(damage) :], "ECG", LARGEST)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 700))
-def test_a_struct_that_ends_early_is_an_error(size):
-    content = saved("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
+def test_a_truncated_struct_is_an_error(size):
+    content = savemat("5", ECG={"sex": "Male", "age": 61, "data": np.eye(6)})
     with pytest.raises(ValueError):
         read_struct(content[: min(size, len(content) - 1)], "ECG", LARGEST)

@@ -69,11 +69,11 @@ ALTERED = {
     "no header": (lambda path: path.unlink(), "cannot be read (No such file"),
     "truncated": (lambda path: os.truncate(path.with_suffix(".mat"), 9999), "holds 9975 bytes"),
     "truncated header": (lambda path: os.truncate(path, 3), "no record line"),
-    "empty": (lambda path: os.truncate(path.with_suffix(".mat"), 0), "no MATLAB file"),
+    "empty": (lambda path: os.truncate(path.with_suffix(".mat"), 0), "not a MATLAB file"),
     "empty header": (lambda path: os.truncate(path, 0), "no record line"),
     "too large": (lambda path: os.truncate(path.with_suffix(".mat"), 200_000), "holds 199976 bytes"),
     "fewer leads": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:9]), "12 leads in the header"),
-    "words": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": ["a", "b"]}), "no matrix of numbers"),
+    "words": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": ["a", "b"]}), "not a matrix of numbers"),
     "0 Hz": (lambda path: replaced(path, "12 500 ", "12 0 "), "impossible number"),
     "a folder": (lambda path: (path.with_suffix(".mat").unlink(), path.with_suffix(".mat").mkdir()), "Is a directory"),
     "a dead link": (

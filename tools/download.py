@@ -1,51 +1,51 @@
 #!/usr/bin/env python
-"""Fetch the Challenge's training recordings from PhysioNet:  python tools/download.py georgia training_data
+"""Download the Challenge's training recordings from PhysioNet:  python tools/download.py georgia training_data
 
 {collections}
 
-They are open data (CC BY 4.0); PhysioNet says how to cite them. Files keep their paths, as in
-training_data/georgia/g1/E00001.hea. Each is verified by the checksum that PhysioNet publishes, and is under its name
-only when it is whole. After an interruption, or where some failed, the same command goes on: a file that is there with
-the right checksum is not fetched again (one that was begun is; they are small). The exit code is 1 where files failed,
-2 where there is none.
+The recordings are open data (CC BY 4.0). PhysioNet says how to cite them. Files keep their paths, for example
+training_data/georgia/g1/E00001.hea. Each file is verified by the checksum that PhysioNet publishes, and gets its name
+only when it is complete. Run the same command again after an interruption or failed files: it skips files that are
+present with the right checksum. The exit code is 1 if some files failed, 2 if no file is present.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.importing.physionet import COLLECTIONS, PHYSIONET, download
 
 
 def main() -> int:
-    from ecg.importing.physionet import COLLECTIONS, PHYSIONET, download
-
     lines = [
-        f"    {name:21s} {one.recordings:6,} recordings {one.gigabytes:4.1f} GB  {one.about}"
-        for name, one in COLLECTIONS.items()
+        f"    {name:21s} {collection.recordings:6,} recordings {collection.gigabytes:4.1f} GB  {collection.description}"
+        for name, collection in COLLECTIONS.items()
     ]
-    arguments = Arguments(__doc__.format(collections="\n".join(lines)))
-    arguments.add_argument("name", metavar="NAME", choices=COLLECTIONS, help="one of the names above")
-    arguments.add_argument("folder", metavar="FOLDER", type=Path, help="where to put the files; it is made")
-    arguments.add_argument(
+    parser = Arguments(__doc__.format(collections="\n".join(lines)))
+    parser.add_argument("name", metavar="NAME", choices=COLLECTIONS, help="one of the names above")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the target folder; it is created")
+    parser.add_argument(
         "--from",
         dest="base",
         metavar="URL",
         default=PHYSIONET,
-        help=f"a mirror of {PHYSIONET}, such as https://physionet-open.s3.amazonaws.com",
+        help=f"a mirror of {PHYSIONET}, for example https://physionet-open.s3.amazonaws.com",
     )
-    given = arguments.parse()
-    outcome = download(COLLECTIONS[given.name], given.folder, given.base)
-    print(f"{outcome.fetched:,} files fetched, {outcome.there:,} there already, {len(outcome.failed):,} failed")
+    args = parser.parse()
+    outcome = download(COLLECTIONS[args.name], args.folder, args.base)
+    print(
+        f"{outcome.downloaded:,} files downloaded, {outcome.present:,} already present, {len(outcome.failed):,} failed"
+    )
     for reason in outcome.failed.values():
         print(f"    {reason}")
-    if outcome.untried:
-        print(f"After so many failures in a row {outcome.untried:,} more were not tried.")
+    if outcome.not_tried:
+        print(f"Stopped after too many failures in a row; {outcome.not_tried:,} more files were not tried.")
     if not outcome.failed:
         return ALL_WELL
-    print("The same command goes on where this ended.")
-    return SOME_FAILED if outcome.fetched + outcome.there else NOTHING_DONE
+    print("Run the same command again to resume.")
+    return SOME_FAILED if outcome.downloaded + outcome.present else NOTHING_DONE
 
 
 if __name__ == "__main__":

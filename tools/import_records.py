@@ -1,27 +1,27 @@
 #!/usr/bin/env python
-"""Write recordings in other forms as the Challenge's files, to train on or to run:
+"""Convert recordings from other formats to the Challenge's files, for training or inference:
 
-    python tools/import_records.py ptbxl PTBXL FOLDER         # PTB-XL as PhysioNet has it
+    python tools/import_records.py ptbxl PTBXL FOLDER         # PTB-XL as PhysioNet publishes it
     python tools/import_records.py cpsc2018 CPSC2018 FOLDER   # CPSC 2018: REFERENCE.csv beside .mat files
     python tools/import_records.py wfdb SOURCE FOLDER         # any .hea with its signal, and .edf
 
-Each becomes a header and a signal of whole microvolts, with its age, sex and diagnoses where the source says them.
-ptbxl gives the Challenge's codes for PTB-XL's statements (ecg/importing/ptbxl.py says how sure they are) and writes
-FOLDER/patients.csv, for validate.py --patients. Nothing of the source is changed. A recording that cannot be read costs
-the others nothing: it is named with the reason, and the exit code is 1 (0: all well; 2: nothing could be imported).
+Each recording becomes a header and a signal in whole microvolts, with age, sex and diagnoses if the source has them.
+ptbxl maps PTB-XL's statements to the Challenge's codes (ecg/importing/ptbxl.py says how certain each code is) and
+writes FOLDER/patients.csv for validate.py --patients. The source is not changed. Recordings that cannot be read are
+skipped and listed with the reason. The exit code is 0 if all were imported, 1 if some were, 2 if none was.
 """
 
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.errors import RecordError
 from ecg.files import write_csv
 from ecg.importing.cpsc2018 import cpsc2018_sources
-from ecg.importing.importer import import_all
+from ecg.importing.importer import import_recordings
 from ecg.importing.ptbxl import ptbxl_sources
 from ecg.importing.wfdb_edf import signal_sources
 
@@ -29,20 +29,20 @@ Imported = tuple[list[str], list[RecordError]]
 
 
 def main() -> int:
-    arguments = Arguments(__doc__)
-    forms = arguments.add_subparsers(required=True, metavar="ptbxl | cpsc2018 | wfdb", parser_class=ArgumentParser)
-    for name, action, what in (
+    parser = Arguments(__doc__)
+    formats = parser.add_subparsers(required=True, metavar="ptbxl | cpsc2018 | wfdb", parser_class=ArgumentParser)
+    for name, command, description in (
         ("ptbxl", import_ptbxl, "PTB-XL: ptbxl_database.csv and records500"),
         ("cpsc2018", import_cpsc2018, "CPSC 2018: REFERENCE.csv and .mat files"),
         ("wfdb", import_signals, "WFDB and EDF files, in subfolders too"),
     ):
-        one = forms.add_parser(name, help=what)
-        one.add_argument("source", type=Path, help=f"the folder of {what}")
-        one.add_argument("folder", type=Path, help="the folder to make; it may not hold recordings yet")
-        one.set_defaults(action=action)
-    given = arguments.parse()
-    names, failures = given.action(given.source, given.folder)
-    print(f"{len(names):,} of {len(names) + len(failures):,} recordings imported into {given.folder}")
+        subparser = formats.add_parser(name, help=description)
+        subparser.add_argument("source", type=Path, help=f"the folder of {description}")
+        subparser.add_argument("folder", type=Path, help="the folder to create; it must not hold recordings")
+        subparser.set_defaults(command=command)
+    args = parser.parse()
+    names, failures = args.command(args.source, args.folder)
+    print(f"{len(names):,} of {len(names) + len(failures):,} recordings imported into {args.folder}")
     for failure in failures:
         print(f"    {failure}")
     return ALL_WELL if not failures else SOME_FAILED if names else NOTHING_DONE
@@ -50,17 +50,17 @@ def main() -> int:
 
 def import_ptbxl(source: Path, folder: Path) -> Imported:
     sources, patients = ptbxl_sources(source)
-    names, failures = import_all(folder, sources)
+    names, failures = import_recordings(folder, sources)
     write_csv(folder / "patients.csv", [("record", "patient"), *((name, patients[name]) for name in names)])
     return names, failures
 
 
 def import_cpsc2018(source: Path, folder: Path) -> Imported:
-    return import_all(folder, cpsc2018_sources(source))
+    return import_recordings(folder, cpsc2018_sources(source))
 
 
 def import_signals(source: Path, folder: Path) -> Imported:
-    return import_all(folder, signal_sources(source))
+    return import_recordings(folder, signal_sources(source))
 
 
 if __name__ == "__main__":

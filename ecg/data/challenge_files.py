@@ -1,4 +1,4 @@
-"""A recording as the Challenge's two files: NAME.hea, a WFDB header, and NAME.mat, MATLAB v4; 1 count = 1 uV."""
+"""Write a recording as the Challenge's two files: NAME.hea, a WFDB header, and NAME.mat, MATLAB v4. 1 count is 1 uV."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ SEX = {"female": "Female", "male": "Male", None: "Unknown"}
 
 
 def new_folder(folder: Path) -> None:
-    """Makes ``folder``; EntryError where it holds recordings or can't be written."""
+    """Create ``folder``. Raises EntryError if it holds recordings or cannot be written."""
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(path.suffix in (".hea", ".mat") for path in folder.iterdir()):
@@ -20,32 +20,36 @@ def new_folder(folder: Path) -> None:
 
 
 def mat_content(counts: np.ndarray) -> bytes:
-    """A MATLAB v4 file with one matrix ``val``: type 30 (little-endian int16), rows, columns, not complex, name."""
-    form = np.array([30, *counts.shape, 0, 4], "<i4")
-    return form.tobytes() + b"val\0" + counts.astype("<i2").tobytes(order="F")
+    """A MATLAB v4 file with one int16 matrix ``val``: type 30 (int16), rows, columns, not complex, length of the name.
+
+    >>> mat_content(np.array([[1, -2]]))[-8:]
+    b'val\\x00\\x01\\x00\\xfe\\xff'
+    """
+    integers = np.array([30, *counts.shape, 0, 4], "<i4")
+    return integers.tobytes() + b"val\0" + counts.astype("<i2").tobytes(order="F")
 
 
-def header_content(name: str, leads: Sequence[str], rate: float, counts: np.ndarray, facts: Mapping[str, str]) -> str:
-    """The header of ``counts`` (leads, samples) at ``rate`` Hz, ``facts`` its comments.
+def header_content(
+    name: str, leads: Sequence[str], rate: float, counts: np.ndarray, comments: Mapping[str, str]
+) -> str:
+    """The header of ``counts`` (leads, samples) at ``rate`` Hz.
 
-    Each lead has its first value and its checksum, the sum as int16.
+    Each signal line has the lead's first value and its checksum, the sum of the samples as int16.
     """
     checksums = counts.sum(axis=1, dtype=np.int64).astype(np.int16)  # the lowest 16 bits
-    return "\n".join(
-        [
-            f"{name} {len(leads)} {rate:.12g} {counts.shape[1]}",
-            *(
-                f"{name}.mat 16+24 1000/mV 16 0 {first} {checksum} 0 {lead}"
-                for lead, first, checksum in zip(leads, counts[:, 0], checksums)
-            ),
-            *(f"#{key}: {value}" for key, value in facts.items()),
-            "",
-        ]
-    )
+    lines = [f"{name} {len(leads)} {rate:.12g} {counts.shape[1]}"]
+    for lead, first, checksum in zip(leads, counts[:, 0], checksums):
+        lines.append(f"{name}.mat 16+24 1000/mV 16 0 {first} {checksum} 0 {lead}")
+    lines += [f"#{key}: {value}" for key, value in comments.items()]
+    return "\n".join(lines) + "\n"
 
 
 def patient_facts(age: float | None, sex: str | None, diagnoses: Iterable[str]) -> dict[str, str]:
-    """The Challenge's six comments; ``age`` in years and ``sex`` None where unknown, ``diagnoses`` as codes."""
+    """The Challenge's six header comments. ``age`` is in years; ``age`` and ``sex`` are None if unknown.
+
+    >>> patient_facts(74, None, ["426783006", "39732003"])["Dx"]
+    '426783006,39732003'
+    """
     return {
         "Age": "NaN" if age is None else f"{age:g}",
         "Sex": SEX[sex],

@@ -1,13 +1,14 @@
-"""CPSC 2018 as it is published (Liu et al., J Med Imaging Health Inform 2018, doi 10.1166/jmihi.2018.2442).
+"""CPSC 2018 in its published form (Liu et al., J Med Imaging Health Inform 2018, doi 10.1166/jmihi.2018.2442).
 
-REFERENCE.csv gives each recording up to three of nine labels. Its signal is a MATLAB struct ``ECG`` with the fields
-``sex``, ``age`` and ``data``, mV, 12 leads at 500 Hz. The codes are those of the Challenge's A records, which
-have 918, 1221, 722, 236, 1857, 616, 700, 869 and 220 of them; ventricular ectopics, ST depression and ST elevation
-are not scored.
+REFERENCE.csv lists up to three of nine labels for each recording. The signal is a MATLAB struct ``ECG`` with the fields
+``sex``, ``age`` and ``data``: mV, 12 leads, 500 Hz. CODES maps the labels to the codes of the Challenge's A records,
+where they occur 918, 1221, 722, 236, 1857, 616, 700, 869 and 220 times. Ventricular ectopics, ST depression and ST
+elevation are not scored.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from ecg.data.matlab import read_struct
 from ecg.data.record import LARGEST_SIGNAL, LEADS
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
-from ecg.importing.importer import Recording, Source, plain_name
+from ecg.importing.importer import ImportedRecording, Source, to_wfdb_name
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
@@ -35,43 +36,54 @@ CODES = {
 
 
 def cpsc2018_sources(folder: Path) -> list[Source]:
-    """The recordings that REFERENCE.csv in ``folder`` names, their .mat files beside it; EntryError without it."""
+    """List the recordings that REFERENCE.csv in ``folder`` names. Their .mat files are in the same folder.
+
+    Raises EntryError if the table is missing or has other columns.
+    """
     table = folder / TABLE
     rows = read_csv(table, LARGEST_TEXT)
     if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
-        raise EntryError(f"{table}: does not begin with {','.join(COLUMNS)}; give the folder of CPSC 2018 itself")
-    return [
-        Source(plain_name(name), str(folder / f"{name:.100}.mat"), lambda row=row: _read(folder, row))
-        for row in rows[1:]
-        if row and (name := row[0].strip())
-    ]
+        raise EntryError(f"{table}: the first columns are not {','.join(COLUMNS)}; give the folder of CPSC 2018")
+    sources = []
+    for row in rows[1:]:
+        name = row[0].strip() if row else ""
+        if name:
+            place = str(folder / f"{name:.100}.mat")
+            sources.append(Source(to_wfdb_name(name), place, partial(_read_recording, folder, row)))
+    return sources
 
 
-def _read(folder: Path, row: Sequence[str]) -> Recording:
-    file = f"{row[0].strip()}.mat"
+def _read_recording(folder: Path, row: Sequence[str]) -> ImportedRecording:
+    table, file = folder / TABLE, f"{row[0].strip()}.mat"
     if not is_inside(file):
-        raise RecordError(f"{folder / TABLE}: names {file!r:.100}, no file below the folder")
+        raise RecordError(f"{table}: {file!r:.100} is not a path inside the folder")
     path = folder / file
     try:
         ecg = read_struct(read_bytes(path, LARGEST_SIGNAL), "ECG", LARGEST_SIGNAL)
     except ValueError as error:
         raise RecordError(f"{path}: {error}") from error
-    data, sex = ecg.get("data"), ecg.get("sex")
-    if not isinstance(data, np.ndarray) or data.shape[0] != len(LEADS):
-        raise RecordError(f"{path}: its ECG.data is no matrix of {len(LEADS)} leads")
-    labels = [label for cell in row[1:4] if (label := cell.strip().removesuffix(".0")).lower() not in ("", "nan")]
+    millivolts = ecg.get("data")
+    if not isinstance(millivolts, np.ndarray) or millivolts.shape[0] != len(LEADS):
+        raise RecordError(f"{path}: ECG.data is not a matrix of {len(LEADS)} leads")
+    labels = [cell.strip().removesuffix(".0") for cell in row[1:4]]
+    labels = [label for label in labels if label.lower() not in ("", "nan")]
     if unknown := [label for label in labels if label not in CODES]:
-        raise RecordError(f"{folder / TABLE}: {row[0]:.100} has the label {unknown[0]:.20}, none of 1 to 9")
-    return Recording(
+        raise RecordError(f"{table}: {row[0]:.100} has the label {unknown[0]:.20}; labels are 1 to 9")
+    return ImportedRecording(
         leads=LEADS,
         rate=RATE,
-        microvolts=data * 1000.0,
-        age=_age(ecg.get("age")),
-        sex=sex.strip().lower() if isinstance(sex, str) and sex.strip().lower() in ("female", "male") else None,
+        microvolts=millivolts * 1000.0,
+        age=_parse_age(ecg.get("age")),
+        sex=_parse_sex(ecg.get("sex")),
         diagnoses=[CODES[label] for label in labels],
     )
 
 
-def _age(value: np.ndarray | str | None) -> float | None:
+def _parse_age(value: np.ndarray | str | None) -> float | None:
     age = float(value[0, 0]) if isinstance(value, np.ndarray) else math.nan
     return age if age >= 0 else None
+
+
+def _parse_sex(value: np.ndarray | str | None) -> str | None:
+    sex = value.strip().lower() if isinstance(value, str) else None
+    return sex if sex in ("female", "male") else None

@@ -1,4 +1,4 @@
-"""What was read from a source, as a folder of the Challenge's files."""
+"""Write imported recordings as a folder of the Challenge's files."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,74 +16,83 @@ from ecg.progress import bar
 
 
 @dataclass(frozen=True)
-class Recording:
-    """``microvolts``: (leads, samples), NaN where not measured; ``rate`` in Hz; age and sex None where unknown."""
+class ImportedRecording:
+    """One recording in the units of the import; ``age`` and ``sex`` are None if unknown."""
 
     leads: Sequence[str]
-    rate: float
-    microvolts: np.ndarray
-    age: float | None
-    sex: str | None
-    diagnoses: Sequence[str]
+    rate: float  # Hz
+    microvolts: np.ndarray  # (leads, samples), NaN for a missing sample
+    age: float | None  # years
+    sex: str | None  # "female" or "male"
+    diagnoses: Sequence[str]  # SNOMED CT codes
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recording to import: ``name``, which its files get; ``place``, which an error names; how to ``read`` it."""
+    """One recording to import: ``name`` of its new files, ``place`` in error messages, ``read`` to load it."""
 
     name: str
     place: str
-    read: Callable[[], Recording]
+    read: Callable[[], ImportedRecording]
 
 
-def plain_name(text: str) -> str:
-    """``text`` as the WFDB lets a recording be called: letters, digits, hyphens and underscores."""
+def to_wfdb_name(text: str) -> str:
+    """Replace characters that a WFDB record name cannot have: it has letters, digits, hyphens and underscores.
+
+    >>> to_wfdb_name("A 1.b-2")
+    'A_1_b-2'
+    """
     return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)
 
 
-def some_leads(names: Sequence[str], place: str) -> dict[str, int]:
-    """``find_leads``; RecordError where none of the twelve is there."""
+def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
+    """``find_leads(names)``. Raises RecordError if none of the twelve leads is there."""
     rows = find_leads(names)
     if not rows:
-        raise RecordError(f"{place}: none of the twelve leads is in it (it has {', '.join(names) or 'none'})")
+        raise RecordError(f"{place}: has none of the twelve leads (it has {', '.join(names) or 'no signals'})")
     return rows
 
 
-def import_all(folder: Path, sources: Sequence[Source]) -> tuple[list[str], list[RecordError]]:
-    """Writes ``sources`` into ``folder``, which is made; the names of those that are there, and why others are not.
+def import_recordings(folder: Path, sources: Sequence[Source]) -> tuple[list[str], list[RecordError]]:
+    """Write ``sources`` into ``folder``, which is created.
 
-    EntryError where the folder holds recordings or can't be written.
+    Returns the names of the imported recordings, and one error for each of the others. Raises EntryError if the folder
+    holds recordings or cannot be written.
     """
     new_folder(folder)
-    names: dict[str, str] = {}
+    places: dict[str, str] = {}  # of the imported recordings, by name
     failures: list[RecordError] = []
     for source in bar(sources, len(sources), "importing", "recordings"):
         try:
-            if source.name in names:
-                raise RecordError(f"{source.place}: {names[source.name]} has the same name; rename one of them")
-            counts, header = challenge_form(source.name, source.read(), source.place)
-        except ModuleNotFoundError:  # which says what to install
+            if source.name in places:
+                raise RecordError(f"{source.place}: {places[source.name]} has the same name; rename one of them")
+            counts, header = to_challenge_format(source.name, source.read(), source.place)
+        except ModuleNotFoundError:  # not a defect of the recording: the user has to install a package
             raise
-        except Exception as error:  # whatever is wrong with this recording, the others are still to be read
+        except Exception as error:  # whatever is wrong with one recording, the others are still imported
             failures.append(as_record_error(error, source.place))
             continue
-        content = mat_content(counts)
-        write_whole(folder / f"{source.name}.mat", lambda temporary, content=content: temporary.write_bytes(content))
-        write_text(folder / f"{source.name}.hea", header)
-        names[source.name] = source.place
-    return list(names), failures
+        _write_recording(folder, source.name, counts, header)
+        places[source.name] = source.place
+    return list(places), failures
 
 
-def challenge_form(name: str, recording: Recording, place: str) -> tuple[np.ndarray, str]:
-    """Counts, int16 (leads, samples), of those leads that are among the twelve, and their header.
+def to_challenge_format(name: str, recording: ImportedRecording, place: str) -> tuple[np.ndarray, str]:
+    """Convert a recording to counts, int16 (leads, samples), and its header. Other leads than the twelve are dropped.
 
-    RecordError where that would be no recording.
+    Raises RecordError if the result would not be a readable recording.
     """
-    rows = some_leads(recording.leads, place)
+    rows = require_leads(recording.leads, place)
     counts = to_counts(np.asarray(recording.microvolts, np.float64)[list(rows.values())])
     if not counts.size:
         raise RecordError(f"{place}: has no samples")
-    facts = patient_facts(recording.age, recording.sex, recording.diagnoses)
-    header = header_content(name, list(rows), recording.rate, counts, facts)
+    comments = patient_facts(recording.age, recording.sex, recording.diagnoses)
+    header = header_content(name, list(rows), recording.rate, counts, comments)
     make_record(parse_header(header), counts, place)
     return counts, header
+
+
+def _write_recording(folder: Path, name: str, counts: np.ndarray, header: str) -> None:
+    """Write the signal before the header, so that no header stands without its signal."""
+    write_whole(folder / f"{name}.mat", lambda temporary: temporary.write_bytes(mat_content(counts)))
+    write_text(folder / f"{name}.hea", header)

@@ -1,204 +1,161 @@
-"""Recordings from PhysioNet: what a project's list of checksums names, each file whole and verified or not at all.
+"""Download the recordings of a PhysioNet project and verify each file by its published checksum.
 
-PhysioNet publishes ``SHA256SUMS.txt`` at the root of each project's files, a line ``checksum  path`` for every other
-file. The list comes from a stranger like all else: it names no place outside the folder, or nothing is fetched.
-Resumption is by the file: they are small, from 0.1 to 11 MB.
+PhysioNet publishes ``SHA256SUMS.txt`` at the root of each project: a line ``checksum  path`` for each of the other
+files. If a path in that list leads outside the target folder, nothing is downloaded. A download is resumed file by
+file, because the files are small (0.1 to 11 MB).
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from threading import Event
-from urllib.parse import quote
-
-import requests
 
 from ecg.errors import EntryError
-from ecg.files import is_inside, write_errors, write_whole
+from ecg.files import is_inside
 from ecg.progress import bar
 
 PHYSIONET = "https://physionet.org/files"
-LIST = "SHA256SUMS.txt"
-AT_ONCE = 8  # files; each takes the server longer to begin than to send
-ATTEMPTS = 5
-PAUSE = 1.0  # seconds after the first attempt; twice as long after each further one
-TIMEOUT = 60.0  # seconds without a byte
-NOT_FOR_GOOD = (408, 429)  # of the 4xx: too slow, too many at once
-LARGEST = 200 << 20  # bytes; a recording has at most 11 MB, and the table of PTB-XL and its list have less
-HOPELESS = 25  # files in a row that fail: then the network or the disk has
+CHECKSUMS = "SHA256SUMS.txt"
+WORKERS = 8  # parallel downloads: the server takes longer to start a file than to send it
+RETRY_DELAY = 1.0  # seconds before the second attempt
+MAX_FAILURES_IN_A_ROW = 25  # then the network or the disk has failed
 
 
 @dataclass(frozen=True)
 class Collection:
-    """``root``: a folder of a project; what lies there below ``parts`` is fetched, under its path from there.
+    """A set of files to download.
 
-    ``recordings``: how many; ``gigabytes``: about how much is fetched, by their number and mean length.
+    ``root`` is a folder of a PhysioNet project. The collection is every file below it whose path begins with one of
+    ``prefixes``. ``gigabytes`` is an estimate from the number of recordings and their mean length.
     """
 
     root: str
-    parts: tuple[str, ...]
+    prefixes: tuple[str, ...]
     recordings: int
     gigabytes: float
-    about: str
+    description: str
 
 
 TRAINING = "challenge-2020/1.0.2/training"
-# The numbers are the organisers' (Perez Alday et al., Physiol Meas 2020, doi 10.1088/1361-6579/abc960).
+# The numbers of recordings are the organisers' (Perez Alday et al., Physiol Meas 2020, doi 10.1088/1361-6579/abc960).
 COLLECTIONS = {
     "cpsc_2018": Collection(TRAINING, ("cpsc_2018/",), 6877, 1.3, "A: China, CPSC 2018"),
     "cpsc_2018_extra": Collection(TRAINING, ("cpsc_2018_extra/",), 3453, 0.7, "Q: China, unused by CPSC 2018"),
-    "st_petersburg_incart": Collection(TRAINING, ("st_petersburg_incart/",), 74, 0.8, "I: half an hour each, 257 Hz"),
+    "st_petersburg_incart": Collection(TRAINING, ("st_petersburg_incart/",), 74, 0.8, "I: 30 minutes each, 257 Hz"),
     "ptb": Collection(TRAINING, ("ptb/",), 516, 1.4, "S: Germany, 1000 Hz"),
     "ptb-xl": Collection(TRAINING, ("ptb-xl/",), 21837, 2.6, "HR: Germany, with the Challenge's labels"),
     "georgia": Collection(TRAINING, ("georgia/",), 10344, 1.2, "E: south-eastern United States"),
-    "all-2020": Collection(TRAINING, ("",), 43101, 8.0, "these six, all that the Challenge of 2020 published"),
+    "all-2020": Collection(TRAINING, ("",), 43101, 8.0, "all six, the public training data of 2020"),
     "ptb-xl-1.0.3": Collection(
         "ptb-xl/1.0.3",
         ("records500/", "ptbxl_database.csv", "scp_statements.csv", "LICENSE.txt"),
         21799,
         2.7,
-        "PTB-XL itself at 500 Hz, with its own statements and patients: for import_records.py ptbxl",
+        "PTB-XL at 500 Hz with its own statements and patients, for import_records.py ptbxl",
     ),
 }
 
 
 @dataclass
 class Outcome:
-    """How many files were fetched and were there already; why others failed; how many were given up untried."""
+    """The numbers of files that were downloaded, already present or not tried; the reason for each failed file."""
 
-    fetched: int = 0
-    there: int = 0
+    downloaded: int = 0
+    present: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    untried: int = 0
+    not_tried: int = 0
 
 
-def download(collection: Collection, folder: Path, base: str = PHYSIONET, pause: float = PAUSE) -> Outcome:
-    """Fetches what ``folder`` lacks of ``collection``; a file there with the right checksum is left as it is.
+def download(collection: Collection, folder: Path, base: str = PHYSIONET, retry_delay: float = RETRY_DELAY) -> Outcome:
+    """Download the files of ``collection`` that ``folder`` lacks.
 
-    ``base``: the address above the projects; ``pause``: seconds before a second attempt. EntryError where there is no
-    list, none of its files is of the collection, or it names a place outside the folder.
+    Parameters
+    ----------
+    collection : Collection
+        One of COLLECTIONS.
+    folder : Path
+        The target folder; it is created. A file in it with the right checksum is left as it is.
+    base : str
+        The address above the projects.
+    retry_delay : float
+        Seconds before the second attempt at a file. The delay doubles with each further attempt.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    EntryError
+        If the checksum list is missing or malformed, lists no file of the collection, or has a path outside the folder.
     """
-    server = Server(base.rstrip("/"), pause)
-    project = "/".join(collection.root.split("/")[:2])
-    wanted = pick(server.get(f"{project}/{LIST}").decode("utf-8", "replace"), collection)
-    if not wanted:
-        raise EntryError(f"{base}/{project}/{LIST}: names nothing of {collection.root}; is it another version's?")
-    outcome, in_a_row = Outcome(), 0
-    with ThreadPoolExecutor(AT_ONCE) as workers:
+    from ecg.importing.file_server import FileServer  # here, so that `download.py --help` works without requests
 
-        def begin(name: str, checksum: str) -> Future:
-            return workers.submit(server.fetch, f"{collection.root}/{name}", folder / name, checksum)
+    server = FileServer(base.rstrip("/"), retry_delay, connections=WORKERS)
+    project = "/".join(collection.root.split("/")[:2])
+    checksums = select_files(server.get(f"{project}/{CHECKSUMS}").decode("utf-8", "replace"), collection)
+    if not checksums:
+        raise EntryError(f"{base}/{project}/{CHECKSUMS}: lists no file of {collection.root}; is it of another version?")
+    outcome, failures_in_a_row = Outcome(), 0
+    with ThreadPoolExecutor(WORKERS) as executor:
+
+        def submit(name: str) -> Future[bool]:
+            path = f"{collection.root}/{name}"
+            return executor.submit(server.download_file, path, folder / name, checksums[name])
 
         try:
-            for name, done in bar(_as_they_end(begin, wanted), len(wanted), "downloading", "files"):
+            for name, future in bar(_as_completed(submit, checksums), len(checksums), "downloading", "files"):
                 try:
-                    fetched = done.result()
+                    downloaded = future.result()
                 except (EntryError, OSError) as error:
                     outcome.failed[name] = str(error)
-                    in_a_row += 1
-                    if in_a_row == HOPELESS:
+                    failures_in_a_row += 1
+                    if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
                         break
                     continue
-                in_a_row = 0
-                outcome.fetched += fetched
-                outcome.there += not fetched
-        finally:  # an interruption waits for the files that are under way, and for no pause
+                failures_in_a_row = 0
+                outcome.downloaded += downloaded
+                outcome.present += not downloaded
+        finally:  # after an interruption, running transfers are completed and retries are dropped
             server.stopped.set()
-            workers.shutdown(cancel_futures=True)
-    outcome.untried = len(wanted) - outcome.fetched - outcome.there - len(outcome.failed)
+            executor.shutdown(cancel_futures=True)
+    outcome.not_tried = len(checksums) - outcome.downloaded - outcome.present - len(outcome.failed)
     return outcome
 
 
-def _as_they_end(begin: Callable[[str, str], Future], wanted: dict[str, str]) -> Iterator[tuple[str, Future]]:
-    """The ``wanted`` files' names, and what came of each; no more are begun than workers need not to wait."""
-    left, files = iter(wanted.items()), {}
+def _as_completed(submit: Callable[[str], Future[bool]], names: dict[str, str]) -> Iterator[tuple[str, Future[bool]]]:
+    """Yield each name with its future as it completes. Only twice as many files as workers are submitted ahead."""
+    remaining = iter(names)
+    pending: dict[Future[bool], str] = {}
     while True:
-        for name, checksum in islice(left, 2 * AT_ONCE - len(files)):
-            files[begin(name, checksum)] = name
-        if not files:
+        for name in islice(remaining, 2 * WORKERS - len(pending)):
+            pending[submit(name)] = name
+        if not pending:
             return
-        for done in wait(files, return_when=FIRST_COMPLETED).done:
-            yield files.pop(done), done
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            yield pending.pop(future), future
 
 
-def pick(text: str, collection: Collection) -> dict[str, str]:
-    """From a list of checksums those of ``collection``, by their path below its root.
+def select_files(checksum_list: str, collection: Collection) -> dict[str, str]:
+    """Map each file of ``collection`` in ``checksum_list``, by its path below the collection's root, to its checksum.
 
-    EntryError where a line is none, or a path of the collection leads elsewhere.
+    Raises EntryError if a line is malformed or a path of the collection leads outside the target folder.
     """
-    within = "".join(f"{part}/" for part in collection.root.split("/")[2:])
-    picked = {}
-    for line in text.splitlines():
+    root = "".join(f"{part}/" for part in collection.root.split("/")[2:])
+    selected = {}
+    for line in checksum_list.splitlines():
         if not line.strip():
             continue
         match = re.fullmatch(r"([0-9a-fA-F]{64})\s+\*?(.+)", line)
         if not match:
-            raise EntryError(f"{LIST}: the line {line:.100} is no checksum and path; was it fetched whole?")
+            raise EntryError(f"{CHECKSUMS}: the line {line:.100} is not a checksum and a path; is the list complete?")
         checksum, path = match.groups()
-        if not path.startswith(tuple(within + part for part in collection.parts)):
+        if not path.startswith(tuple(root + prefix for prefix in collection.prefixes)):
             continue
-        name = path.removeprefix(within)
+        name = path.removeprefix(root)
         if not is_inside(name):
-            raise EntryError(f"{LIST}: names {name:.100}, outside the folder; nothing is fetched by such a list")
-        picked[name] = checksum.lower()
-    return picked
-
-
-class Server:
-    """Files below the address ``base``, fetched by several threads at once; ``stopped`` ends all attempts."""
-
-    def __init__(self, base: str, pause: float):
-        self.base, self.pause, self.stopped = base, pause, Event()
-        self.session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE))
-
-    def fetch(self, path: str, target: Path, checksum: str) -> bool:
-        """Writes ``target``, and says whether it had to; EntryError where that failed."""
-        if target.is_file():
-            with open(target, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == checksum:
-                    return False
-        content = self.get(path, checksum)
-        with write_errors(target.parent):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, lambda temporary: temporary.write_bytes(content))
-        return True
-
-    def ask(self, address: str) -> tuple[requests.Response, bytes]:
-        """The answer and its content; EntryError where that is larger than any file there."""
-        content = bytearray()
-        with self.session.get(address, timeout=TIMEOUT, stream=True) as response:
-            for part in response.iter_content(1 << 20):
-                content += part
-                if len(content) > LARGEST:
-                    raise EntryError(f"{address}: is larger than any file there ({LARGEST:,} bytes)")
-        return response, bytes(content)
-
-    def get(self, path: str, checksum: str | None = None) -> bytes:
-        """The content of the file at ``path``, with that ``checksum``; EntryError where ATTEMPTS did not bring it."""
-        address = f"{self.base}/{quote(path)}"
-        reason = "interrupted"
-        for attempt in range(ATTEMPTS):
-            if attempt and self.stopped.wait(self.pause * 2 ** (attempt - 1)):
-                break
-            try:
-                response, content = self.ask(address)
-            except requests.RequestException as error:  # no connection, or one that broke off in the middle
-                reason = f"cannot be fetched ({error})"
-                if isinstance(error, ValueError):  # the address is none
-                    break
-                continue
-            if response.status_code == requests.codes.ok:
-                if checksum in (None, hashlib.sha256(content).hexdigest()):
-                    return content
-                reason = f"has not the checksum that {LIST} says"
-                continue
-            reason = f"the server answers {response.status_code} {response.reason}"
-            if response.status_code < 500 and response.status_code not in NOT_FOR_GOOD:
-                break
-        raise EntryError(f"{address}: {reason}")
+            raise EntryError(f"{CHECKSUMS}: {name:.100} is outside the folder; nothing is downloaded with this list")
+        selected[name] = checksum.lower()
+    return selected

@@ -1,38 +1,43 @@
-"""PTB-XL as it is published (Wagner et al., Sci Data 2020, doi 10.1038/s41597-020-0495-6), with the Challenge's labels.
+"""PTB-XL in its published form, with the Challenge's codes.
 
-Its recordings are in the Challenge of 2020 as HR00001 to HR21837, without the patients, and with other labels than its
-own: SNOMED CT codes instead of statements of the SCP-ECG standard. The Challenge did not say how the one became
-the other. CODES is worked out from how many recordings it gave each code, and was held against 27 recordings whose
-statements and codes are both known: in all of them it gives the scored codes that the Challenge gave. How sure it is:
+PTB-XL: Wagner et al., Sci Data 2020, doi 10.1038/s41597-020-0495-6.
+
+The Challenge of 2020 contains these recordings as HR00001 to HR21837, without the patients. It replaced the SCP-ECG
+statements of PTB-XL by SNOMED CT codes and did not publish how. CODES is inferred from the number of recordings with
+each code. On 27 recordings with known statements and known codes it gives exactly the scored codes of the Challenge.
+How certain each part is:
 
 - AFIB, AFLT, SBRAD, STACH, SARRH, PACE, PAC, 1AVB, LPR, CRBBB, CLBBB, IRBBB, LAFB, IVCD, QWAVE, INVT, LNGQT and LVOLT
-  say what their codes say, and SVARR became supraventricular premature beats. The Challenge's numbers of them are, as
-  far as we know, PTB-XL's own: 1514, 73, 637, 826, 772, 296, 398, 797, 340, 542, 536, 1118, 1626, 789, 548, 294, 118
-  and 182, and 157.
+  have the meaning of their codes. SVARR became supraventricular premature beats. As far as we know, the Challenge's
+  counts equal PTB-XL's own: 1514, 73, 637, 826, 772, 296, 398, 797, 340, 542, 536, 1118, 1626, 789, 548, 294, 118 and
+  182, and for SVARR 157.
 - NORM is sinus rhythm, with or without SR: recordings with NORM and SBRAD or SARRH, or with NORM alone, have its code.
-- NDT and LOWT are T wave abnormal in all recordings looked at. That NT_ and TAB_ are is our reading: without NT_
-  too few statements are left for the 2,345 recordings with the code. NST_ is not: it stands without the code.
-- LAD and ALAD, RAD and ARAD, in the column ``heart_axis``, are left and right axis deviation; AXL and AXR are neither.
-- PVC is 164884008, ventricular ectopics, of which the Challenge has 1,154 here; it is not scored.
+- NDT and LOWT are T wave abnormal in all recordings that were compared. NT_ and TAB_ are our assumption: without NT_
+  there are too few statements for the 2,345 recordings with the code. NST_ is not T wave abnormal: it occurs without
+  the code.
+- LAD and ALAD in the column ``heart_axis`` are left axis deviation, RAD and ARAD are right axis deviation. AXL and AXR
+  are neither.
+- PVC is 164884008, ventricular ectopics. The Challenge has the code in 1,154 of these recordings and does not score it.
 
-A likelihood of 0 stands for one that was not stated, so the statement counts. Statements that CODES does not know are
-of no scored class and are left out. An age of 300 stands for one above 89 and becomes 90, as in the Challenge.
+A likelihood of 0 means that none was stated, so the statement counts. Statements without an entry in CODES belong to
+no scored class and are dropped. An age of 300 means above 89 and becomes 90, as in the Challenge.
 """
 
 import ast
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ecg.data.header import read_header
 from ecg.data.record import read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_csv
-from ecg.importing.importer import Recording, Source, plain_name
+from ecg.importing.importer import ImportedRecording, Source, to_wfdb_name
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")
 SEX = {0.0: "male", 1.0: "female"}
-ABOVE_89, HIDDEN_AGE = 90.0, 300.0
+AGE_ABOVE_89, CODE_ABOVE_89 = 90.0, 300.0  # the Challenge's age, and PTB-XL's code for it
 CODES = {
     "NORM": "426783006", "SR": "426783006",
     "AFIB": "164889003", "AFLT": "164890007", "STACH": "427084000", "SBRAD": "426177001", "SARRH": "427393009",
@@ -46,51 +51,56 @@ AXES = {"LAD": "39732003", "ALAD": "39732003", "RAD": "47665007", "ARAD": "47665
 
 
 def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
-    """The recordings at 500 Hz that PTB-XL's table in ``folder`` names, and each one's patient by its name.
+    """List the recordings at 500 Hz in PTB-XL's table in ``folder``, and map each recording's name to its patient.
 
-    EntryError where there is no such table.
+    Raises EntryError if the table is missing or lacks a column.
     """
     table = folder / TABLE
-    heads, *rows = read_csv(table, LARGEST_TEXT) or [[]]
-    if not set(COLUMNS) <= set(heads):
-        raise EntryError(f"{table}: has not the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
-    sources, patients = [], {}
+    header, *rows = read_csv(table, LARGEST_TEXT) or [[]]
+    if not set(COLUMNS) <= set(header):
+        raise EntryError(f"{table}: does not have the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
+    sources: list[Source] = []
+    patients: dict[str, str] = {}
     for cells in filter(None, rows):
-        row = dict(zip(heads, cells + [""] * len(heads)))  # of a line that is cut off, too
+        row = dict(zip(header, cells + [""] * len(header)))  # a truncated line gets empty cells
         number = row["ecg_id"]
-        name, place = plain_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
-        sources.append(Source(name, place, lambda row=row, place=place: _read(folder, row, place)))
-        patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table writes 15709.0
+        name, place = to_wfdb_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
+        sources.append(Source(name, place, partial(_read_recording, folder, row, place)))
+        patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table has 15709.0
     return sources, patients
 
 
-def _read(folder: Path, row: Mapping[str, str], place: str) -> Recording:
+def _read_recording(folder: Path, row: Mapping[str, str], place: str) -> ImportedRecording:
     file = row["filename_hr"]
     if not is_inside(file):
-        raise RecordError(f"{place}: its filename_hr {file!r:.100} is no file below the folder")
+        raise RecordError(f"{place}: filename_hr {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header = read_header(path)
     age = float(row["age"]) if row["age"] else None
-    return Recording(
+    return ImportedRecording(
         leads=header.leads,
         rate=header.rate,
         microvolts=read_microvolts(path, header),
-        age=ABOVE_89 if age == HIDDEN_AGE else age,
+        age=AGE_ABOVE_89 if age == CODE_ABOVE_89 else age,
         sex=SEX.get(float(row["sex"])) if row["sex"] else None,
-        diagnoses=diagnoses(row["scp_codes"], row["heart_axis"], place),
+        diagnoses=to_codes(row["scp_codes"], row["heart_axis"], place),
     )
 
 
-def diagnoses(statements: str, axis: str, place: str) -> list[str]:
-    """The codes of ``statements``, a dictionary of likelihoods in Python's writing, and of a ``heart_axis``.
+def to_codes(statements: str, axis: str, place: str) -> list[str]:
+    """Convert PTB-XL's statements and heart axis to SNOMED CT codes.
 
-    RecordError, which names ``place``, where it is no dictionary.
+    ``statements`` is a Python dictionary, written out, of statements and their likelihoods. Raises RecordError, whose
+    message begins with ``place``, if it is not.
+
+    >>> to_codes("{'NORM': 100.0, 'SR': 0.0}", "ALAD", "ecg_id 1")
+    ['426783006', '39732003']
     """
     try:
-        stated = dict(ast.literal_eval(statements))
+        likelihoods = dict(ast.literal_eval(statements))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise RecordError(
-            f"{place}: its scp_codes {statements:.60} are no dictionary; fetch the table again"
-        ) from error
-    codes = [CODES[statement] for statement in stated if statement in CODES]
-    return list(dict.fromkeys([*codes, AXES[axis]] if axis in AXES else codes))
+        raise RecordError(f"{place}: scp_codes {statements:.60} is not a dictionary; fetch the table again") from error
+    codes = [CODES[statement] for statement in likelihoods if statement in CODES]
+    if axis in AXES:
+        codes.append(AXES[axis])
+    return list(dict.fromkeys(codes))

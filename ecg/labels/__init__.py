@@ -1,1 +1,1 @@
-"""Label quality: the folder check, the reader study, suspect labels."""
+"""Label quality: folder check, reader study, suspect labels."""

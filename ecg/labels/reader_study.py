@@ -1,6 +1,6 @@
-"""The label study of Zhao et al. (arXiv 2112.01496) as a tool: readers read blind, and agree, or not, with the labels.
+"""The label study of Zhao et al. (arXiv 2112.01496): readers label recordings blind, and agreement is measured.
 
-A reader says of each class of each recording "yes", "no" or "unsure". What is neither yes nor no takes no part.
+For each class of each recording a reader answers "yes", "no" or "unsure". Only "yes" and "no" are used.
 """
 
 import csv
@@ -22,30 +22,30 @@ KEY_COLUMNS = ("number", "recording")
 
 
 def draw(labels: np.ndarray, outputs: np.ndarray, records: int, controls: int, seed: int) -> np.ndarray:
-    """Recordings (rows of the arrays) in random order: ``records`` misclassified ones and ``controls`` others.
+    """Draw ``records`` misclassified recordings and ``controls`` correctly classified ones, in random order.
 
-    ``labels`` and ``outputs`` (recordings, classes) are of the classes in question alone. EntryError where there are
-    too few.
+    ``labels`` and ``outputs`` (recordings, classes) have only the classes of the study. Returns row indices. Raises
+    EntryError if there are too few recordings.
     """
     wrong = (labels != outputs).any(axis=1)
-    random, chosen = np.random.default_rng(seed), []
-    for kind, rows, wanted in (("misclassified", wrong, records), ("rightly classified", ~wrong, controls)):
-        if rows.sum() < wanted:
-            raise EntryError(f"{wanted} {kind} recordings are wanted, and there are {rows.sum()}")
-        chosen.append(random.choice(np.flatnonzero(rows), wanted, replace=False))
-    return random.permutation(np.concatenate(chosen))
+    random, drawn = np.random.default_rng(seed), []
+    for kind, candidates, number in (("misclassified", wrong, records), ("correctly classified", ~wrong, controls)):
+        if candidates.sum() < number:
+            raise EntryError(f"{number} {kind} recordings are requested, but there are {candidates.sum()}")
+        drawn.append(random.choice(np.flatnonzero(candidates), number, replace=False))
+    return random.permutation(np.concatenate(drawn))
 
 
-# ------------------------------------------------------------------------------------------------ the files
+# -------------------------------------------------------------------------------------------------- key and forms
 
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept from the readers: which recording has which number, and its labels, bool (recordings, classes)."""
+    """The part of a study that readers must not see: the recordings' names, in order, and their labels."""
 
     names: tuple[str, ...]
     classes: tuple[str, ...]
-    labels: np.ndarray
+    labels: np.ndarray  # bool (recordings, classes)
 
 
 def write_key(path: Path, names: Sequence[str], classes: Sequence[str], labels: np.ndarray) -> None:
@@ -55,16 +55,21 @@ def write_key(path: Path, names: Sequence[str], classes: Sequence[str], labels: 
 
 
 def read_key(path: Path) -> Key:
+    """Read a key. Raises EntryError if it is not as ``write_key`` writes it."""
     header, rows = _read_table(path, KEY_COLUMNS)
     labels = np.array([[ANSWERS.get(word, UNKNOWN) for word in row[2:]] for row in rows])
     numbers = [row[0] for row in rows]
     if not rows or (labels == UNKNOWN).any() or numbers != [str(number) for number in range(1, len(rows) + 1)]:
-        raise EntryError(f"{path}: is no key as `review.py sample` writes it")
+        raise EntryError(f"{path}: is not a key written by `review.py sample`")
     return Key(tuple(row[1] for row in rows), tuple(header[2:]), labels.astype(bool))
 
 
 def read_form(path: Path, key: Key) -> np.ndarray:
-    """A reader's answers (recordings, classes): 1 for yes, 0 for no, UNKNOWN where something else stands."""
+    """Read a reader's form.
+
+    Returns the answers (recordings, classes): 1 for yes, 0 for no, UNKNOWN for anything else or a missing row. Raises
+    EntryError if the form does not belong to ``key``.
+    """
     header, rows = _read_table(path, ("number",))
     missing = [name for name in key.classes if name not in header]
     if missing:
@@ -73,40 +78,45 @@ def read_form(path: Path, key: Key) -> np.ndarray:
     columns = [header.index(name) for name in key.classes]
     for row in rows:
         if not (row[0].isdigit() and 1 <= int(row[0]) <= len(key.names)):
-            raise EntryError(f"{path}: a recording {row[0]!r} that the key does not have; is it the form of this key?")
+            raise EntryError(f"{path}: the key has no recording {row[0]!r}; is it the form of this key?")
         answers[int(row[0]) - 1] = [ANSWERS.get(row[column].strip().lower(), UNKNOWN) for column in columns]
     return answers
 
 
-def _read_table(path: Path, first: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
+def _read_table(path: Path, first_columns: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
     rows = [row for row in csv.reader(read_text(path).splitlines()) if any(row)]
     header = [cell.strip() for cell in rows[0]] if rows else []
-    if tuple(header[: len(first)]) != first or len(set(header)) < len(header):
-        raise EntryError(f"{path}: does not begin with the columns {', '.join(first)}")
+    if tuple(header[: len(first_columns)]) != first_columns or len(set(header)) < len(header):
+        raise EntryError(f"{path}: the first columns must be {', '.join(first_columns)}, and no column may be repeated")
     if any(len(row) != len(header) for row in rows):
         raise EntryError(f"{path}: has rows of different lengths")
     return header, rows[1:]
 
 
-# --------------------------------------------------------------------------------------------- the agreement
+# ------------------------------------------------------------------------------------------------------- agreement
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Between two readers, or a reader and the labels: ``table[i, j]`` recordings that the first calls i, the other j
-    (no, yes); Cohen's kappa with its interval; the part of the recordings they agree on. NaN where not defined."""
+    """Agreement of two raters (readers or the labels) on one class. Figures that are undefined are NaN."""
 
-    table: np.ndarray
-    kappa: float
-    low: float
+    table: np.ndarray  # [i, j]: number of recordings that the first rater calls i and the second j (0 no, 1 yes)
+    kappa: float  # Cohen's kappa
+    low: float  # 95 % confidence interval of kappa
     high: float
-    raw: float
+    raw: float  # proportion of recordings with the same answer
 
 
-def agreement(one: np.ndarray, other: np.ndarray, seed: int = 0) -> Agreement:
-    """Of two columns of answers; the interval (95 %) is of a bootstrap over the recordings that both have decided."""
-    both = (one != UNKNOWN) & (other != UNKNOWN)
-    table = np.bincount(2 * one[both] + other[both], minlength=4).reshape(2, 2)
+def agreement(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Agreement:
+    """Compare two raters' answers (recordings,) on the recordings that both decided.
+
+    The confidence interval of kappa is from a bootstrap over these recordings.
+
+    >>> agreement(np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0])).kappa
+    0.5
+    """
+    decided = (first != UNKNOWN) & (second != UNKNOWN)
+    table = np.bincount(2 * first[decided] + second[decided], minlength=4).reshape(2, 2)
     number = table.sum()
     if not number:
         return Agreement(table, np.nan, np.nan, np.nan, np.nan)
@@ -116,63 +126,73 @@ def agreement(one: np.ndarray, other: np.ndarray, seed: int = 0) -> Agreement:
 
 
 def kappas(tables: np.ndarray) -> np.ndarray:
-    """Cohen's kappa of each of ``tables`` (n, 2, 2); NaN where both say the same of every recording."""
-    parts = tables / np.maximum(tables.sum(axis=(1, 2), keepdims=True), 1)
-    observed = np.trace(parts, axis1=1, axis2=2)
-    expected = (parts.sum(axis=2) * parts.sum(axis=1)).sum(axis=1)
+    """Cohen's kappa of each of ``tables`` (n, 2, 2); NaN if both raters give the same answer to every recording."""
+    proportions = tables / np.maximum(tables.sum(axis=(1, 2), keepdims=True), 1)
+    observed = np.trace(proportions, axis1=1, axis2=2)
+    expected = (proportions.sum(axis=2) * proportions.sum(axis=1)).sum(axis=1)
     return np.divide(observed - expected, 1 - expected, out=np.full(len(tables), np.nan), where=expected < 1 - 1e-12)
 
 
 def overturned(labels: np.ndarray, readers: Sequence[np.ndarray]) -> np.ndarray:
-    """Boolean, as ``labels`` (recordings, classes): where all readers say the same, and not what the label says."""
+    """bool (recordings, classes): whether all readers give the same answer and it contradicts the label."""
     answers = np.array(readers)
-    of_one_mind = (answers == answers[0]).all(axis=0) & (answers[0] != UNKNOWN)
-    return of_one_mind & (answers[0] != labels)
+    unanimous = (answers == answers[0]).all(axis=0) & (answers[0] != UNKNOWN)
+    return unanimous & (answers[0] != labels)
 
 
-# ------------------------------------------------------------------------------------------ corrected headers
+# ----------------------------------------------------------------------------------------------- corrected headers
 
 DX = re.compile(rb"^([ \t]*#[# \t]*dx[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Of one class of a recording: whether it is there, its code, and all codes that count as it."""
+    """The readers' decision about one class of a recording."""
 
-    is_so: bool
-    code: str
-    same: Collection[str]
+    present: bool
+    code: str  # added if the class is present
+    equivalent: Collection[str]  # all codes of the class, removed if it is absent
 
 
-def correct_headers(data: Path, folder: Path, changes: Mapping[Path, Sequence[Correction]]) -> None:
-    """Writes the header at each path of ``changes`` to ``folder``, its diagnoses corrected and nothing else.
+def correct_headers(data: Path, folder: Path, corrections: Mapping[Path, Sequence[Correction]]) -> None:
+    """Write each header in ``corrections`` to ``folder`` with corrected diagnoses and otherwise unchanged.
 
-    EntryError where ``folder`` is ``data`` or in it (a second header of the same name would stand in the first one's
-    way), or holds one of them already.
+    Raises EntryError if ``folder`` is ``data`` or inside it, because two headers of one recording would conflict, or if
+    one of the headers exists in ``folder``.
     """
     if data.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise EntryError(f"{folder}: is in {data}; give another folder for the corrected headers")
-    for path in changes:
+    for path in corrections:
         if (folder / path.name).exists():
-            raise EntryError(f"{folder / path.name}: is there already; give a new folder")
+            raise EntryError(f"{folder / path.name}: exists already; give a new folder")
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    for path, corrections in changes.items():
-        corrected = corrected_header(read_bytes(path, LARGEST_TEXT), corrections)
-        write_whole(folder / path.name, lambda temporary, corrected=corrected: temporary.write_bytes(corrected))
+    for path, corrections_of_path in corrections.items():
+        _write_corrected(path, folder / path.name, corrections_of_path)
+
+
+def _write_corrected(source: Path, target: Path, corrections: Sequence[Correction]) -> None:
+    content = corrected_header(read_bytes(source, LARGEST_TEXT), corrections)
+    write_whole(target, lambda temporary: temporary.write_bytes(content))
 
 
 def corrected_header(content: bytes, corrections: Sequence[Correction]) -> bytes:
-    """A header with corrected diagnoses; the rest stays as it is, to the byte."""
+    r"""The header ``content`` with corrected diagnoses. All other bytes stay as they are.
+
+    >>> corrected_header(b"#Age: 60\n#Dx: 39732003,1\n", [Correction(False, "39732003", ["39732003"])])
+    b'#Age: 60\n#Dx: 1\n'
+    """
     lines = [[code.strip() for code in line.group(2).decode("latin-1").split(",")] for line in DX.finditer(content)]
-    unwanted = {code for one in corrections if not one.is_so for code in one.same} | {"", "Unknown"}
-    kept = [[code for code in line if code not in unwanted] for line in lines]
-    there = {code for line in kept for code in line}
-    new = [one.code for one in corrections if one.is_so and not there & set(one.same)]
+    removed = {"", "Unknown"}.union(*(item.equivalent for item in corrections if not item.present))
+    kept = [[code for code in line if code not in removed] for line in lines]
+    codes = {code for line in kept for code in line}
+    added = [item.code for item in corrections if item.present and not codes & set(item.equivalent)]
     if not lines:
+        if not added:
+            return content
         end = b"\r\n" if b"\r\n" in content else b"\n"
-        begun = content if not content or content.endswith(b"\n") else content + end
-        return begun + b"#Dx: " + ",".join(new).encode("latin-1") + end if new else content
-    kept[0] += new
+        separator = b"" if not content or content.endswith(b"\n") else end
+        return content + separator + b"#Dx: " + ",".join(added).encode("latin-1") + end
+    kept[0] += added
     texts = iter(",".join(line) or "Unknown" for line in kept)
     return DX.sub(lambda line: line.group(1) + next(texts).encode("latin-1"), content)
