@@ -59,6 +59,7 @@ def explain_class(
     wave_probabilities = predict(with_each_wave_normal(record, recipe))[1:, class_]
     relevant = relevance(networks, record, class_, recipe)
     positive = np.maximum(relevant, 0).sum(axis=1)
+    states = np.where(record.mask, "recorded", np.where(counts.any(axis=1), "computed", "missing")).tolist()
     return Explanation(
         class_=class_,
         probability=probability,
@@ -67,12 +68,6 @@ def explain_class(
         wave_probabilities=wave_probabilities.reshape(NORMAL_HEARTS, len(WAVES)).T,
         lead_probabilities=np.array(lead_probabilities),
         lead_shares=positive / max(positive.sum(), 1e-12),
-        lead_states=[_lead_state(recorded, row) for recorded, row in zip(record.mask, counts)],
+        lead_states=states,
         unit_weights=unit_weights(networks[0], record, recipe),
     )
-
-
-def _lead_state(recorded: bool, counts: np.ndarray) -> str:
-    if recorded:
-        return "recorded"
-    return "computed" if counts.any() else "missing"

@@ -69,8 +69,7 @@ def write_report(path: Path, evaluation: Evaluation, data: str, outputs: str) ->
         "evaluation.html",
         data=data,
         outputs=outputs,
-        recordings=len(headers),
-        malformed=evaluation.malformed,
+        evaluation=evaluation,
         metrics=_metrics(evaluation, headers, weights),
         standings=standings(scores.challenge_metric),
         classes=list(_class_rows(evaluation, scores, names)),
@@ -83,7 +82,7 @@ def write_report(path: Path, evaluation: Evaluation, data: str, outputs: str) ->
 
 
 def _read_header(path: str) -> Header:
-    """The header, or one of unknown facts if it is damaged: the scorer reads diagnoses from such headers too."""
+    """Read the header. If it is damaged, its facts are unknown: the scorer needs only its diagnoses."""
     try:
         return read_header(path)
     except RecordError:

@@ -40,25 +40,19 @@ def write_explanation(
         The ensemble's prediction for ``record``, each (classes,).
     """
     names = [abbreviation(code) for code in classes]
-    predictions = [
-        (names[k], probabilities[k], bool(labels[k]))
-        for k in np.argsort(-probabilities)
-        if labels[k] or k == explanation.class_
-    ]
+    order = np.argsort(-probabilities)
     shade = shading(explanation.relevance, record.header.rate)
     write_page(
         path,
         "explanation.html",
+        explanation=explanation,
         class_name=names[explanation.class_],
         record_name=record.header.name,
         picture=data_url(draw_ecg(record, record_title(record.header), shade=shade)),
-        predictions=predictions,
-        probability=explanation.probability,
-        has_beats=explanation.has_beats,
+        predictions=[(names[k], probabilities[k], labels[k]) for k in order if labels[k] or k == explanation.class_],
         hearts=NORMAL_HEARTS,
-        waves=[(wave, p.mean(), p.min(), p.max()) for wave, p in zip(WAVES, explanation.wave_probabilities)],
+        waves=list(zip(WAVES, explanation.wave_probabilities)),
         leads=list(zip(LEADS, explanation.lead_states, explanation.lead_shares, explanation.lead_probabilities)),
-        units=[np.sort(weights)[::-1].tolist() for weights in explanation.unit_weights],
     )
 
 

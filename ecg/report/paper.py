@@ -78,9 +78,8 @@ def draw_ecg(record: Record, title: str = "", start: float = 0.0, shade: np.ndar
         _draw_lead(axes, record, lead, (left, _baseline(row)), (begin, seconds), shade)
     for row in range(ROWS):
         _draw_pulse(axes, _baseline(row))
-    unit = "1 count = 1 µV"
-    if any(signal.gain != COUNTS_PER_MV for signal in record.header.signals):
-        unit += " (the header says otherwise)"
+    differs = any(signal.gain != COUNTS_PER_MV for signal in record.header.signals)
+    unit = "1 count = 1 µV" + (" (the header says otherwise)" if differs else "")
     scale = f"{MM_PER_SECOND:g} mm/s   {MM_PER_MV:g} mm/mV   {unit}   {record.header.rate:g} Hz   {length:.1f} s"
     if start:
         scale += f"   from {start:g} s"
@@ -154,17 +153,9 @@ def _draw_lead(
     name = axes.text(left + 1, baseline + 11, lead, size=8, color=INK, weight="bold", bbox=box, zorder=3)
     if not record.mask[index]:
         computed = record.counts[index].any()
+        state, offset = "computed" if computed else "missing", (3, 0)  # points to the right of the name
         axes.annotate(
-            "computed" if computed else "missing",
-            xy=(1, 0),
-            xycoords=name,
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="bottom",
-            size=7,
-            color=GREY,
-            style="italic",
-            zorder=3,
+            state, (1, 0), offset, name, "offset points", va="bottom", size=7, color=GREY, style="italic", zorder=3
         )
         if not computed:
             return
