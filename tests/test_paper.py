@@ -1,29 +1,29 @@
-"""The ECG on paper: to scale, every lead in its place, whatever the recording is like."""
+"""The ECG on paper: its scale, the layout of the leads, and unusual recordings."""
 
 import re
 
 import numpy as np
 import pytest
 
-from ecg.data.record import LEADS, read_record
-from ecg.report.paper import draw_paper
+from ecg.data.record import INVALID, LEADS, read_record
+from ecg.report.paper import draw_ecg
 from tests.conftest import noise, run_script, write_recording
 
-MM = 25.4  # an inch
+MM_PER_INCH = 25.4
 
 
 def trace(figure, number: int) -> np.ndarray:
-    """The points (2, samples) of the ``number``th lead drawn, in mm on the page."""
+    """The points (2, samples) of the lead that was drawn as the ``number``th, in mm on the page."""
     axes = figure.axes[0]
     lines = [line for line in axes.lines if len(line.get_xdata()) > 6]
     points = axes.transData.transform(np.column_stack(lines[number].get_data()))
-    return points.T / figure.dpi * MM
+    return points.T / figure.dpi * MM_PER_INCH
 
 
-def test_a_second_is_25_mm_and_a_millivolt_10(tmp_path):
+def test_a_second_is_25_mm_and_a_millivolt_is_10_mm(tmp_path):
     counts = np.zeros((12, 5000), np.int16)
-    counts[:, 500:600] = 1000  # 1 mV from the first second on, for 0.2 s
-    figure = draw_paper(read_record(write_recording(tmp_path, "A1", counts)))
+    counts[:, 500:600] = 1000  # 1 mV for 0.2 s
+    figure = draw_ecg(read_record(write_recording(tmp_path, "A1", counts)))
     x, y = trace(figure, 0)
     assert np.ptp(y) == pytest.approx(10, abs=0.01)
     assert x[500] - x[0] == pytest.approx(25, abs=0.01)
@@ -31,22 +31,22 @@ def test_a_second_is_25_mm_and_a_millivolt_10(tmp_path):
     assert np.ptp(pulse.get_ydata()) == 10
 
 
-def test_the_leads_follow_each_other_in_time(tmp_path):
-    counts = np.tile(np.arange(5000) // 2, (12, 1)).astype(np.int16)  # each moment has its height
-    figure = draw_paper(read_record(write_recording(tmp_path, "A1", counts)))
-    begins = [trace(figure, number)[1][0] for number in (0, 3, 6, 9)]  # of the first row's leads
-    assert np.diff(begins) == pytest.approx(6.25, abs=0.02)  # as the counts rise in 2.5 s
+def test_the_columns_follow_each_other_in_time(tmp_path):
+    counts = np.tile(np.arange(5000) // 2, (12, 1)).astype(np.int16)  # the height of a point shows its time
+    figure = draw_ecg(read_record(write_recording(tmp_path, "A1", counts)))
+    first_points = [trace(figure, number)[1][0] for number in (0, 3, 6, 9)]  # of the leads in the first row
+    assert np.diff(first_points) == pytest.approx(6.25, abs=0.02)  # the counts rise by 625 uV in 2.5 s
     assert len(trace(figure, 12)[0]) == 5000  # the rhythm strip
 
 
 @pytest.mark.parametrize(
     "samples, rate, leads", [(1, "500", LEADS), (300, "100", LEADS), (30_000, "1000", LEADS), (5000, "500", LEADS[:2])]
 )
-def test_any_recording(tmp_path, samples, rate, leads):
+def test_any_recording_is_drawn(tmp_path, samples, rate, leads):
     counts = noise(samples, len(leads))
-    counts[0, : samples // 2] = -32768  # not measured
+    counts[0, : samples // 2] = INVALID
     header = write_recording(tmp_path, "A1", counts, rate=rate, leads=leads)
-    figure = draw_paper(read_record(header))
+    figure = draw_ecg(read_record(header))
     words = [text.get_text() for text in figure.axes[0].texts]
     computed = words.count("computed")
     assert words.count("missing") + computed == 12 - len(leads)
@@ -55,25 +55,27 @@ def test_any_recording(tmp_path, samples, rate, leads):
     figure.canvas.draw()
 
 
-@pytest.mark.parametrize("gain, doubted", [("1000/mV", False), ("200/mV", True), ("1000.0(0)/mV", False)])
-def test_another_unit_is_named(tmp_path, gain, doubted):
-    figure = draw_paper(read_record(write_recording(tmp_path, "A1", noise(5000), gain=gain)))
-    assert any("header says otherwise" in text.get_text() for text in figure.texts) == doubted
+@pytest.mark.parametrize("gain, differs", [("1000/mV", False), ("200/mV", True), ("1000.0(0)/mV", False)])
+def test_a_header_with_another_gain_is_noted(tmp_path, gain, differs):
+    figure = draw_ecg(read_record(write_recording(tmp_path, "A1", noise(5000), gain=gain)))
+    assert any("header says otherwise" in text.get_text() for text in figure.texts) == differs
 
 
-@pytest.mark.parametrize("kind, mark", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_the_tool(tmp_path, kind, mark):
+@pytest.mark.parametrize("kind, magic", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_plot_writes_each_format(tmp_path, kind, magic):
     write_recording(tmp_path, "A1", noise(5000))
     done = run_script("tools/plot.py", "A1.mat", f"ecg.{kind}", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / f"ecg.{kind}").read_bytes().startswith(mark)
+    assert (tmp_path / f"ecg.{kind}").read_bytes().startswith(magic)
 
 
 def test_a_vector_picture_is_to_scale(tmp_path):
     write_recording(tmp_path, "A1", noise(5000))
     assert run_script("tools/plot.py", "A1.hea", "ecg.svg", folder=tmp_path).returncode == 0
-    width = re.search(r'width="([\d.]+)pt"', (tmp_path / "ecg.svg").read_text()).group(1)
-    assert float(width) / 72 * MM == pytest.approx(270, abs=0.1)  # 250 mm are 10 s, 20 the pulse and the edges
+    svg = (tmp_path / "ecg.svg").read_text()
+    match = re.search(r'width="([\d.]+)pt"', svg)
+    width = float(match.group(1)) / 72 * MM_PER_INCH
+    assert width == pytest.approx(270, abs=0.1)  # 250 mm for 10 s, 20 mm for the pulse and the margins
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_vector_picture_is_to_scale(tmp_path):
         (("A1", "nowhere/ecg.png"), "cannot be written"),
     ],
 )
-def test_what_cannot_be_drawn(tmp_path, arguments, message):
+def test_plot_reports_an_error_in_one_line(tmp_path, arguments, message):
     write_recording(tmp_path, "A1", noise(5000))
     done = run_script("tools/plot.py", *arguments, folder=tmp_path)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1

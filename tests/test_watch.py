@@ -1,4 +1,4 @@
-"""A training's log, and the page to watch it by: as it runs, and when it is done."""
+"""The epoch log of a training, and the page to watch a training with."""
 
 import csv
 import json
@@ -12,19 +12,19 @@ from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script
 
 
-def test_a_training_leaves_a_line_an_epoch(model_folder, tiny_recipe):
+def test_the_log_has_a_line_for_each_epoch(model_folder):
     history = read_epoch_log(model_folder / EPOCH_LOG)
     assert {name: [epoch["epoch"] for epoch in epochs] for name, epochs in history.items()} == {
         "simulated-1": [1], "fold-1": [1, 2], "simulated-2": [1], "fold-2": [1, 2],
     }  # fmt: skip
-    told = json.loads((model_folder / "model.json").read_text())
-    assert history["fold-2"] == told["folds"][1]["history"]
-    assert "challenge_metric" not in history["simulated-1"][0]  # held out from nothing
-    assert history["fold-1"][-1]["learning_rate"] == pytest.approx(0)  # one cycle is at its end
+    description = json.loads((model_folder / "model.json").read_text())
+    assert history["fold-2"] == description["folds"][1]["history"]
+    assert "challenge_metric" not in history["simulated-1"][0]  # pretraining holds nothing out
+    assert history["fold-1"][-1]["learning_rate"] == pytest.approx(0)  # the end of the one-cycle schedule
 
 
-def test_the_log_says_each_epoch_once(tmp_path):
-    for epochs in (1, 2, 2):  # as when a training is killed after its log, and begun again
+def test_an_epoch_is_logged_once(tmp_path):
+    for epochs in (1, 2, 2):  # an epoch repeats if a training is killed after logging it
         write_epoch_log(tmp_path / EPOCH_LOG, "a", [{"epoch": epoch + 1, "loss": 0.5} for epoch in range(epochs)])
         write_epoch_log(tmp_path / EPOCH_LOG, "b", [{"epoch": 1, "loss": 0.25, "challenge_metric": -0.1}])
     assert read_epoch_log(tmp_path / EPOCH_LOG) == {
@@ -35,55 +35,56 @@ def test_the_log_says_each_epoch_once(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n", "network,epoch,learning_rate,loss,challenge_metric\nx,1,?,1,1\n"])
-def test_no_log(tmp_path, content):
+def test_an_invalid_log_is_an_error(tmp_path, content):
     (tmp_path / EPOCH_LOG).write_text(content)
-    with pytest.raises(EntryError, match="no log"):
+    with pytest.raises(EntryError, match="not the log"):
         read_epoch_log(tmp_path / EPOCH_LOG)
 
 
-def test_a_damaged_log_stops_no_training(tmp_path):
+def test_a_damaged_log_is_replaced(tmp_path):
     (tmp_path / EPOCH_LOG).write_text("network;epoch;learning_rate;loss\n")
     write_epoch_log(tmp_path / EPOCH_LOG, "a", [{"epoch": 1, "loss": 0.5}])
     assert read_epoch_log(tmp_path / EPOCH_LOG) == {"a": [{"epoch": 1, "loss": 0.5}]}
 
 
-def watched(model, page) -> str:
+def watch(model, page) -> str:
     done = run_script("tools/watch.py", model, page, "--once")
     assert done.returncode == 0, done.stderr
     return page.read_text()
 
 
 @pytest.fixture
-def begun(tmp_path):
-    """A training that has come to its first fold."""
-    (tmp_path / "model/.training").mkdir(parents=True)
-    write_epoch_log(tmp_path / "model/.training" / EPOCH_LOG, "simulated-1", [{"epoch": 1, "loss": 0.5}])
-    write_epoch_log(tmp_path / "model/.training" / EPOCH_LOG, "fold-1", [])
+def unfinished(tmp_path):
+    """A model folder whose training has reached its first fold."""
+    log = tmp_path / "model/.training" / EPOCH_LOG
+    log.parent.mkdir(parents=True)
+    write_epoch_log(log, "simulated-1", [{"epoch": 1, "loss": 0.5}])
+    write_epoch_log(log, "fold-1", [])
     return tmp_path / "model"
 
 
-def test_a_training_that_runs_one_that_was_interrupted_and_one_that_is_done(begun, model_folder, tmp_path):
-    with training_lock(begun):
-        running = watched(begun, tmp_path / "page.html")
-    assert "The training goes on" in running and 'http-equiv="refresh"' in running
-    assert "The training was interrupted" in watched(begun, tmp_path / "page.html")
-    done = watched(model_folder, tmp_path / "page.html")
+def test_running_interrupted_and_finished_trainings(unfinished, model_folder, tmp_path):
+    with training_lock(unfinished):
+        running = watch(unfinished, tmp_path / "page.html")
+    assert "The training is running" in running and 'http-equiv="refresh"' in running
+    assert "The training was interrupted" in watch(unfinished, tmp_path / "page.html")
+    done = watch(model_folder, tmp_path / "page.html")
     assert "The training is done" in done and "http-equiv" not in done
 
 
 def test_before_the_first_epoch(model_copy, tmp_path):
-    with training_lock(model_copy):  # a model is there from before
-        assert "The training goes on" in watched(model_copy, tmp_path / "page.html")
+    with training_lock(model_copy):  # the folder holds an earlier model
+        assert "The training is running" in watch(model_copy, tmp_path / "page.html")
 
 
 def test_a_model_without_a_log(model_copy, tmp_path):
     (model_copy / EPOCH_LOG).unlink()
-    assert "fold-2" in watched(model_copy, tmp_path / "page.html")
+    assert "fold-2" in watch(model_copy, tmp_path / "page.html")
 
 
 @needs_browser
-def test_every_part_is_seen(model_folder, tmp_path):
-    watched(model_folder, tmp_path / "page.html")
+def test_every_table_and_curve_is_on_the_page(model_folder, tmp_path):
+    watch(model_folder, tmp_path / "page.html")
     script = """
       const rows = (id) => document.querySelectorAll(`#${id} ~ .scroll tbody`)[0].rows.length;
       return [rows("epochs"), rows("scores"), rows("thresholds"), document.querySelectorAll(".curve").length];
@@ -91,6 +92,6 @@ def test_every_part_is_seen(model_folder, tmp_path):
     assert in_browser(tmp_path / "page.html", script, tmp_path) == [6, 7, 24, 6]
 
 
-def test_nothing_to_watch(tmp_path):
+def test_a_folder_without_a_model_or_training(tmp_path):
     done = run_script("tools/watch.py", tmp_path, tmp_path / "page.html")
     assert done.returncode == 2 and "model.json" in done.stderr

@@ -1,39 +1,41 @@
 #!/usr/bin/env python
-"""Draw a recording as a clinician reads it:  python tools/plot.py RECORD ecg.svg
+"""Draw a recording on ECG paper:  python tools/plot.py RECORD ecg.svg
 
-RECORD is a recording's header (.hea) or its signal file, of any length and sampling rate. The page has 12 leads in
-three rows of four and a rhythm strip, 25 mm/s and 10 mm/mV on millimetre paper, with a calibration pulse; printed at
-100 % it is to scale. The picture's name says its kind: .png, or .svg or .pdf, which can be enlarged without end.
+RECORD is a header (.hea) or the signal file beside it, of any length and sampling rate. The page shows the 12 leads in
+three rows of four, a rhythm strip and a calibration pulse on millimetre paper, at 25 mm/s and 10 mm/mV. Printed at
+100 %, it is to scale. The name of the picture ends in .png, .svg or .pdf; the last two are vector graphics.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, so that any folder can call it
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.record import read_record
 from ecg.errors import EntryError
 
-KINDS = (".png", ".svg", ".pdf")
+FORMATS = (".png", ".svg", ".pdf")
 
 
 def main() -> int:
-    arguments = Arguments(__doc__)
-    arguments.add_argument("record", type=Path, help="a header, or a signal file that has one beside it")
-    arguments.add_argument("picture", type=Path, nargs="?", help="the picture to write (RECORD's name with .png, here)")
-    arguments.add_argument("--start", type=float, default=0.0, metavar="S", help="where the page begins, in s (0)")
-    given = arguments.parse()
-    record = read_record(given.record.with_suffix(".hea"))
+    parser = Arguments(__doc__)
+    parser.add_argument("record", type=Path, help="a header, or the signal file beside it")
+    parser.add_argument("picture", type=Path, nargs="?", help="the picture to write (default: RECORD's name with .png)")
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="the first second on the page (default: 0)"
+    )
+    args = parser.parse()
+    record = read_record(args.record.with_suffix(".hea"))
     seconds = record.counts.shape[1] / record.header.rate
-    if not 0 <= given.start < seconds:
-        raise EntryError(f"--start {given.start:g}: the recording lasts {seconds:.1f} s")
-    picture = given.picture or Path(f"{given.record.stem}.png")
-    if picture.suffix.lower() not in KINDS:
-        raise EntryError(f"{picture}: its name must end in {', '.join(KINDS)}")
-    from ecg.report.paper import draw_paper, record_title, save_picture
+    if not 0 <= args.start < seconds:
+        raise EntryError(f"--start {args.start:g}: the recording lasts {seconds:.1f} s")
+    picture = args.picture or Path(f"{args.record.stem}.png")
+    if picture.suffix.lower() not in FORMATS:
+        raise EntryError(f"{picture}: its name must end in {', '.join(FORMATS)}")
+    from ecg.report.paper import draw_ecg, record_title, save_figure  # needs requirements-report.txt
 
-    save_picture(draw_paper(record, record_title(record.header), given.start), picture)
+    save_figure(draw_ecg(record, record_title(record.header), args.start), picture)
     print(picture)
     return ALL_WELL
 

@@ -1,1 +1,1 @@
-"""Explanations: where the networks look, and what each wave contributes."""
+"""Explanations: which samples, waves and leads the networks respond to."""

@@ -1,1 +1,1 @@
-"""What people look at: the ECG on paper, curves, pages. It needs requirements-report.txt; no other part imports it."""
+"""Pictures and pages for people. They need requirements-report.txt, so no other part of ``ecg`` imports them."""

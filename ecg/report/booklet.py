@@ -1,4 +1,4 @@
-"""The booklet of a label study: ECGs without names and labels, and a form beside each."""
+"""The booklet of a label study: a page of ECGs without names and labels, with a form beside each."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,19 +8,20 @@ from pathlib import Path
 from ecg import progress
 from ecg.data.record import Record
 from ecg.report.page import write_page
-from ecg.report.paper import as_address, draw_paper, record_title
+from ecg.report.paper import data_url, draw_ecg, record_title
 
 
 def write_booklet(path: Path, records: Sequence[Record], classes: Sequence[str]) -> None:
-    """Writes the page to ``path``: the ``records`` in their order, numbered from 1, to be read for ``classes``."""
-    pages = [
-        as_address(draw_paper(record, record_title(blinded(record, number).header)))
+    """Write the booklet of ``records``, in their order and numbered from 1, with a question for each of ``classes``."""
+    ecgs = [
+        data_url(draw_ecg(record, record_title(blinded(record, number).header)))
         for number, record in enumerate(progress.bar(records, len(records), "drawing", "recordings"), 1)
     ]
-    study = secrets.token_hex(8)  # of another booklet at the same place a browser must not remember the answers
-    write_page(path, "booklet.html", pages=pages, classes=classes, study=study)
+    # The browser stores the answers under this name, so that it does not fill in those of an earlier booklet.
+    study = secrets.token_hex(8)
+    write_page(path, "booklet.html", ecgs=ecgs, classes=classes, study=study)
 
 
 def blinded(record: Record, number: int) -> Record:
-    """The recording with a number for a name, and without its diagnoses."""
+    """``record`` with a number instead of its name, and without its diagnoses."""
     return replace(record, header=replace(record.header, name=f"No. {number}", diagnoses=()))

@@ -1,6 +1,7 @@
-"""The report of an evaluation: what a score is made of, for people who would rather look than read."""
+"""The report of an evaluation: a page with the metrics, curves, confusion matrix, groups and worst recordings."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,66 +16,99 @@ from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.metrics import Scores, confusion, curve, metric_parts, reward_parts, rewards, score
 from ecg.evaluation.outputs import Evaluation
 from ecg.report.page import write_page
-from ecg.report.paper import as_address, draw_paper, record_title
+from ecg.report.paper import data_url, draw_ecg, record_title
 
-POINTS = 120  # of a curve: more are not seen
-DRAWN = 12  # of the worst recordings, each with its ECG
-LISTED = 300  # of the worst recordings in the table
-COSTLIEST = 15
-FEWEST = 5  # recordings of a group that has figures of its own
-OFFICIAL = bootstrap.FIGURES[1:]
+CURVE_POINTS = 120  # at most; a small picture shows no more
+ECGS = 12  # of the worst recordings, drawn
+WORST_RECORDINGS = 300  # rows of their table
+COSTLIEST_ERRORS = 15  # rows of their table
+FEWEST = 5  # recordings of a group that is listed
 
 
-def write_report(path: Path, judged: Evaluation, data: str, outputs: str) -> None:
-    """Writes the page to ``path``; ``data`` and ``outputs`` name the folders in its title."""
+@dataclass(frozen=True)
+class ConfusionCell:
+    """A cell of the Challenge's confusion matrix."""
+
+    row: int  # the label's class
+    column: int  # the output's class
+    amount: float
+    shade: float  # 0 to 1
+    reward: float
+    confused: int  # recordings with the label missed and the output wrong
+    cost: float  # what the Challenge metric would gain if these recordings had the label as output instead
+
+
+@dataclass(frozen=True)
+class ErrorCost:
+    """The cost of one kind of error in one class."""
+
+    name: str
+    kind: str  # "false negative" or "false positive"
+    recordings: int
+    cost: float  # what the Challenge metric would gain if these errors alone were corrected
+
+
+def write_report(path: Path, evaluation: Evaluation, data: str, outputs: str) -> None:
+    """Write the report of an evaluation.
+
+    Parameters
+    ----------
+    path : Path
+        The page to write.
+    evaluation : Evaluation
+    data, outputs : str
+        The folders of the recordings and of the outputs, as the page names them.
+    """
     weights = load_weights()
     names = [abbreviation(code) for code in weights.classes]
-    headers = [_header(file) for file in progress.bar(judged.headers, len(judged.headers), "headers", "recordings")]
-    scores = score(weights, judged.labels, judged.outputs, judged.scores)
-    answers = bootstrap.Predictions(
-        judged.labels, np.array([one.source for one in headers]), [(judged.outputs, judged.scores)]
-    )
-    resamples = bootstrap.bootstrap_figures(weights, [answers])[:, 0]
-    values = bootstrap.figures(weights, answers)
-    figures = {
-        name: {"value": value, "low": low, "high": high}
-        for name, value, (low, high) in zip(bootstrap.FIGURES, values, map(bootstrap.interval, resamples.T))
-    }
+    paths = evaluation.headers
+    headers = [_read_header(header) for header in progress.bar(paths, len(paths), "headers", "recordings")]
+    scores = score(weights, evaluation.labels, evaluation.outputs, evaluation.scores)
     write_page(
         path,
         "evaluation.html",
         data=data,
         outputs=outputs,
-        recordings=len(headers),
-        malformed=judged.malformed,
-        figures=figures,
-        official=OFFICIAL,
+        evaluation=evaluation,
+        metrics=_metrics(evaluation, headers, weights),
         standings=standings(scores.challenge_metric),
-        classes=list(_classes(judged, scores, names)),
-        confusion=confusions(judged, weights),
-        costliest=costs(judged, weights, names)[:COSTLIEST],
+        classes=list(_class_rows(evaluation, scores, names)),
+        confusion=confusion_cells(evaluation, weights),
+        costliest=error_costs(evaluation, weights, names)[:COSTLIEST_ERRORS],
         names=names,
-        groups=list(_groups(judged, headers, weights)),
-        worst=list(_worst(judged, headers, weights, names)),
-        drawn=DRAWN,
+        groups=list(_group_rows(evaluation, headers, weights)),
+        worst=list(_worst_rows(evaluation, headers, weights, names)),
     )
 
 
-def _header(path: str) -> Header:
-    """With nothing known where the scorer can read the diagnoses, and nobody the rest."""
+def _read_header(path: str) -> Header:
+    """Read the header. If it is damaged, its facts are unknown: the scorer needs only its diagnoses."""
     try:
         return read_header(path)
     except RecordError:
         return Header(Path(path).stem, np.nan, None, (), None, None, ())
 
 
-def _classes(judged: Evaluation, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
-    """Of each class its figures and its curves."""
-    counts = confusion(judged.labels, judged.outputs)
+def _metrics(evaluation: Evaluation, headers: Sequence[Header], weights: Weights) -> dict[str, dict[str, float]]:
+    """The value and the interval of each of ``bootstrap.FIGURES``."""
+    predictions = bootstrap.Predictions(
+        evaluation.labels, np.array([header.source for header in headers]), [(evaluation.outputs, evaluation.scores)]
+    )
+    resamples = bootstrap.bootstrap_figures(weights, [predictions])[:, 0]
+    intervals = map(bootstrap.interval, resamples.T)
+    return {
+        name: {"value": value, "low": low, "high": high}
+        for name, value, (low, high) in zip(bootstrap.FIGURES, bootstrap.figures(weights, predictions), intervals)
+    }
+
+
+def _class_rows(evaluation: Evaluation, scores: Scores, names: Sequence[str]) -> Iterator[dict]:
+    """The metrics and the curves of each class."""
+    counts = confusion(evaluation.labels, evaluation.outputs)
     for k, name in enumerate(names):
-        label, output, p = judged.labels[:, k], judged.outputs[:, k], judged.scores[:, k]
+        label, output, p = evaluation.labels[:, k], evaluation.outputs[:, k], evaluation.scores[:, k]
         tp, fp = curve(label, p)
-        positive, negative = max(label.sum(), 1), max((~label).sum(), 1)
+        positives, negatives = max(label.sum(), 1), max((~label).sum(), 1)
         precision = tp[1:] / (tp + fp)[1:]
         yield {
             "name": name,
@@ -87,164 +121,158 @@ def _classes(judged: Evaluation, scores: Scores, names: Sequence[str]) -> Iterat
             "f_measure": scores.f_measure[k],
             "auroc": scores.auroc[k],
             "auprc": scores.auprc[k],
-            "threshold": p[output].min() if output.any() else np.nan,
-            "roc": thinned(fp / negative, tp / positive),
-            "precision_recall": thinned(tp[1:] / positive, precision),
-            "operating": (counts.fp[k] / negative, counts.tp[k] / positive),
-            "reliability": _bins(label, p),
+            "lowest_positive": p[output].min() if output.any() else np.nan,
+            "roc": thin_curve(fp / negatives, tp / positives),
+            "precision_recall": thin_curve(tp[1:] / positives, precision),
+            "operating_point": (counts.fp[k] / negatives, counts.tp[k] / positives),
+            "reliability": _reliability_bins(label, p),
         }
 
 
-def thinned(across: np.ndarray, along: np.ndarray) -> list[tuple[float, float]]:
-    """The curve's points at equal steps along it."""
-    way = np.append(0, np.cumsum(np.abs(np.diff(across)) + np.abs(np.diff(along))))
-    kept = np.unique(np.append(np.searchsorted(way, np.linspace(0, way[-1], POINTS)), len(way) - 1))
-    return list(zip(across[kept].tolist(), along[kept].tolist()))
+def thin_curve(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    """At most CURVE_POINTS + 1 points of a curve, at equal distances along it.
+
+    >>> thin_curve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 1.0, 1.0]))
+    [(0.0, 0.0), (0.5, 1.0), (1.0, 1.0)]
+    """
+    distance = np.append(0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
+    steps = np.linspace(0, distance[-1], CURVE_POINTS)
+    kept = np.unique(np.append(np.searchsorted(distance, steps), len(distance) - 1))
+    return list(zip(x[kept].tolist(), y[kept].tolist()))
 
 
-def _bins(label: np.ndarray, p: np.ndarray) -> list[dict]:
-    counts, said, is_so = bootstrap.reliability(label, p)
+def _reliability_bins(label: np.ndarray, p: np.ndarray) -> list[dict[str, float]]:
+    counts, predicted, observed = bootstrap.reliability(label, p)
+    radii = 1.5 + 3.5 * np.sqrt(counts / counts.max())
     return [
-        {"count": int(count), "said": x, "is_so": y, "radius": 1.5 + 3.5 * np.sqrt(count / counts.max())}
-        for count, x, y in zip(counts, said, is_so)
+        {"count": int(count), "predicted": x, "observed": y, "radius": radius}
+        for count, x, y, radius in zip(counts, predicted, observed, radii)
         if count
     ]
 
 
-def confusions(judged: Evaluation, weights: Weights) -> list[dict]:
-    """The Challenge's own confusion: each recording's pairs of label and output, by the size of their union.
-
-    What a confusion costs is what the metric would gain if, wherever class j was put out wrongly and class i missed, i
-    were put out in its place.
-    """
-    amounts = reward_parts(judged.labels, judged.outputs)
+def confusion_cells(evaluation: Evaluation, weights: Weights) -> list[ConfusionCell]:
+    """The cells of the Challenge's confusion matrix that are not zero (see ``ecg.evaluation.metrics.reward_parts``)."""
+    amounts = reward_parts(evaluation.labels, evaluation.outputs)
     shades = np.sqrt(amounts / np.maximum(amounts.sum(axis=1, keepdims=True), 1e-9))
-    missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
-    possible = _possible(judged, weights)
+    missed, wrong = evaluation.labels & ~evaluation.outputs, ~evaluation.labels & evaluation.outputs
+    full_score = _full_score(evaluation, weights)
     cells = []
     for i, j in np.argwhere(amounts):
-        rows = np.flatnonzero(missed[:, i] & false[:, j])
-        mended = judged.outputs[rows]
-        mended[:, i], mended[:, j] = True, False
-        cells.append(
-            {"row": int(i), "column": int(j), "amount": amounts[i, j], "shade": shades[i, j]}
-            | {
-                "reward": weights.matrix[i, j],
-                "confused": len(rows),
-                "cost": _gain(judged, weights, rows, mended) / possible,
-            }
-        )
+        rows = np.flatnonzero(missed[:, i] & wrong[:, j])
+        corrected = evaluation.outputs[rows]
+        corrected[:, i], corrected[:, j] = True, False
+        cost = _gained_reward(evaluation, weights, rows, corrected) / full_score
+        cells.append(ConfusionCell(int(i), int(j), amounts[i, j], shades[i, j], weights.matrix[i, j], len(rows), cost))
     return cells
 
 
-def _gain(judged: Evaluation, weights: Weights, rows: np.ndarray, mended: np.ndarray) -> float:
-    """What the recordings ``rows`` would earn more with the outputs ``mended``."""
-    before, after = (
-        rewards(weights.matrix, judged.labels[rows], outputs).sum() for outputs in (judged.outputs[rows], mended)
-    )
-    return float(after - before)
+def _gained_reward(evaluation: Evaluation, weights: Weights, rows: np.ndarray, corrected: np.ndarray) -> float:
+    """The reward that the recordings ``rows`` gain with the outputs ``corrected``."""
+    labels = evaluation.labels[rows]
+    before = rewards(weights.matrix, labels, evaluation.outputs[rows]).sum()
+    return float(rewards(weights.matrix, labels, corrected).sum() - before)
 
 
-def _possible(judged: Evaluation, weights: Weights) -> float:
-    """What is 1 of the metric: all that can be earned above sinus rhythm; NaN where that is nothing."""
-    return float(metric_parts(weights, judged.labels, judged.outputs)[1].sum()) or np.nan
+def _full_score(evaluation: Evaluation, weights: Weights) -> float:
+    """The reward that stands for 1 in the Challenge metric; NaN if it is 0."""
+    return float(metric_parts(weights, evaluation.labels, evaluation.outputs)[1].sum()) or np.nan
 
 
-def costs(judged: Evaluation, weights: Weights, names: Sequence[str]) -> list[dict]:
-    """What each class would add to the metric if it alone were right wherever it is missed or put out wrongly."""
-    missed, false = judged.labels & ~judged.outputs, ~judged.labels & judged.outputs
-    possible = _possible(judged, weights)
-    rows = []
+def error_costs(evaluation: Evaluation, weights: Weights, names: Sequence[str]) -> list[ErrorCost]:
+    """The cost of the false negatives and of the false positives of each class, the highest first."""
+    missed, wrong = evaluation.labels & ~evaluation.outputs, ~evaluation.labels & evaluation.outputs
+    full_score = _full_score(evaluation, weights)
+    costs = []
     for k, name in enumerate(names):
-        for kind, wrong in (("missed", missed[:, k]), ("put out wrongly", false[:, k])):
-            if wrong.any():
-                here = np.flatnonzero(wrong)
-                mended = judged.outputs[here]
-                mended[:, k] ^= True
-                rows.append(
-                    {
-                        "name": name,
-                        "kind": kind,
-                        "number": len(here),
-                        "cost": _gain(judged, weights, here, mended) / possible,
-                    }
-                )
-    return sorted(rows, key=lambda row: -row["cost"])
+        for kind, errors in (("false negative", missed[:, k]), ("false positive", wrong[:, k])):
+            if errors.any():
+                rows = np.flatnonzero(errors)
+                corrected = evaluation.outputs[rows]
+                corrected[:, k] ^= True
+                cost = _gained_reward(evaluation, weights, rows, corrected) / full_score
+                costs.append(ErrorCost(name, kind, len(rows), cost))
+    return sorted(costs, key=lambda error: -error.cost)
 
 
-def _groups(judged: Evaluation, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
-    """The figures of the recordings of one source, age, sex, length or sampling rate."""
-    seconds = [one.samples and one.samples / one.rate for one in headers]
-    by: dict[str, list[str]] = {
-        "source": [one.source or "no letters" for one in headers],
-        "age": [_band(one.age, (40, 60, 80), "years") for one in headers],
-        "sex": [one.sex or "unknown" for one in headers],
-        "length": [_band(one, (9.5, 10.5, 30), "s") for one in seconds],
-        "sampling rate": ["unknown" if np.isnan(one.rate) else f"{one.rate:g} Hz" for one in headers],
+def _group_rows(evaluation: Evaluation, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
+    """The metrics of the recordings of each source, age, sex, length and sampling rate."""
+    seconds = [header.samples and header.samples / header.rate for header in headers]
+    criteria: dict[str, list[str]] = {
+        "source": [header.source or "no letters" for header in headers],
+        "age": [_range(header.age, (40, 60, 80), "years") for header in headers],
+        "sex": [header.sex or "unknown" for header in headers],
+        "length": [_range(length, (9.5, 10.5, 30), "s") for length in seconds],
+        "sampling rate": ["unknown" if np.isnan(header.rate) else f"{header.rate:g} Hz" for header in headers],
     }
-    for kind, values in by.items():
-        of = np.array(values)
-        for value in sorted(set(values)):
-            here = of == value
-            if here.sum() >= FEWEST:
-                part = score(weights, judged.labels[here], judged.outputs[here], judged.scores[here])
-                gained, possible = metric_parts(weights, judged.labels[here], judged.outputs[here])
-                low, high = _interval(gained, possible)
-                official = part.official()
-                yield {
-                    "kind": kind,
-                    "value": value,
-                    "number": int(here.sum()),
-                    "metric": part.challenge_metric if possible.any() else np.nan,
-                    "low": low,
-                    "high": high,
-                    "auroc": official["AUROC"],
-                    "auprc": official["AUPRC"],
-                }
+    for criterion, groups in criteria.items():
+        for group in sorted(set(groups)):
+            chosen = np.array(groups) == group
+            if chosen.sum() < FEWEST:
+                continue
+            labels, outputs = evaluation.labels[chosen], evaluation.outputs[chosen]
+            scores = score(weights, labels, outputs, evaluation.scores[chosen])
+            gained, possible = metric_parts(weights, labels, outputs)
+            low, high = _metric_interval(gained, possible)
+            official = scores.official()
+            yield {
+                "criterion": criterion,
+                "group": group,
+                "recordings": int(chosen.sum()),
+                "metric": scores.challenge_metric if possible.any() else np.nan,
+                "low": low,
+                "high": high,
+                "auroc": official["AUROC"],
+                "auprc": official["AUPRC"],
+            }
 
 
-def _band(value: float | None, edges: Sequence[float], unit: str) -> str:
+def _range(value: float | None, edges: Sequence[float], unit: str) -> str:
+    """The range between two ``edges`` that ``value`` is in, in words."""
     if value is None:
         return "unknown"
     for low, high in zip((0, *edges), edges):
         if value < high:
             return f"{low:g} to {high:g} {unit}" if low else f"below {high:g} {unit}"
-    return f"{edges[-1]:g} {unit} and more"
+    return f"{edges[-1]:g} {unit} or more"
 
 
-def _interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
-    """Of the Challenge metric, by a bootstrap over the recordings."""
+def _metric_interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
+    """The interval of the Challenge metric, by a bootstrap over the recordings."""
     random = np.random.default_rng(0)
     draws = random.integers(0, len(gained), (bootstrap.RESAMPLES, len(gained)))
-    below = possible[draws].sum(axis=1)
-    return bootstrap.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
+    numerator, denominator = gained[draws].sum(axis=1), possible[draws].sum(axis=1)
+    defined = denominator != 0
+    return bootstrap.interval(np.where(defined, numerator / np.where(defined, denominator, 1), np.nan))
 
 
-def _worst(judged: Evaluation, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:
-    """The recordings that lose most, the first of them with their ECG."""
-    gained, possible = metric_parts(weights, judged.labels, judged.outputs)
+def _worst_rows(
+    evaluation: Evaluation, headers: Sequence[Header], weights: Weights, names: Sequence[str]
+) -> Iterator[dict]:
+    """The recordings that lose most of the Challenge metric; the first ECGS rows have a picture."""
+    gained, possible = metric_parts(weights, evaluation.labels, evaluation.outputs)
     lost = possible - gained
-    order = np.argsort(-lost, kind="stable")[:LISTED]
+    order = np.argsort(-lost, kind="stable")[:WORST_RECORDINGS]
     order = order[lost[order] > 1e-9]
-    for place, row in enumerate(progress.bar(order, len(order), "worst", "recordings")):
-        header = headers[row]
+    for rank, row in enumerate(progress.bar(order, len(order), "worst", "recordings")):
+        header, p = headers[row], evaluation.scores[row]
         yield {
             "header": header,
-            "labels": _named(judged.labels[row], names),
-            "outputs": _named(judged.outputs[row], names),
-            "surest": [(names[k], judged.scores[row, k]) for k in np.argsort(-judged.scores[row])[:4]],
+            "labels": _class_names(evaluation.labels[row], names),
+            "outputs": _class_names(evaluation.outputs[row], names),
+            "highest_scores": [(names[k], p[k]) for k in np.argsort(-p)[:4]],
             "lost": lost[row],
-            "picture": _picture(judged.headers[row], header) if place < DRAWN else None,
+            "picture": _picture(evaluation.headers[row], header) if rank < ECGS else None,
         }
 
 
-def _named(chosen: np.ndarray, names: Sequence[str]) -> str:
-    return ", ".join(name for name, is_so in zip(names, chosen) if is_so) or "none"
+def _class_names(chosen: np.ndarray, names: Sequence[str]) -> str:
+    return ", ".join(name for name, is_chosen in zip(names, chosen) if is_chosen) or "none"
 
 
 def _picture(path: str, header: Header) -> str | None:
-    """The ECG; None where its signal is not beside the header."""
+    """The ECG as a data URL; None if the signal cannot be read."""
     try:
-        return as_address(draw_paper(read_record(path), record_title(header)))
+        return data_url(draw_ecg(read_record(path), record_title(header)))
     except RecordError:
         return None

@@ -1,7 +1,6 @@
-"""A page of HTML in one file: it opens from a disk, without a network, and prints."""
+"""A page of HTML in a single file: it opens without a server or a network, and it can be printed."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -11,8 +10,8 @@ from ecg.files import write_text
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_page(path: Path, template: str, **content: Any) -> None:
-    """Writes ``template``, filled with ``content``; whatever comes from a file is shown as text, never as HTML."""
+def write_page(path: Path, template: str, **content: object) -> None:
+    """Fill ``template`` with ``content`` and write it to ``path``. Text in ``content`` is escaped, so it is no HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -20,10 +19,14 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "printable": printable}
+    environment.filters |= {"number": format_number, "printable": printable}
     write_text(path, environment.get_template(template).render(**content))
 
 
-def figure(value: float, digits: int = 3) -> str:
-    """A dash where it is not defined."""
+def format_number(value: float, digits: int = 3) -> str:
+    """``value`` with a fixed number of digits, or a dash for NaN.
+
+    >>> format_number(0.12345), format_number(0.12345, 2), format_number(float("nan"))
+    ('0.123', '0.12', '-')
+    """
     return "-" if value != value else f"{value:.{digits}f}"

@@ -1,7 +1,7 @@
-"""A recording as a clinician reads it: 12 leads on ECG paper, 25 mm/s and 10 mm/mV, with a rhythm strip.
+"""A recording on ECG paper: 12 leads in three rows of four and a rhythm strip, 25 mm/s and 10 mm/mV.
 
-One count is drawn as 1 uV, as the networks take it (see ``ecg.data.preprocessing``). From each lead its
-median is taken, nothing else: no filter.
+One count is drawn as 1 uV, as in the network's input (see ``ecg.data.preprocessing``). The median of each lead is
+subtracted. No filter is applied.
 """
 
 import base64
@@ -23,127 +23,151 @@ from ecg.data.record import INVALID, LEADS, Record
 from ecg.errors import printable
 from ecg.files import write_whole
 
-SPEED = 25.0  # mm/s
-GAIN = 10.0  # mm/mV
-COUNTS = 1000.0  # a mV
-MM = 1 / 25.4  # inches
+MM_PER_SECOND = 25.0
+MM_PER_MV = 10.0
+COUNTS_PER_MV = 1000.0
+INCHES_PER_MM = 1 / 25.4
 
 COLUMNS = (("I", "II", "III"), ("aVR", "aVL", "aVF"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
-RHYTHM = "II"
-SECONDS = 2.5  # of a lead; the rhythm strip is as long as the four columns
-ROW = 30.0  # mm from row to row
+RHYTHM_LEAD = "II"
+COLUMN_SECONDS = 2.5
+ROWS = 4  # three of leads and the rhythm strip
+ROW_HEIGHT = 30.0  # mm
+MARGIN = 5.0  # mm
+TITLE_HEIGHT = 8.0  # mm
 PULSE = (2.0, 5.0, 3.0)  # mm before, of and after the calibration pulse of 1 mV
-WIDTH = sum(PULSE) + len(COLUMNS) * SECONDS * SPEED + 10  # mm
-HEIGHT = 4 * ROW + 10
+WIDTH = sum(PULSE) + len(COLUMNS) * COLUMN_SECONDS * MM_PER_SECOND + 2 * MARGIN  # mm
+HEIGHT = ROWS * ROW_HEIGHT + 2 * MARGIN  # mm, without the title
 
-LONGEST_TITLE = 75  # letters: there is room for no more
+LONGEST_TITLE = 75  # characters
 
-PAPER, FINE, BOLD, INK, FAINT = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777"
+PAPER, FINE_GRID, BOLD_GRID, INK, GREY = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777"
 
 
-def draw_paper(record: Record, title: str = "", start: float = 0.0, relevance: np.ndarray | None = None) -> Figure:
-    """``record`` from ``start`` seconds on, three rows of four leads and a rhythm strip; to scale where printed 1:1.
+def draw_ecg(record: Record, title: str = "", start: float = 0.0, shade: np.ndarray | None = None) -> Figure:
+    """Draw a recording on ECG paper; printed at 100 %, it is to scale.
 
-    The columns follow each other in time, as a recorder writes them; of a recording that is shorter than they are
-    together each lead begins where it can still show 2.5 s. A lead that is missing is named so; a limb lead is then
-    computed from the others, if it can be, as for the networks. ``relevance`` (12, samples), 0 to 1, is drawn as colour
-    behind the leads.
+    The columns follow each other in time, as on a recorder's paper. If the recording is too short for that, a lead
+    starts as late as it can still show 2.5 s. A missing limb lead is computed from the others where that is possible,
+    as for the networks, and marked "computed"; any other missing lead is marked "missing".
+
+    Parameters
+    ----------
+    record : Record
+    title : str
+    start : float
+        Where the page begins, in s.
+    shade : ndarray, optional
+        float (12, samples of ``record``), 0 to 1: the strength of a colour behind the leads.
+
+    Returns
+    -------
+    Figure
     """
-    figure = Figure(figsize=(WIDTH * MM, (HEIGHT + 8) * MM), facecolor="white")
-    axes = figure.add_axes((0, 0, 1, HEIGHT / (HEIGHT + 8)))
+    page_height = HEIGHT + TITLE_HEIGHT
+    figure = Figure(figsize=(WIDTH * INCHES_PER_MM, page_height * INCHES_PER_MM), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, HEIGHT / page_height))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), facecolor=PAPER, xticks=[], yticks=[])
-    axes.spines[:].set_color(BOLD)
+    axes.spines[:].set_color(BOLD_GRID)
     _draw_grid(axes)
     length = record.counts.shape[1] / record.header.rate
     if not record.mask.all():
         computed = fill_limb_leads(bridge_gaps(record.counts))
         record = replace(record, counts=np.where(record.mask[:, np.newaxis], record.counts, computed))
-    for lead, row, left, begin, seconds in _places(length, start):
-        level = HEIGHT - 5 - ROW * (row + 0.5)
-        _draw_lead(axes, record, lead, (left, level), (begin, seconds), relevance)
-    for row in range(4):
-        _draw_pulse(axes, HEIGHT - 5 - ROW * (row + 0.5))
-    unit = "1 count = 1 µV"
-    if any(signal.gain != COUNTS for signal in record.header.signals):
-        unit += " (its header says otherwise)"
-    scale = f"{SPEED:g} mm/s   {GAIN:g} mm/mV   {unit}   {record.header.rate:g} Hz   {length:.1f} s"
-    shown = f"   from {start:g} s" if start else ""
-    figure.text(5 / WIDTH, 1 - 5 / (HEIGHT + 8), title, size=9, color=INK, va="center", weight="bold", parse_math=False)
-    figure.text(1 - 5 / WIDTH, 1 - 5 / (HEIGHT + 8), scale + shown, size=7, color=FAINT, va="center", ha="right")
+    for lead, row, left, begin, seconds in _layout(length, start):
+        _draw_lead(axes, record, lead, (left, _baseline(row)), (begin, seconds), shade)
+    for row in range(ROWS):
+        _draw_pulse(axes, _baseline(row))
+    differs = any(signal.gain != COUNTS_PER_MV for signal in record.header.signals)
+    unit = "1 count = 1 µV" + (" (the header says otherwise)" if differs else "")
+    scale = f"{MM_PER_SECOND:g} mm/s   {MM_PER_MV:g} mm/mV   {unit}   {record.header.rate:g} Hz   {length:.1f} s"
+    if start:
+        scale += f"   from {start:g} s"
+    left, right, y = MARGIN / WIDTH, 1 - MARGIN / WIDTH, 1 - MARGIN / page_height
+    figure.text(left, y, title, size=9, color=INK, va="center", weight="bold", parse_math=False)
+    figure.text(right, y, scale, size=7, color=GREY, va="center", ha="right")
     return figure
 
 
 def record_title(header: Header) -> str:
-    """Whose recording it is, and what its header says of it."""
+    """The recording's name, age, sex and diagnoses in one line."""
     age = "age unknown" if header.age is None else f"{header.age:g} years"
-    found = ", ".join(map(abbreviation, header.diagnoses))
-    parts = (header.name, f"{age}, {header.sex or 'sex unknown'}", found)
+    diagnoses = ", ".join(map(abbreviation, header.diagnoses))
+    parts = (header.name, f"{age}, {header.sex or 'sex unknown'}", diagnoses)
     return shorten(printable(" · ".join(filter(None, parts))), LONGEST_TITLE)
 
 
-def save_picture(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Save ``figure`` in the format that the name of ``path`` ends in."""
     write_whole(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=200))
 
 
-def as_address(figure: Figure) -> str:
-    """The picture itself as an address, for a page that is one file."""
+def data_url(figure: Figure) -> str:
+    """``figure`` as a PNG in a data URL, for a page in a single file."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def _places(length: float, start: float) -> Iterator[tuple[str, int, float, float, float]]:
-    """Of each lead on the page: its name, its row, its left edge in mm, and the seconds it shows: from, how many."""
-    whole = len(COLUMNS) * SECONDS
-    latest = max(length - SECONDS, 0.0)
+def _layout(length: float, start: float) -> Iterator[tuple[str, int, float, float, float]]:
+    """Yield each lead's name, row, left edge in mm, first second and number of seconds."""
+    latest = max(length - COLUMN_SECONDS, 0.0)
     for column, leads in enumerate(COLUMNS):
-        left = sum(PULSE) + column * SECONDS * SPEED
+        left = sum(PULSE) + column * COLUMN_SECONDS * MM_PER_SECOND
         for row, lead in enumerate(leads):
-            yield lead, row, left, min(start + column * SECONDS, latest), SECONDS
-    yield RHYTHM, 3, sum(PULSE), start, whole
+            yield lead, row, left, min(start + column * COLUMN_SECONDS, latest), COLUMN_SECONDS
+    yield RHYTHM_LEAD, ROWS - 1, sum(PULSE), start, len(COLUMNS) * COLUMN_SECONDS
+
+
+def _baseline(row: int) -> float:
+    """The height of the row's 0 mV above the lower edge, in mm."""
+    return HEIGHT - MARGIN - ROW_HEIGHT * (row + 0.5)
 
 
 def _draw_grid(axes: Axes) -> None:
-    for step, colour, width in ((1, FINE, 0.35), (5, BOLD, 0.5)):
-        across = [[(x, 0), (x, HEIGHT)] for x in np.arange(0, WIDTH + step, step)]
-        along = [[(0, y), (WIDTH, y)] for y in np.arange(0, HEIGHT + step, step)]
-        axes.add_collection(LineCollection(across + along, colors=colour, linewidths=width, zorder=0))
+    for step, colour, width in ((1, FINE_GRID, 0.35), (5, BOLD_GRID, 0.5)):
+        vertical = [[(x, 0), (x, HEIGHT)] for x in np.arange(0, WIDTH + step, step)]
+        horizontal = [[(0, y), (WIDTH, y)] for y in np.arange(0, HEIGHT + step, step)]
+        axes.add_collection(LineCollection(vertical + horizontal, colors=colour, linewidths=width, zorder=0))
 
 
-def _draw_pulse(axes: Axes, level: float) -> None:
-    before, wide, after = PULSE
-    x = np.cumsum([0, before, 0, wide, 0, after])
-    axes.plot(x, level + GAIN * np.array([0, 0, 1, 1, 0, 0]), color=INK, linewidth=0.7)
+def _draw_pulse(axes: Axes, baseline: float) -> None:
+    before, width, after = PULSE
+    x = np.cumsum([0, before, 0, width, 0, after])
+    axes.plot(x, baseline + MM_PER_MV * np.array([0, 0, 1, 1, 0, 0]), color=INK, linewidth=0.7)
 
 
 def _draw_lead(
     axes: Axes,
     record: Record,
     lead: str,
-    place: tuple[float, float],
+    position: tuple[float, float],
     shown: tuple[float, float],
-    relevance: np.ndarray | None,
+    shade: np.ndarray | None,
 ) -> None:
+    """Draw ``lead`` at ``position`` (left edge and baseline, in mm), ``shown`` from a second on for so many seconds."""
     index, rate = LEADS.index(lead), record.header.rate
-    (left, level), (begin, seconds) = place, shown
+    (left, baseline), (begin, seconds) = position, shown
     first, last = round(begin * rate), round((begin + seconds) * rate)
-    behind = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 1}  # of a name that a tall wave would hide
-    name = axes.text(left + 1, level + 11, lead, size=8, color=INK, weight="bold", bbox=behind, zorder=3)
+    box = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 1}  # keeps the name legible on a tall wave
+    name = axes.text(left + 1, baseline + 11, lead, size=8, color=INK, weight="bold", bbox=box, zorder=3)
     if not record.mask[index]:
         computed = record.counts[index].any()
-        beside = {"xy": (1, 0), "xycoords": name, "xytext": (3, 0), "textcoords": "offset points", "va": "bottom"}
-        axes.annotate("computed" if computed else "missing", size=7, color=FAINT, style="italic", zorder=3, **beside)
+        state, offset = "computed" if computed else "missing", (3, 0)  # points to the right of the name
+        axes.annotate(
+            state, (1, 0), offset, name, "offset points", va="bottom", size=7, color=GREY, style="italic", zorder=3
+        )
         if not computed:
             return
     counts = np.where(record.counts[index] == INVALID, np.nan, record.counts[index].astype(float))
     part = counts[first:last]
     if not np.isfinite(part).any():
         return
-    x = left + np.arange(len(part)) / rate * SPEED
-    y = level + GAIN * (part - np.nanmedian(counts)) / COUNTS
+    x = left + np.arange(len(part)) / rate * MM_PER_SECOND
+    y = baseline + MM_PER_MV * (part - np.nanmedian(counts)) / COUNTS_PER_MV
     axes.plot(x, y, color=INK, linewidth=0.7, solid_joinstyle="round")
-    axes.plot([left, left], [level - 2, level + 2], color=INK, linewidth=0.5)  # where the lead begins
-    if relevance is not None:
-        shade = relevance[np.newaxis, index, first:last]
-        extent = (x[0], x[-1], level - ROW / 2, level + ROW / 2)
-        axes.imshow(shade, extent=extent, aspect="auto", cmap="Blues", vmin=0, vmax=1.2, alpha=shade, zorder=1)
+    axes.plot([left, left], [baseline - 2, baseline + 2], color=INK, linewidth=0.5)  # the mark where the lead begins
+    if shade is not None:
+        strength = shade[np.newaxis, index, first:last]
+        extent = (x[0], x[-1], baseline - ROW_HEIGHT / 2, baseline + ROW_HEIGHT / 2)
+        axes.imshow(strength, extent=extent, aspect="auto", cmap="Blues", vmin=0, vmax=1.2, alpha=strength, zorder=1)

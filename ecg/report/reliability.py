@@ -1,4 +1,4 @@
-"""How far probabilities can be believed, as a picture."""
+"""The reliability plot: predicted probabilities against observed frequencies."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,33 +7,38 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ecg.evaluation.bootstrap import Predictions, reliability
-from ecg.report.paper import save_picture
+from ecg.report.paper import save_figure
 
-MANY = 20  # recordings with a class, or in a bin of its probabilities, that are enough to draw
-THIN = f"a class with {MANY} recordings or more"
+FEWEST = 20  # recordings of a class that has a curve of its own; a bin of that curve needs more than these
+CLASS_LABEL = f"a class with {FEWEST} recordings or more"
 
 
-def draw_reliability(path: Path, answers: Mapping[str, Predictions]) -> None:
-    """Of the recordings given a probability, the part that had the class; on the diagonal it is right."""
-    figure = Figure(figsize=(4.5 * len(answers), 4.8), layout="constrained")
-    for axes, (name, one) in zip(figure.subplots(1, len(answers), squeeze=False)[0], answers.items()):
-        labels = np.concatenate([one.labels] * len(one.runs))
-        scores = np.concatenate([scores for _, scores in one.runs])
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="where they would be right")
+def draw_reliability(path: Path, predictions: Mapping[str, Predictions]) -> None:
+    """Draw a reliability diagram for each of the ``predictions``, under its name; well calibrated is the diagonal.
+
+    A point stands for a bin of recordings: their mean probability, and the part of them that has the class.
+    """
+    figure = Figure(figsize=(4.5 * len(predictions), 4.8), layout="constrained")
+    all_axes = figure.subplots(1, len(predictions), squeeze=False)[0]
+    for axes, (name, prediction) in zip(all_axes, predictions.items()):
+        labels = np.concatenate([prediction.labels] * len(prediction.runs))
+        scores = np.concatenate([scores for _, scores in prediction.runs])
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="perfect calibration")
         for label, score in zip(labels.T, scores.T):
-            if label.sum() >= MANY:
-                counts, said, is_so = reliability(label, score)
-                axes.plot(said[counts > MANY], is_so[counts > MANY], label=THIN, color="C0", alpha=0.3, linewidth=1)
-        counts, said, is_so = reliability(labels.ravel(), scores.ravel())
-        axes.plot(said[counts > 0], is_so[counts > 0], "o-", color="C0", label="all classes together")
-        axes.set(title=name, xlabel="probability given", ylabel="part that has the class", xlim=(0, 1), ylim=(0, 1))
-    drawn = {label: line for line, label in zip(*axes.get_legend_handles_labels())}
+            if label.sum() >= FEWEST:
+                counts, predicted, observed = reliability(label, score)
+                many = counts > FEWEST
+                axes.plot(predicted[many], observed[many], label=CLASS_LABEL, color="C0", alpha=0.3, linewidth=1)
+        counts, predicted, observed = reliability(labels.ravel(), scores.ravel())
+        axes.plot(predicted[counts > 0], observed[counts > 0], "o-", color="C0", label="all classes together")
+        axes.set(title=name, xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1), ylim=(0, 1))
+    lines = {label: line for line, label in zip(*axes.get_legend_handles_labels())}
     figure.legend(
-        drawn.values(),
-        drawn,
+        lines.values(),
+        lines,
         loc="outside lower center",
-        ncols=min(2 * len(answers) - 1, len(drawn)),
+        ncols=min(2 * len(predictions) - 1, len(lines)),
         frameon=False,
         fontsize="small",
     )
-    save_picture(figure, path)
+    save_figure(figure, path)

@@ -1,33 +1,34 @@
-// Tables that can be sorted by a click on a column's name, and filtered by words.
+// Sort a table by a click on a column's heading; filter rows and cards by words.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
-  const value = (row, column) => {
-    const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent.trim();
-    return text === "" || text === "-" ? null : isNaN(text.replaceAll(",", "")) ? text : Number(text.replaceAll(",", ""));
+  const cell_value = (row, column) => {
+    const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent.trim(), digits = text.replaceAll(",", "");
+    return text === "" || text === "-" ? null : isNaN(digits) ? text : Number(digits);
   };
-  table.querySelectorAll("thead th").forEach((head, column) => {
+  table.querySelectorAll("thead th").forEach((heading, column) => {
     const button = document.createElement("button");
-    button.textContent = head.textContent;
-    head.replaceChildren(button);
+    button.textContent = heading.textContent;
+    heading.replaceChildren(button);
     button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") === "descending" || (!head.hasAttribute("aria-sort") && column === 0);
+      const sorted = heading.getAttribute("aria-sort");
+      const ascending = sorted === "descending" || (sorted === null && column === 0);
       for (const other of table.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const rows = [...body.rows].map((row) => [value(row, column), row]);
+      heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      const rows = [...body.rows].map((row) => [cell_value(row, column), row]);
       rows.sort(([a], [b]) => {
-        if (a === null || b === null) return (a === null) - (b === null);  // what is not defined comes last
+        if (a === null || b === null) return (a === null) - (b === null);  // undefined values come last
         const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
-        return up ? order : -order;
+        return ascending ? order : -order;
       });
       body.append(...rows.map(([, row]) => row));
     });
   });
 }
-for (const field of document.querySelectorAll("input[data-filters]")) {
-  const rows = document.getElementById(field.dataset.filters).querySelectorAll("tbody tr, .filtered");
-  field.addEventListener("input", () => {
-    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+for (const input of document.querySelectorAll("input[data-filters]")) {
+  const items = document.getElementById(input.dataset.filters).querySelectorAll("tbody tr, .filtered");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const item of items) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
   });
 }

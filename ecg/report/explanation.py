@@ -1,0 +1,63 @@
+"""The page of an explanation: the ECG with the relevance as shading, and tables by wave, by lead and by unit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from ecg.classes import abbreviation
+from ecg.data.record import LEADS, Record
+from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
+from ecg.explanation.summary import Explanation
+from ecg.report.page import write_page
+from ecg.report.paper import data_url, draw_ecg, record_title
+
+SMOOTHING = 0.02  # s
+DARKEST = 0.995  # the quantile of the relevance that has the darkest shade
+
+
+def write_explanation(
+    path: Path,
+    record: Record,
+    explanation: Explanation,
+    classes: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+) -> None:
+    """Write the page of an explanation.
+
+    Parameters
+    ----------
+    path : Path
+        The page to write.
+    record : Record
+        The recording that is explained.
+    explanation : Explanation
+    classes : sequence of str
+        The model's classes, as codes.
+    labels, probabilities : ndarray
+        The ensemble's prediction for ``record``, each (classes,).
+    """
+    names = [abbreviation(code) for code in classes]
+    order = np.argsort(-probabilities)
+    shade = shading(explanation.relevance, record.header.rate)
+    write_page(
+        path,
+        "explanation.html",
+        explanation=explanation,
+        class_name=names[explanation.class_],
+        record_name=record.header.name,
+        picture=data_url(draw_ecg(record, record_title(record.header), shade=shade)),
+        predictions=[(names[k], probabilities[k], labels[k]) for k in order if labels[k] or k == explanation.class_],
+        hearts=NORMAL_HEARTS,
+        waves=list(zip(WAVES, explanation.wave_probabilities)),
+        leads=list(zip(LEADS, explanation.lead_states, explanation.lead_shares, explanation.lead_probabilities)),
+    )
+
+
+def shading(relevance: np.ndarray, rate: float) -> np.ndarray:
+    """The positive part of ``relevance`` (leads, samples) at ``rate`` Hz, smoothed and scaled to 0 to 1."""
+    smooth = gaussian_filter1d(np.maximum(relevance, 0), max(SMOOTHING * rate, 0.5), axis=1)
+    highest = np.quantile(smooth, DARKEST)
+    return np.clip(smooth / highest, 0, 1) if highest > 0 else np.zeros_like(smooth)
