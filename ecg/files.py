@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, under a temporary name, flushed to the disk, then renamed; read with care."""
+"""Files: written whole or not at all (temporary name, flush, rename), and read with limits."""
 
 import csv
 import errno
@@ -17,12 +17,12 @@ from ecg.errors import EntryError, RecordError
 
 LARGEST_TABLE = 1 << 30  # bytes
 LARGEST_TEXT = 10 << 20  # bytes
-NOT_WAITING = getattr(os, "O_NONBLOCK", 0)  # as for the other end of a pipe
+NON_BLOCKING = getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its other end
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """What the system says against writing ``path`` - no space, no permission, no such folder - as an EntryError."""
+    """Turn an OSError while writing ``path`` (no space, no permission, no such folder) into an EntryError."""
     try:
         yield
     except OSError as error:
@@ -30,11 +30,11 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Calls ``write`` with a temporary name in ``path``'s folder; the result replaces ``path`` in one step.
+    """Call ``write`` with a temporary name in ``path``'s folder, then replace ``path`` in one step.
 
-    EntryError where it cannot be written; what was at ``path`` is then still there.
+    Raises EntryError if the file cannot be written; an earlier file at ``path`` then stays.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{get_native_id()}")  # a name can't be longer than the longest
+    temporary = path.with_name(f".{path.name[:40]}.{get_native_id()}")  # shorter than the longest possible name
     with write_errors(path):
         try:
             write(temporary)
@@ -48,7 +48,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """In UTF-8; what came from a file's name that is none is written as it was."""
+    """Write ``text`` in UTF-8. Bytes of file names that are not UTF-8 are written unchanged."""
     write_whole(path, lambda temporary: temporary.write_bytes(text.encode("utf-8", "surrogateescape")))
 
 
@@ -63,14 +63,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a stranger's path leads, on any system, to a file below the folder that it is joined to."""
+    """Whether a stranger's relative path stays below the folder that it is joined to, on any system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     absolute = posix.root or windows.root or windows.drive
     return bool(posix.name and name.isprintable() and not absolute and ".." not in posix.parts + windows.parts)
 
 
 def decode_text(content: bytes) -> str:
-    """A text in UTF-8 (with or without a byte-order mark) or else Latin-1."""
+    """``content`` as text: UTF-8, with or without a byte-order mark, or else Latin-1."""
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
@@ -83,31 +83,31 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE) -> list[list[str]]:
-    """The rows of a csv; RecordError where it cannot be read, is larger than ``largest`` bytes, or is none."""
+    """The rows of a csv; RecordError if it cannot be read, is larger than ``largest`` bytes, or is not a csv."""
     try:
         return list(csv.reader(io.StringIO(decode_text(read_bytes(path, largest)), newline="")))
     except csv.Error as error:
-        raise RecordError(f"{path}: is no csv ({error})") from error
+        raise RecordError(f"{path}: is not a csv ({error})") from error
 
 
 def file_digest(path: str | os.PathLike) -> str:
-    """The SHA-256 of a table's content; EntryError where it cannot be read."""
+    """The SHA-256 of a table's content; EntryError if it cannot be read."""
     return hashlib.sha256(read_bytes(path, LARGEST_TABLE)).hexdigest()
 
 
 def read_bytes(path: str | os.PathLike, largest: int) -> bytes:
-    """A file's content; RecordError where it cannot be read, is larger than ``largest``, or no file but a device.
+    """A file's content; RecordError if it cannot be read, is larger than ``largest`` bytes, or is a device.
 
-    Without the file object: for a text of a kilobyte that takes as long as the reading.
+    It opens no file object, which for a text of a kilobyte would take as long as the reading.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | NOT_WAITING)
+        descriptor = os.open(path, os.O_RDONLY | NON_BLOCKING)
         try:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if not stat.S_ISREG(status.st_mode):
-                raise RecordError(f"{path}: is no ordinary file")
+                raise RecordError(f"{path}: is not an ordinary file")
             if status.st_size > largest:
                 raise RecordError(f"{path}: has {status.st_size:,} bytes, more than any such file ({largest:,})")
             return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))

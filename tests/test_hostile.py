@@ -94,8 +94,8 @@ def with_special_file(make):
 
 
 MODELS = [
-    (with_special_file(os.mkfifo), "no ordinary file"),
-    (with_special_file(lambda path: path.symlink_to("/dev/zero")), "no ordinary file"),
+    (with_special_file(os.mkfifo), "not an ordinary file"),
+    (with_special_file(lambda path: path.symlink_to("/dev/zero")), "not an ordinary file"),
     (with_json(lambda content: content["folds"][0].update(thresholds=[10**400] * 24)), "not a model"),
     (with_recipe(kernel=8), "must be odd"),
     (with_recipe(window=1_000_000, shortest_window=1_000_000, batch=100_000), "would fill the memory"),

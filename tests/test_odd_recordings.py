@@ -82,7 +82,7 @@ ALTERED = {
     ),
     "a pipe": (
         lambda path: (path.with_suffix(".mat").unlink(), os.mkfifo(path.with_suffix(".mat"))),
-        "no ordinary file",
+        "not an ordinary file",
     ),
     "no permission": (lambda path: path.with_suffix(".mat").chmod(0), "Permission denied" if os.getuid() else None),
     "outside": (

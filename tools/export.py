@@ -101,6 +101,7 @@ def to_onnx(ensemble: Ensemble):
             dynamo=True,
             verbose=False,
         )
+    assert program is not None  # it is None only with dynamo=False
     graph = program.model_proto
     graph.doc_string = __doc__.split("\n\n")[1]
     for item in (*graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):

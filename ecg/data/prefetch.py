@@ -1,4 +1,4 @@
-"""A folder's recordings, read in the background while the networks work on those before them."""
+"""Read a folder's recordings in the background while the networks run the previous ones."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from ecg.data.record import read_record
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
 
-READERS = 2  # threads; decoding and resampling leave Python's lock free most of the time
-AHEAD = 32 << 20  # bytes of signal files that may have been read ahead, so that long recordings do not fill the memory
-BATCH_SAMPLES = 1 << 20  # a batch whose recordings have so many together is full
+READERS = 2  # threads; decoding and resampling mostly run without Python's global lock
+AHEAD = 32 << 20  # bytes of signal files read ahead, so that long recordings do not fill the memory
+BATCH_SAMPLES = 1 << 20  # a batch is full if its recordings have so many samples together
 
 
 def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, NetworkInput | RecordError]]]:
-    """The recordings in the order of ``headers``, at most ``recipe.batch`` at a time; an error where one is broken.
+    """Yield batches of at most ``recipe.batch`` recordings in the order of ``headers``; a broken one is an error.
 
-    No batch goes beyond a block of so many headers: what it says of a recording is the same, to the last digit,
-    whoever does the other blocks.
+    No batch crosses a block of ``recipe.batch`` headers. So a recording's result is the same to the last digit when
+    other processes run the other blocks.
     """
     batch, samples = [], 0
     for number, (path, view) in enumerate(_read_ahead(headers, recipe), 1):
@@ -32,13 +32,13 @@ def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple
 
 
 def blocks_for_process(headers: Sequence[Path], recipe: Recipe, rank: int, ranks: int) -> list[Path]:
-    """Those of ``headers`` that process ``rank`` of ``ranks`` runs: every so many-th block."""
+    """The headers that process ``rank`` of ``ranks`` runs: every ``ranks``-th block of ``recipe.batch`` headers."""
     starts = range(rank * recipe.batch, len(headers), ranks * recipe.batch)
     return [path for start in starts for path in headers[start : start + recipe.batch]]
 
 
 def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, NetworkInput | RecordError]]:
-    """At most two batches ahead, and no more than AHEAD bytes of files."""
+    """Read at most two batches and AHEAD bytes of files ahead."""
     with ThreadPoolExecutor(READERS) as readers:
         waiting: deque[tuple[Path, int, Future[NetworkInput | RecordError]]] = deque()
         size = 0
@@ -55,8 +55,8 @@ def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path,
 
 
 def _read(path: Path, recipe: Recipe) -> NetworkInput | RecordError:
-    """As the network sees it; a recording shorter or longer than its header says is taken as it is."""
+    """The network input of the recording at ``path``, or the error."""
     try:
         return network_input(read_record(path, lenient=True), recipe)
-    except Exception as error:  # whatever is wrong with this recording, the others are still to be done
+    except Exception as error:  # one broken recording must not stop the others
         return as_record_error(error, path)

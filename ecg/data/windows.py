@@ -1,4 +1,4 @@
-"""Windows: where the pieces of recordings lie that the network sees, at what length, and in which batches."""
+"""Windows: the pieces of recordings that the network sees, their lengths, and their batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 
 from ecg.recipe import Recipe
 
-STEP = 32  # a window's length is a multiple of it: the network halves time five times
-POOL = 16  # batches whose recordings are sorted by length among themselves
+STEP = 32  # a window's length is a multiple of it, because the network halves the samples five times
+POOL = 16  # batches whose recordings are sorted by length together
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one length: each of its ``recording``, from its sample ``offset`` on; int64 (windows,)."""
+    """Windows of one length. Each begins at sample ``offset`` of its ``recording``; both are int64 (windows,)."""
 
     recording: np.ndarray
     offset: np.ndarray
@@ -21,18 +21,18 @@ class Windows:
 
 
 def window_length(lengths: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """How many samples the windows of recordings of ``lengths`` samples have.
+    """The window length for recordings of ``lengths`` samples, in samples.
 
-    Their own lengths, rounded up to STEP, between the recipe's bounds: what need not be padded is not. The published
-    recipe's bounds are equal: all its windows have 4096 samples.
+    It is the recording's length, rounded up to STEP and clipped to the recipe's bounds, so that little is padded. The
+    published recipe's bounds are equal, so all its windows have 4096 samples.
     """
     return np.clip(-(-lengths // STEP) * STEP, recipe.shortest_window, recipe.window)
 
 
 def covering_windows(lengths: np.ndarray, recipe: Recipe) -> Iterator[Windows]:
-    """For validation and test: batches of windows that cover recordings of ``lengths`` samples.
+    """Batches of windows that cover recordings of ``lengths`` samples, for validation and test.
 
-    A recording that fits is one window, padded with zeros on the right. A longer one is cut into
+    A recording that fits is one window, padded with zeros on the right. A longer recording is cut into
     ceil((length - window) / (window - overlap)) + 1 overlapping windows, the last one right-aligned (published).
     """
     spare = np.maximum(lengths - recipe.window, 0)
@@ -51,10 +51,10 @@ def covering_windows(lengths: np.ndarray, recipe: Recipe) -> Iterator[Windows]:
 def training_windows(
     recordings: np.ndarray, lengths: np.ndarray, recipe: Recipe, random: np.random.Generator
 ) -> list[Windows]:
-    """An epoch's batches, in random order: of each of the ``recordings`` (indices into ``lengths``) one window.
+    """An epoch's batches in random order, with one window of each of ``recordings`` (indices into ``lengths``).
 
-    Recordings of about the same length share a batch, and its windows are as long as the median of them asks for. A
-    longer one is cropped at random, a shorter one padded with zeros that are split at random (published).
+    Recordings of similar length share a batch; the window length is that of their median. A longer recording is cropped
+    at random. A shorter one is padded with zeros that are split between both sides at random (published).
     """
     order = random.permutation(recordings)
     size = window_length(lengths, recipe)
@@ -67,7 +67,7 @@ def training_windows(
     for number in random.permutation(len(batches)):
         batch = batches[number]
         samples = int(size[batch[len(batch) // 2]])
-        spare = lengths[batch] - samples  # where negative, so many zeros are to be split
+        spare = lengths[batch] - samples  # negative: the number of zeros to pad
         offset = np.sign(spare) * random.integers(0, np.abs(spare), endpoint=True)
         windows.append(Windows(batch, offset, samples))
     return windows

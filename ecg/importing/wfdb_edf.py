@@ -50,7 +50,7 @@ def read_edf(path: Path) -> ImportedRecording:
     from pyedflib import EdfReader
 
     if not path.is_file():  # EdfReader would wait for the other end of a pipe
-        raise RecordError(f"{path}: is no ordinary file")
+        raise RecordError(f"{path}: is not an ordinary file")
     if path.stat().st_size > LARGEST_SIGNAL:
         raise RecordError(f"{path}: has {path.stat().st_size:,} bytes, more than any such file ({LARGEST_SIGNAL:,})")
     try:
