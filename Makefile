@@ -1,6 +1,6 @@
 # make demo          simulate recordings, train, run, score (DATA=folder: on your own recordings)
-# make test          check the code and pass the tests
-# make bench         time every stage beside the plain way of doing the same (minutes)
+# make test          check the code and run the tests
+# make bench         time every stage beside the plain way to do the same (minutes)
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -12,7 +12,8 @@ demo: .venv/run.stamp
 test: .venv/develop.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: .venv/run.stamp
 	$(BIN)/python benchmarks/bench.py
@@ -27,4 +28,4 @@ bench: .venv/run.stamp
 	touch $@
 
 clean:
-	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -26,7 +26,7 @@ from ecg.data.preprocessing import NetworkInput, network_input
 from ecg.data.record import make_record
 from ecg.data.windows import covering_windows, training_windows
 from ecg.decision.calibration import calibration_shifts
-from ecg.decision.labels import apply_thresholds
+from ecg.decision.labels import apply_thresholds, cut_points
 from ecg.errors import NonFiniteError
 from ecg.evaluation import metrics
 from ecg.evaluation.cross_validation import cross_validate, format_table, write_out_of_fold
@@ -325,20 +325,6 @@ def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndar
     return descent.thresholds
 
 
-def cut_points(sorted_p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All ways to cut the ascending ``sorted_p`` in two: the number below each cut, and a threshold that makes it.
-
-    Equal probabilities stay together. The halfway point of two neighbours may round to the lower one, which would then
-    be positive too; the threshold is the upper one there.
-    """
-    distinct, first = np.unique(sorted_p, return_index=True)
-    lower = np.append(0.0, distinct)
-    upper = np.append(distinct, max(1.0, np.nextafter(lower[-1], 2)))
-    middle = (lower + upper) / 2
-    middle[1:] = np.where(middle[1:] > lower[1:], middle[1:], upper[1:])
-    return np.append(first, len(sorted_p)), middle
-
-
 class Descent:
     """A coordinate descent over the thresholds that keeps the rewards of all recordings up to date."""
 
@@ -406,6 +392,11 @@ def load_model(
     ------
     EntryError
         If the folder holds no model, or one that is damaged.
+
+    Examples
+    --------
+    >>> len(load_model("models/open").networks)
+    4
     """
     return read_model(Path(model_directory), compute or pick_compute())
 
@@ -433,6 +424,13 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
         If the header and the recording contradict each other.
     NonFiniteError
         If the networks give no finite probability.
+
+    Examples
+    --------
+    >>> header = "A0001 2 500 5000\\nA0001.mat 16+24 1000/mV 16 0 0 0 0 I\\nA0001.mat 16+24 1000/mV 16 0 0 0 0 II"
+    >>> classes, labels, p = run_model(load_model("models/open"), header, np.zeros((2, 5000), np.int16))
+    >>> len(classes), len(labels), len(p)
+    (24, 24, 24)
     """
     record = make_record(parse_header(header), recording)
     labels, scores = run_recordings(model, [network_input(record, model.recipe)])

@@ -33,6 +33,14 @@ def find_headers(
     ------
     EntryError
         If the folder does not exist or holds no recording.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> (folder / "A0001.hea").touch()
+    >>> [path.name for path in find_headers(folder)]
+    ['A0001.hea']
     """
     folder = Path(folder)
     if not folder.is_dir():

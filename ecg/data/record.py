@@ -65,6 +65,14 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     ------
     RecordError
         If the header or the signal is missing, damaged, or contradicts the other.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from ecg.simulation.dataset import simulate_folder
+    >>> header, *_ = simulate_folder(mkdtemp(), records=1, seed=1)
+    >>> read_record(header).counts.shape[0]
+    12
     """
     header = read_header(path)
     recording = read_signal(path, header)
@@ -156,6 +164,14 @@ def make_record(header: Header, recording: np.ndarray, place: str = "recording")
     RecordError
         If the header and the recording disagree about the number of leads, none of the twelve leads is there, or the
         recording is too long.
+
+    Examples
+    --------
+    >>> from ecg.data.header import parse_header
+    >>> header = parse_header("A0001 1 500 4\\nA0001.mat 16+24 1000/mV 16 0 0 0 0 aVR")
+    >>> record = make_record(header, np.array([[1.0, 2.4, np.nan, 40_000.0]]))
+    >>> record.counts[3].tolist(), record.mask.sum()
+    ([1, 2, -32768, 32767], np.int64(1))
     """
     recording = np.asarray(recording)
     if recording.ndim != 2 or recording.shape[0] != len(header.leads) or not recording.shape[1]:

@@ -13,6 +13,20 @@ def apply_thresholds(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarra
     return labels
 
 
+def cut_points(sorted_p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All ways to cut the ascending ``sorted_p`` in two: the number below each cut, and a threshold that makes it.
+
+    Equal probabilities stay together. The halfway point of two neighbours may round to the lower one, which would then
+    be positive too; the threshold is the upper one there.
+    """
+    distinct, first = np.unique(sorted_p, return_index=True)
+    lower = np.append(0.0, distinct)
+    upper = np.append(distinct, max(1.0, np.nextafter(lower[-1], 2)))
+    middle = (lower + upper) / 2
+    middle[1:] = np.where(middle[1:] > lower[1:], middle[1:], upper[1:])
+    return np.append(first, len(sorted_p)), middle
+
+
 def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ensemble's labels, bool, and scores, both (recordings, classes), by vote (published code).
 
