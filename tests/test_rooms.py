@@ -19,7 +19,7 @@ MAY_IMPORT = {  # a room may import itself and TOP, and besides:
     "evaluation": ("data", "decision"),
     "simulation": ("data",),
     "importing": ("data",),
-    "model": ("data", "decision", "evaluation"),
+    "model": ("data", "decision"),
     "training": ("data", "decision", "evaluation", "model", "simulation"),
     "labels": ("data", "evaluation"),
     "explanation": ("data", "model", "simulation"),
