@@ -315,7 +315,7 @@ def test_suspects_of_a_folder(study, tmp_path):
 def test_a_table_of_something_else(study, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n")
     done = run_script("tools/review.py", "suspects", study / "data", tmp_path / "table.csv", tmp_path / "suspects.csv")
-    assert done.returncode == 2 and "no out_of_fold.csv" in done.stderr
+    assert done.returncode == 2 and "not the out_of_fold.csv" in done.stderr
 
 
 # ------------------------------------------------------------------------------------------------ in a browser

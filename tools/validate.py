@@ -267,7 +267,7 @@ def report(results: Path, answers: dict[str, dict[str, Predictions]], weights: W
         of_sources = []
         sources, counts = sources[counts >= FEWEST], counts[counts >= FEWEST]
         for seed, (source, number) in enumerate(zip(sources, counts), 1):
-            of_source = {recipe: one.of(source) for recipe, one in of_kind.items()}
+            of_source = {recipe: one.of_source(source) for recipe, one in of_kind.items()}
             of_sources.append(measured(of_source, weights, kind, seed))
             rows += table(f"{kind}: {source or 'no letters'}", recipes, number, *of_sources[-1])
         if len(of_sources) > 1:  # in the pooled figures the largest source decides
@@ -302,7 +302,7 @@ def table(kind: str, names: list[str], number: int, values: np.ndarray, draws: n
     print(f"\n{what:44s}" + "".join(f"{name:>26s}" for name in SHOWN))
     rows = []
     for name, value, drawn in lines:
-        bounds = [interval(column) for column in drawn.T] if drawn is not None else [(np.nan, np.nan)] * len(FIGURES)
+        bounds = [(np.nan, np.nan)] * len(FIGURES) if drawn is None else list(map(interval, value, drawn.T))
         cells = {figure: (v, *bound) for figure, v, bound in zip(FIGURES, value, bounds)}
         print(
             f"{name:44s}"

@@ -38,7 +38,7 @@ def write_report(path: Path, judged: Evaluation, data: str, outputs: str) -> Non
     values = bootstrap.figures(weights, answers)
     figures = {
         name: {"value": value, "low": low, "high": high}
-        for name, value, (low, high) in zip(bootstrap.FIGURES, values, map(bootstrap.interval, resamples.T))
+        for name, value, (low, high) in zip(bootstrap.FIGURES, values, map(bootstrap.interval, values, resamples.T))
     }
     write_page(
         path,
@@ -214,10 +214,11 @@ def _band(value: float | None, edges: Sequence[float], unit: str) -> str:
 
 def _interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
     """Of the Challenge metric, by a bootstrap over the recordings."""
-    random = np.random.default_rng(0)
-    draws = random.integers(0, len(gained), (bootstrap.RESAMPLES, len(gained)))
-    below = possible[draws].sum(axis=1)
-    return bootstrap.interval(np.where(below != 0, gained[draws].sum(axis=1) / np.where(below != 0, below, 1), np.nan))
+    if not possible.any():
+        return np.nan, np.nan
+    resample_weights = np.random.default_rng(0).standard_exponential((bootstrap.RESAMPLES, len(gained)))
+    resamples = (resample_weights @ gained) / (resample_weights @ possible)
+    return bootstrap.interval(gained.sum() / possible.sum(), resamples)
 
 
 def _worst(judged: Evaluation, headers: Sequence[Header], weights: Weights, names: Sequence[str]) -> Iterator[dict]:
