@@ -140,6 +140,7 @@ def curve(
     """
     weight = np.ones(len(labels)) if sample_weight is None else sample_weight
     order = np.argsort(-scores)
+    order = order[weight[order] > 0]
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     tp, fp = (np.cumsum((weight * part)[order])[last] for part in (labels, ~labels))
     return np.append(0, tp), np.append(0, fp)
@@ -154,9 +155,9 @@ def auroc_auprc(
     """
     auroc, auprc = np.full((2, labels.shape[1]), math.nan)
     for k in range(labels.shape[1]):
-        if not labels[:, k].any():
-            continue
         tp, fp = curve(labels[:, k], scores[:, k], sample_weight)
+        if not tp[-1]:
+            continue
         steps = np.diff(tp) / tp[-1]
         auprc[k] = (steps * tp[1:] / (tp + fp)[1:]).sum()
         if fp[-1]:
