@@ -89,7 +89,7 @@ def test_a_difference_is_computed_on_the_same_resamples():
     assert high - low < np.diff(interval(metric, resamples[:, 0]))[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 40),
     st.lists(st.sampled_from([0, 0.02, 0.3, 1]), min_size=24, max_size=24),
@@ -111,7 +111,7 @@ def test_an_interval_contains_its_estimate(recordings, frequency, certainty, pat
     assert (np.isnan(bounds).any(axis=1) == ~defined).all()
     low, high = bounds[defined].T
     assert (low <= estimates[defined]).all() and (estimates[defined] <= high).all()
-    assert (low >= bootstrap.LOWEST[defined]).all() and (high <= 1).all()
+    assert (low >= bootstrap.LOWEST[defined]).all() and (high <= 1 + 1e-12).all()
 
 
 def test_the_interval_of_a_mean_over_sources_contains_its_estimate():
@@ -123,7 +123,8 @@ def test_the_interval_of_a_mean_over_sources_contains_its_estimate():
     counts = [[np.bincount(rng.integers(0, 40, 40), minlength=40) * 1.0 for _ in range(50)] for _ in sources]
     drawn = [[figures(WEIGHTS, source, row)[auprc] for row in rows] for source, rows in zip(sources, counts)]
     assert np.quantile(np.mean(drawn, axis=0), 0.025) > estimate
-    resamples = [bootstrap_figures(WEIGHTS, [source], seed)[:, 0, auprc] for seed, source in enumerate(sources)]
+    with patch.object(bootstrap, "RESAMPLES", 51):
+        resamples = [bootstrap_figures(WEIGHTS, [source], seed)[:, 0, auprc] for seed, source in enumerate(sources)]
     low, high = interval(estimate, np.mean(resamples, axis=0))
     assert low < estimate < high
 
@@ -137,7 +138,7 @@ def test_intervals_of_rare_classes_have_nearly_the_nominal_coverage():
     with patch.object(bootstrap, "RESAMPLES", 101):
         low, high = np.moveaxis([intervals(sample) for sample in samples[:80]], -1, 0)
     coverage = dict(zip(FIGURES, ((low <= expected) & (expected <= high)).mean(axis=0)))
-    assert min(coverage.values()) >= 0.87, coverage
+    assert min(coverage.values()) >= 0.85, coverage
 
 
 def test_figures_that_are_not_defined_have_no_interval():
