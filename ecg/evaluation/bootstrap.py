@@ -4,9 +4,9 @@
   fractional-random-weight or Bayesian bootstrap (Xu et al., arXiv 1808.08199). All weights are positive, so every
   class that has a label in the sample has one in every resample, however rare it is.
 - Recipes are compared on the same resamples, so what makes recordings hard for all recipes cancels in differences.
-- Resamples are centred on the estimate, because AUPRC and the calibration error are higher on a resample, which repeats
-  recordings: a percentile interval can exclude its own estimate. An interval is thus about the figure expected in
-  samples of this size. For AUPRC and the calibration error, that is above the figure in a large sample.
+- Intervals are centred on the estimate. AUPRC and the calibration error are higher on a resample than on its sample,
+  so a percentile interval can exclude its own estimate. An interval is about the figure expected in samples of this
+  size, which for AUPRC and the calibration error is above the figure in a large sample.
 - Resamples of a class with few positives vary too little, with a single positive hardly at all (narrowness bias,
   Hesterberg, arXiv 1411.5279). The deviations of macro figures are widened accordingly.
 
