@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""evaluate_model.py, by its name of 2020:  python evaluate_12ECG_score.py LABELS OUTPUTS [scores.csv]"""
+"""evaluate_model.py under its name of 2020:  python evaluate_12ECG_score.py LABELS OUTPUTS [scores.csv]"""
 
 from ecg.cli import run
 from evaluate_model import main

@@ -1,4 +1,4 @@
-"""The official 2021 helper's names, on ecg.data.record. The organisers put their own file in the place of this one."""
+"""The functions of the official 2021 helper. The organisers overwrite this file with their own."""
 
 import math
 from pathlib import Path
@@ -32,31 +32,31 @@ def is_finite_number(x) -> bool:
 
 
 def sort_leads(leads) -> tuple[str, ...]:
-    """``leads`` in the standard order; those it does not know come last, as they stood."""
+    """The leads in the standard order. Unknown leads come last, in their order in ``leads``."""
     return tuple(sorted(leads, key=lambda lead: LEADS.index(lead) if lead in LEADS else len(LEADS)))
 
 
 def find_challenge_files(data_directory) -> tuple[list[str], list[str]]:
-    """The header files that have a recording file beside them, and those recording files."""
+    """The header files that have a recording file next to them, and these recording files."""
     headers = [path for path in find_headers(data_directory, True) if path.with_suffix(".mat").is_file()]
     return [str(path) for path in headers], [str(path.with_suffix(".mat")) for path in headers]
 
 
 def load_header(header_file) -> str:
-    """The header's whole text."""
+    """The whole text of a header."""
     return read_text(header_file)
 
 
 def load_recording(recording_file, header=None, leads=None, key="val") -> np.ndarray:
-    """The recording (leads, samples) in ADC counts; with ``header`` and ``leads``, these leads in this order."""
+    """The recording in ADC counts, (leads, samples). With ``header`` and ``leads``, only these leads, in this order."""
     if key != "val":
-        raise ValueError("a Challenge recording's matrix is called 'val'")
+        raise ValueError("the matrix of a Challenge recording is named 'val'")
     recording = read_mat(recording_file)
     return choose_leads(recording, header, leads) if header and leads else recording
 
 
 def choose_leads(recording, header, leads) -> np.ndarray:
-    """The rows of ``leads``, zeros for those that the header does not name."""
+    """The rows of ``leads``. A lead that the header does not name is all zeros."""
     available = get_leads(header)
     chosen = np.zeros((len(leads), recording.shape[1]), recording.dtype)
     for row, lead in enumerate(leads):
@@ -66,7 +66,7 @@ def choose_leads(recording, header, leads) -> np.ndarray:
 
 
 def get_recording_id(header) -> str:
-    """The name on the header's first line."""
+    """The name on the first line of the header."""
     return parse_header(header).name
 
 
@@ -75,13 +75,13 @@ def get_leads(header) -> tuple[str, ...]:
 
 
 def get_age(header) -> float:
-    """In years; NaN where it is unknown."""
+    """The age in years, NaN if unknown."""
     age = parse_header(header).age
     return math.nan if age is None else age
 
 
 def get_sex(header) -> str | None:
-    """``Female``, ``Male``, or None where it is unknown."""
+    """``Female``, ``Male``, or None if unknown."""
     sex = parse_header(header).sex
     return sex and sex.capitalize()
 
@@ -100,29 +100,29 @@ def get_num_samples(header) -> int | None:
 
 
 def get_adc_gains(header, leads) -> np.ndarray:
-    """ADC counts a physical unit of each lead, 0 for those that the header does not name."""
+    """The gain of each lead in ADC counts per physical unit, 0 for a lead that the header does not name."""
     gains = {signal.lead: signal.gain for signal in parse_header(header).signals}
     return np.array([gains.get(lead, 0.0) for lead in leads])
 
 
 def get_baselines(header, leads) -> np.ndarray:
-    """The ADC count of 0 mV of each lead."""
+    """The ADC count at 0 mV of each lead, 0 for a lead that the header does not name."""
     baselines = {signal.lead: signal.baseline for signal in parse_header(header).signals}
     return np.array([baselines.get(lead, 0.0) for lead in leads])
 
 
 def get_labels(header) -> list[str]:
-    """The codes of the diagnoses."""
+    """The diagnosis codes."""
     return list(parse_header(header).diagnoses)
 
 
 def save_outputs(output_file, recording_id, classes, labels, probabilities) -> None:
-    """Writes the official four lines."""
+    """Write an output file."""
     write_text(Path(output_file), format_outputs(recording_id, classes, labels, probabilities))
 
 
 def load_outputs(output_file) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[float, ...]]:
-    """Recording, class codes, labels and scores of an output file; nothing but the name where it is malformed."""
+    """Recording name, class codes, labels and scores of an output file; only the name if the file is malformed."""
     text = read_text(output_file)
-    classes, labels, scores = parse_outputs(text) or ([], [], [])
-    return text.split("\n")[0].lstrip("#").strip(), tuple(classes), tuple(str(int(x)) for x in labels), tuple(scores)
+    classes, labels, scores = parse_outputs(text) or ((), [], [])
+    return text.split("\n")[0].lstrip("#").strip(), classes, tuple(str(int(label)) for label in labels), tuple(scores)

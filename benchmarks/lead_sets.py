@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""How accurate a model is with fewer leads:  python benchmarks/lead_sets.py MODEL DATA
+"""Measure the accuracy of a model with fewer leads:  python benchmarks/lead_sets.py MODEL DATA
 
-MODEL is what train_model.py made of DATA. Each recording is answered for by the network that did not learn from it
-(MODEL/out_of_fold.csv says which), with all of its leads and with the sets of the Challenge of 2021 alone. Intervals
-(95 %) and differences are of a bootstrap over recordings.
+MODEL is the folder that train_model.py wrote for DATA. The network that was not trained on a recording (see
+MODEL/out_of_fold.csv) classifies it with all of its leads and with each lead set of the Challenge of 2021. The 95 %
+intervals, also those of the differences, are from a bootstrap over recordings.
 """
 
 import sys
@@ -31,7 +31,7 @@ from team_code import Model, load_model, predict
 LEAD_SETS = {
     "12": LEADS,
     "8: I, II, V1 to V6": ("I", "II", *LEADS[6:]),
-    "6: the limbs'": LEADS[:6],
+    "6: limb leads": LEADS[:6],
     "4: I, II, III, V2": ("I", "II", "III", "V2"),
     "3: I, II, V2": ("I", "II", "V2"),
     "2: I, II": ("I", "II"),
@@ -41,46 +41,46 @@ SHOWN = ("Challenge metric", "AUROC", "AUPRC")
 
 def main() -> int:
     arguments = Arguments(__doc__)
-    arguments.add_argument("model", type=Path, help="the folder of the trained model, with its out_of_fold.csv")
-    arguments.add_argument("data", type=Path, help="the folder it was trained on")
+    arguments.add_argument("model", type=Path, help="the folder of the trained model, with out_of_fold.csv")
+    arguments.add_argument("data", type=Path, help="the folder that the model was trained on")
     arguments.add_compute()
-    given = arguments.parse()
-    model, weights = load_model(given.model, compute=pick_compute(given.device, given.float32)), load_weights()
-    names, of_names, _ = read_out_of_fold(given.model / "out_of_fold.csv", weights)
-    fold_of = dict(zip(names, of_names))
-    headers = [path for path in find_headers(given.data, headers_only=True) if path.stem in fold_of]
+    args = arguments.parse()
+    model, weights = load_model(args.model, compute=pick_compute(args.device, args.float32)), load_weights()
+    names, folds, _ = read_out_of_fold(args.model / "out_of_fold.csv", weights)
+    fold_of = dict(zip(names, folds))
+    headers = [path for path in find_headers(args.data, headers_only=True) if path.stem in fold_of]
     if len(headers) < len(fold_of):
-        raise EntryError(f"{given.data}: {len(fold_of) - len(headers)} recordings of {given.model} are not in it")
+        raise EntryError(f"{args.data}: {len(fold_of) - len(headers)} recordings of {args.model} are missing")
     records = [read_record(path) for path in progress.bar(headers, len(headers), "reading", "recordings")]
     fold = np.array([fold_of[path.stem] for path in headers])
     labels = np.array([weights.encode(record.header.diagnoses) for record in records])
     sources = np.array([record.header.source for record in records])
-    answers = []
-    for leads in progress.bar(LEAD_SETS.values(), len(LEAD_SETS), "running", "sets of leads"):
-        answers.append(
-            Predictions(labels, sources, [answered(model, [fewer(record, leads) for record in records], fold)])
-        )
-    draws = bootstrap_figures(weights, answers)
+    predictions = []
+    for leads in progress.bar(LEAD_SETS.values(), len(LEAD_SETS), "running", "lead sets"):
+        run = predict_held_out(model, [keep_leads(record, leads) for record in records], fold)
+        predictions.append(Predictions(labels, sources, [run]))
+    estimates = np.array([figures(weights, lead_set) for lead_set in predictions])
+    resamples = bootstrap_figures(weights, predictions)
+    differences, resampled_differences = estimates - estimates[0], resamples - resamples[:, :1]
     print(f"{len(records):,} recordings\n\n| leads | {' | '.join(SHOWN)} | {SHOWN[0]}, difference |")
     print("|---" * (len(SHOWN) + 2) + "|")
     metric = FIGURES.index(SHOWN[0])
-    whole = figures(weights, answers[0])[metric]
-    for i, (name, answer) in enumerate(zip(LEAD_SETS, answers)):
-        values = dict(zip(FIGURES, zip(figures(weights, answer), draws[:, i].T)))
-        cells = [cell(*values[figure]) for figure in SHOWN]
-        difference = cell(values[SHOWN[0]][0] - whole, draws[:, i, metric] - draws[:, 0, metric])
-        print(f"| {name} | {' | '.join(cells)} | {difference if i else ''} |")
+    columns = [FIGURES.index(name) for name in SHOWN]
+    for i, name in enumerate(LEAD_SETS):
+        cells = [cell(estimates[i, column], resamples[:, i, column]) for column in columns]
+        cells.append(cell(differences[i, metric], resampled_differences[:, i, metric]) if i else "")
+        print(f"| {name} | {' | '.join(cells)} |")
     return ALL_WELL
 
 
-def fewer(record: Record, leads: tuple[str, ...]) -> Record:
-    """What would have been read of a recording of those ``leads`` alone."""
+def keep_leads(record: Record, leads: tuple[str, ...]) -> Record:
+    """The record as it would be read from a recording of only these leads."""
     mask = record.mask & np.isin(LEADS, leads)
     return replace(record, counts=np.where(mask[:, np.newaxis], record.counts, np.int16(0)), mask=mask)
 
 
-def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores (recordings, classes), each by the network of its ``fold``, alone."""
+def predict_held_out(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and scores (recordings, classes). The network of the ``fold`` of a recording classifies it alone."""
     recordings = pack(network_input(record, model.recipe) for record in records)
     p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
     for number, (network, row) in enumerate(zip(model.networks, model.description.thresholds), 1):
@@ -90,9 +90,9 @@ def answered(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.
     return decide_labels(model.recipe, model.description.rewards, p[np.newaxis], thresholds[np.newaxis])
 
 
-def cell(value: float, drawn: np.ndarray) -> str:
-    low, high = interval(drawn)
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+def cell(estimate: float, resamples: np.ndarray) -> str:
+    low, high = interval(estimate, resamples)
+    return f"{estimate:.3f} ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How accurate a model is with fewer leads: on the folds held out from its networks."""
+"""benchmarks/lead_sets.py: the accuracy with fewer leads, on the held-out folds."""
 
 import csv
 
@@ -12,7 +12,7 @@ from ecg.evaluation.metrics import challenge_metric
 from tests.conftest import run_script
 
 
-def test_the_figures_are_those_out_of_fold(model_folder, training_data, tiny_recipe):
+def test_figures_with_all_leads_are_those_of_out_of_fold_csv(model_folder, training_data, tiny_recipe):
     done = run_script("benchmarks/lead_sets.py", model_folder, training_data, "--float32")
     assert done.returncode == 0, done.stderr
     table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
@@ -22,13 +22,13 @@ def test_the_figures_are_those_out_of_fold(model_folder, training_data, tiny_rec
         p = {row.pop("record"): list(row.values())[1:] for row in csv.DictReader(file)}
     weights, headers = load_weights(), find_headers(training_data)
     labels = np.array([weights.encode(read_header(path).diagnoses) for path in headers])
-    told = np.array([p[path.stem] for path in headers], float)
-    outputs = maximise_expected_metric(weights.matrix, apply_temperature(told, tiny_recipe.temperature))
+    probabilities = np.array([p[path.stem] for path in headers], float)
+    outputs = maximise_expected_metric(weights.matrix, apply_temperature(probabilities, tiny_recipe.temperature))
     assert metric["12"] == f"{challenge_metric(weights, labels, outputs):.3f}"
     assert metric["3: I, II, V2"] == metric["4: I, II, III, V2"]
 
 
-def test_another_folder_than_it_was_trained_on_is_refused(model_folder, training_data, tmp_path):
+def test_a_folder_without_all_recordings_of_the_model_is_an_error(model_folder, training_data, tmp_path):
     for path in (training_data / "g1").iterdir():
         (tmp_path / path.name).symlink_to(path)
     done = run_script("benchmarks/lead_sets.py", model_folder, tmp_path)

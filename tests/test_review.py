@@ -316,7 +316,7 @@ def test_suspects_are_the_planted_errors(study, tmp_path):
 def test_another_table_than_out_of_fold_is_an_error(study, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n")
     done = run_script("tools/review.py", "suspects", study / "data", tmp_path / "table.csv", tmp_path / "suspects.csv")
-    assert done.returncode == 2 and "no out_of_fold.csv" in done.stderr
+    assert done.returncode == 2 and "not the out_of_fold.csv" in done.stderr
 
 
 # ------------------------------------------------------------------------------------------------ in a browser

@@ -1,4 +1,4 @@
-"""The official figures, to 1e-12, and what the reward matrix must be."""
+"""The official figures to 1e-12, and the reward matrix."""
 
 import json
 from dataclasses import astuple
@@ -20,11 +20,11 @@ WEIGHTS = load_weights()
 BITS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.just(24)))
 
 
-def test_the_golden_figures(golden):
+def test_figures_equal_the_official_golden_figures(golden):
     expected = json.loads((golden / "expected.json").read_text())
-    scores, judged = evaluate_model(golden / "labels", golden / "outputs")
+    scores, evaluation = evaluate_model(golden / "labels", golden / "outputs")
     assert list(scores.classes) == expected["classes"]
-    assert len(judged.malformed) == 9
+    assert len(evaluation.malformed) == 9
     figures = {
         "auroc": metrics.mean(scores.auroc),
         "auprc": metrics.mean(scores.auprc),
@@ -41,19 +41,19 @@ def test_the_golden_figures(golden):
         np.testing.assert_allclose(figure, np.array(expected[name], float), rtol=0, atol=1e-12, err_msg=name)
 
 
-def test_the_weights_are_the_official_formula():
-    """0.5 - |s_i - s_j|, 1 on the diagonal, from one number a class."""
+def test_weights_follow_the_official_formula():
+    """0.5 - |s_i - s_j| off the diagonal and 1 on it, with one number s per class."""
     s = {"IAVB": 0.05, "AF": 0.25, "LBBB": 0.225, "QAb": 0.35, "SNR": 0, "PAC": 0.0875, "STach": 0.125, "LQT": 0.2}
-    at = {ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
+    column = {ABBREVIATIONS[code]: i for i, code in enumerate(WEIGHTS.classes)}
     for a in s:
         for b in s:
             expected = 1 if a == b else 0.5 - abs(s[a] - s[b])
-            assert WEIGHTS.matrix[at[a], at[b]] == pytest.approx(expected, abs=1e-15)
+            assert WEIGHTS.matrix[column[a], column[b]] == pytest.approx(expected, abs=1e-15)
     assert WEIGHTS.matrix.shape == (24, 24) and (WEIGHTS.matrix == WEIGHTS.matrix.T).all()
     assert WEIGHTS.column["59118001"] == WEIGHTS.column["713427006"]
 
 
-def test_weights_of_2021_and_a_blank_last_line(tmp_path):
+def test_weights_of_2021_and_a_blank_last_line_are_read(tmp_path):
     table = WEIGHTS_FILE.read_text() + "\n\n"
     joined = table
     for group in EQUIVALENT:
@@ -71,7 +71,7 @@ def test_weights_of_2021_and_a_blank_last_line(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "a,b\n", ",1,2\n1,1,0\n2,0,1\n", ",426783006\n5,1\n", ",426783006\n426783006,x\n"]
 )
-def test_a_table_that_is_no_matrix_is_an_error(tmp_path, text):
+def test_a_table_that_is_not_a_reward_matrix_is_an_error(tmp_path, text):
     (tmp_path / "weights.csv").write_text(text)
     with pytest.raises(EntryError, match="weights.csv"):
         load_weights(tmp_path / "weights.csv")
@@ -94,15 +94,15 @@ def plain_metric(labels, outputs) -> float:
 
 
 @given(BITS, st.integers(0, 2**32 - 1))
-def test_the_metric_is_its_definition(labels, seed):
+def test_challenge_metric_equals_its_definition(labels, seed):
     outputs = np.random.default_rng(seed).random(labels.shape) < 0.2
     expected = plain_metric(labels, outputs)
-    if abs(expected) < 1e6:  # beyond, the two scores it divides by are equal but for rounding
+    if abs(expected) < 1e6:  # above, the denominator is a rounding error
         assert metrics.challenge_metric(WEIGHTS, labels, outputs) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @given(BITS)
-def test_perfect_is_one_and_sinus_rhythm_is_zero(labels):
+def test_perfect_outputs_score_one_and_sinus_rhythm_zero(labels):
     normal = np.zeros_like(labels)
     normal[:, WEIGHTS.normal] = True
     assert metrics.challenge_metric(WEIGHTS, labels, normal) == pytest.approx(0)
@@ -110,12 +110,12 @@ def test_perfect_is_one_and_sinus_rhythm_is_zero(labels):
     assert perfect == pytest.approx(1) or perfect == 0
 
 
-def test_areas_agree_with_scikit_learn():
+def test_areas_equal_those_of_scikit_learn():
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    random = np.random.default_rng(0)
-    labels = random.random((300, 4)) < [0.5, 0.1, 0.0, 1.0]
-    scores = random.integers(0, 20, labels.shape) / 20  # many equal scores
+    rng = np.random.default_rng(0)
+    labels = rng.random((300, 4)) < [0.5, 0.1, 0.0, 1.0]
+    scores = rng.integers(0, 20, labels.shape) / 20  # many equal scores
     auroc, auprc = metrics.auroc_auprc(labels, scores)
     for k in (0, 1):
         assert auroc[k] == pytest.approx(roc_auc_score(labels[:, k], scores[:, k]))
@@ -123,17 +123,36 @@ def test_areas_agree_with_scikit_learn():
     assert np.isnan(auroc[2:]).all() and np.isnan(auprc[2]) and auprc[3] == 1
 
 
-def test_a_missing_output_names_the_file(golden, tmp_path):
+def test_a_recording_of_weight_two_counts_as_two():
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    rng = np.random.default_rng(0)
+    labels = rng.random((60, 24)) < 0.3
+    scores = rng.integers(0, 20, labels.shape) / 20
+    outputs = scores > 0.5
+    times = rng.integers(0, 4, len(labels))
+    rows = np.repeat(np.arange(len(labels)), times)
+    repeated = metrics.score(WEIGHTS, labels[rows], outputs[rows], scores[rows])
+    weighted = metrics.score(WEIGHTS, labels, outputs, scores, times.astype(float))
+    for values, expected in zip(astuple(weighted)[1:], astuple(repeated)[1:]):
+        np.testing.assert_allclose(values, expected, atol=1e-12)
+    weight = rng.standard_exponential(len(labels))
+    auroc, auprc = metrics.auroc_auprc(labels, scores, weight)
+    assert auroc[3] == pytest.approx(roc_auc_score(labels[:, 3], scores[:, 3], sample_weight=weight))
+    assert auprc[3] == pytest.approx(average_precision_score(labels[:, 3], scores[:, 3], sample_weight=weight))
+
+
+def test_a_missing_output_file_is_an_error_that_names_it(golden, tmp_path):
     first = find_headers(golden / "labels")[0].stem
     with pytest.raises(EntryError, match=rf"{first}.csv: .* no output for {first}; run the driver"):
         evaluate_model(golden / "labels", tmp_path)
 
 
-def test_many_recordings_are_read_in_parallel_with_the_same_figures(golden, monkeypatch):
-    alone = evaluate_model(golden / "labels", golden / "outputs")
+def test_parallel_reading_gives_the_same_figures(golden, monkeypatch):
+    serial = evaluate_model(golden / "labels", golden / "outputs")
     monkeypatch.setattr(evaluate_module, "TASK", 60)
     parallel = evaluate_model(golden / "labels", golden / "outputs")
-    assert alone[1].malformed
-    for one, other in zip(parallel, alone):
-        for figures, expected in zip(astuple(one), astuple(other)):
-            np.testing.assert_array_equal(figures, expected)
+    assert serial[1].malformed
+    for results, expected_results in zip(parallel, serial):
+        for values, expected in zip(astuple(results), astuple(expected_results)):
+            np.testing.assert_array_equal(values, expected)

@@ -2,9 +2,12 @@
 
 import csv
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ecg.classes import load_weights
 from ecg.errors import EntryError
@@ -28,70 +31,137 @@ WEIGHTS = load_weights()
 TINY = "small,width=4,reduction=2,folds=2,batch=4,simulated=6,simulated_epochs=1,epochs="
 
 
-def answers(random, certainty: float, runs: int = 2, recordings: int = 400) -> Predictions:
-    """Labels as one in five of all there are, and scores that know them so well."""
-    labels = random.random((recordings, 24)) < 0.2
-    told = [np.clip(certainty * labels + (1 - certainty) * random.random(labels.shape), 0, 1) for _ in range(runs)]
+def predictions(rng, certainty: float, runs: int = 2, recordings: int = 400, frequency=0.2) -> Predictions:
+    """Random labels with the ``frequency`` of each class, and scores that are a mixture of labels and noise."""
+    labels = rng.random((recordings, 24)) < frequency
+    scores = [np.clip(certainty * labels + (1 - certainty) * rng.random(labels.shape), 0, 1) for _ in range(runs)]
     sources = np.where(np.arange(recordings) % 4, "HR", "A")
-    return Predictions(labels, sources, [(p >= 0.5, p) for p in told])
+    return Predictions(labels, sources, [(p >= 0.5, p) for p in scores])
 
 
-def test_the_figures_are_the_mean_of_the_trainings():
-    both = answers(np.random.default_rng(0), 0.4)
+def test_figures_are_the_mean_over_the_runs():
+    both = predictions(np.random.default_rng(0), 0.4)
     each = [figures(WEIGHTS, Predictions(both.labels, both.sources, [run])) for run in both.runs]
     np.testing.assert_allclose(figures(WEIGHTS, both), np.mean(each, axis=0))
-    assert len(both.of("A").labels) == 100 and len(both.of("A").runs[1][0]) == 100
+    assert len(both.of_source("A").labels) == 100 and len(both.of_source("A").runs[1][0]) == 100
 
 
-def test_an_interval_has_the_width_it_should():
-    """Of the accuracy of one class it is known: 1.96 standard deviations of a binomial on each side."""
+def intervals(sample: Predictions, seed: int = 0) -> np.ndarray:
+    """The intervals of all figures, (FIGURES, 2)."""
+    resamples = bootstrap_figures(WEIGHTS, [sample], seed)[:, 0]
+    return np.array([interval(*pair) for pair in zip(figures(WEIGHTS, sample), resamples.T)])
+
+
+def test_an_interval_has_the_width_of_a_binomial_proportion():
+    """The accuracy of one class is a proportion: its interval is 1.96 standard deviations on each side."""
     labels = np.zeros((1000, 24), bool)
     labels[:, 0] = True
     outputs = labels.copy()
     outputs[:300, 0] = False
-    one = Predictions(labels, np.full(1000, "A"), [(outputs, outputs.astype(float))])
-    low, high = interval(bootstrap_figures(WEIGHTS, [one])[:, 0, FIGURES.index("Accuracy")])
-    expected = 1.96 * np.sqrt(0.7 * 0.3 / 1000)
-    assert low == pytest.approx(0.7 - expected, abs=0.006) and high == pytest.approx(0.7 + expected, abs=0.006)
+    sample = Predictions(labels, np.full(1000, "A"), [(outputs, outputs.astype(float))])
+    low, high = intervals(sample)[FIGURES.index("Accuracy")]
+    deviation = 1.96 * np.sqrt(0.7 * 0.3 / 1000)
+    assert low == pytest.approx(0.7 - deviation, abs=0.006) and high == pytest.approx(0.7 + deviation, abs=0.006)
 
 
-def test_several_recordings_of_a_patient_are_no_more_certain_than_one():
-    """Each of them four times: as wide an interval as each of them once, where it would be half as wide."""
-    once = answers(np.random.default_rng(0), 0.4, runs=1)
-    four = np.repeat(np.arange(len(once.labels)), 4)
+def test_repeated_recordings_of_a_patient_do_not_narrow_the_interval():
+    """If each recording is there four times, only the intervals by recording get narrower, by half."""
+    once = predictions(np.random.default_rng(0), 0.4, runs=1)
+    rows = np.repeat(np.arange(len(once.labels)), 4)
     outputs, p = once.runs[0]
-    patients = np.array([f"patient {i}" for i in four])
-    often = Predictions(once.labels[four], once.sources[four], [(outputs[four], p[four])], patients)
-    width, of_patients, of_recordings = (
-        np.diff(interval(bootstrap_figures(WEIGHTS, [one])[:, 0, 0]))[0]
-        for one in (once, often, replace(often, patients=None))
-    )
-    assert of_patients == pytest.approx(width, rel=0.1) and of_recordings == pytest.approx(width / 2, rel=0.15)
-    assert len(often.of("A").patients) == len(often.of("A").labels)
+    patients = np.array([f"patient {i}" for i in rows])
+    repeated = Predictions(once.labels[rows], once.sources[rows], [(outputs[rows], p[rows])], patients)
+    samples = (once, repeated, replace(repeated, patients=None))
+    width, by_patient, by_recording = np.diff([intervals(sample)[:2] for sample in samples])[..., 0]
+    assert by_patient == pytest.approx(width, rel=0.1) and by_recording == pytest.approx(width / 2, rel=0.15)
+    assert len(repeated.of_source("A").patients) == len(repeated.of_source("A").labels)
 
 
-def test_a_difference_is_taken_on_the_same_recordings():
-    random = np.random.default_rng(0)
-    one = answers(random, 0.4)
-    better = Predictions(
-        one.labels, one.sources, [(p >= 0.5, p) for p in (0.9 * one.runs[i][1] + 0.1 * one.labels for i in (0, 1))]
-    )
-    draws = bootstrap_figures(WEIGHTS, [one, one, better])
-    assert (draws[:, 1] == draws[:, 0]).all()
-    low, high = interval(draws[:, 2, 0] - draws[:, 0, 0])
+def test_a_difference_is_computed_on_the_same_resamples():
+    sample = predictions(np.random.default_rng(0), 0.4)
+    mixed = [0.9 * scores + 0.1 * sample.labels for _, scores in sample.runs]
+    better = Predictions(sample.labels, sample.sources, [(p >= 0.5, p) for p in mixed])
+    resamples = bootstrap_figures(WEIGHTS, [sample, sample, better])[..., 0]
+    assert (resamples[:, 1] == resamples[:, 0]).all()
+    metric, better_metric = (figures(WEIGHTS, recipe)[0] for recipe in (sample, better))
+    low, high = interval(better_metric - metric, resamples[:, 2] - resamples[:, 0])
     assert 0 < low < high
-    assert high - low < np.diff(interval(draws[:, 0, 0]))[0]  # what makes recordings hard falls out
+    assert high - low < np.diff(interval(metric, resamples[:, 0]))[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.lists(st.sampled_from([0, 0.02, 0.3, 1]), min_size=24, max_size=24),
+    st.sampled_from([0, 0.4, 1]),
+    st.sampled_from([None, 1, 2, 10]),
+    st.integers(0, 2**32 - 1),
+)
+def test_an_interval_contains_its_estimate(recordings, frequency, certainty, patients, seed):
+    """Also with rare classes, classes without a label, one recording, one patient, and perfect scores."""
+    rng = np.random.default_rng(seed)
+    sample = predictions(rng, certainty, runs=1, recordings=recordings, frequency=frequency)
+    if patients:
+        sample = replace(sample, patients=rng.integers(0, patients, recordings).astype(str))
+    with patch.object(bootstrap, "RESAMPLES", 21):
+        bounds = intervals(sample)
+    estimates = figures(WEIGHTS, sample)
+    units = recordings if sample.patients is None else len(set(sample.patients))
+    defined = ~np.isnan(estimates) & (units > 1)
+    assert (np.isnan(bounds).any(axis=1) == ~defined).all()
+    low, high = bounds[defined].T
+    assert (low <= estimates[defined]).all() and (estimates[defined] <= high).all()
+    assert (low >= bootstrap.LOWEST[defined]).all() and (high <= 1 + 1e-12).all()
+
+
+def test_the_interval_of_a_mean_over_sources_contains_its_estimate():
+    """Percentile intervals of macro AUPRC did not: a resample repeats positives, which raises it in every source."""
+    rng = np.random.default_rng(0)
+    sources = [predictions(rng, 0.15, runs=1, recordings=40, frequency=0.1) for _ in range(8)]
+    auprc = FIGURES.index("AUPRC")
+    estimate = np.mean([figures(WEIGHTS, source)[auprc] for source in sources])
+    counts = [[np.bincount(rng.integers(0, 40, 40), minlength=40) * 1.0 for _ in range(50)] for _ in sources]
+    drawn = [[figures(WEIGHTS, source, row)[auprc] for row in rows] for source, rows in zip(sources, counts)]
+    assert np.quantile(np.mean(drawn, axis=0), 0.025) > estimate
+    with patch.object(bootstrap, "RESAMPLES", 51):
+        resamples = [bootstrap_figures(WEIGHTS, [source], seed)[:, 0, auprc] for seed, source in enumerate(sources)]
+    low, high = interval(estimate, np.mean(resamples, axis=0))
+    assert low < estimate < high
+
+
+def test_intervals_of_rare_classes_have_nearly_the_nominal_coverage():
+    """Macro figures of 30 recordings and six classes, half of which have one or two positives."""
+    rng = np.random.default_rng(0)
+    frequency = np.append([0.5, 0.3, 0.2, 0.06, 0.04, 0.04], np.zeros(18))
+    samples = [predictions(rng, 0.15, 1, 30, frequency) for _ in range(400)]
+    expected = np.mean([figures(WEIGHTS, sample) for sample in samples], axis=0)
+    with patch.object(bootstrap, "RESAMPLES", 101):
+        low, high = np.moveaxis([intervals(sample) for sample in samples[:80]], -1, 0)
+    coverage = dict(zip(FIGURES, ((low <= expected) & (expected <= high)).mean(axis=0)))
+    assert min(coverage.values()) >= 0.85, coverage
+
+
+def test_figures_that_are_not_defined_have_no_interval():
+    """Without a label, no class has an area; one recording, or one patient, says nothing about others."""
+    rng = np.random.default_rng(0)
+    defined = ~np.isnan(intervals(predictions(rng, 0.4, recordings=20, frequency=0)))
+    assert not defined[[FIGURES.index("AUROC"), FIGURES.index("AUPRC"), FIGURES.index("ECE")]].any()
+    assert defined[FIGURES.index("Challenge metric")].all() and defined[FIGURES.index("Accuracy")].all()
+    assert np.isnan(intervals(predictions(rng, 0.4, recordings=1))).all()
+    one_patient = replace(predictions(rng, 0.4, recordings=5), patients=np.full(5, "patient"))
+    assert np.isnan(intervals(one_patient)).all()
+    assert np.isnan(interval(0.5, np.full(10, np.nan))).all()
 
 
 def test_the_calibration_error_of_known_scores():
     scores = np.full((1000, 1), 0.75)
     labels = (np.arange(1000) % 2 == 0)[:, np.newaxis]
     assert calibration_error(labels, scores) == pytest.approx(0.25)
-    random = np.random.default_rng(0)
-    right = random.random((100_000, 1))
-    assert calibration_error(random.random(right.shape) < right, right) < 0.01
-    counts, said, is_so = reliability(labels[:, 0], scores[:, 0])
-    assert counts[7] == 1000 and said[7] == 0.75 and is_so[7] == 0.5 and counts.sum() == 1000
+    rng = np.random.default_rng(0)
+    calibrated = rng.random((100_000, 1))
+    assert calibration_error(rng.random(calibrated.shape) < calibrated, calibrated) < 0.01
+    counts, predicted, observed = reliability(labels[:, 0], scores[:, 0])
+    assert counts[7] == 1000 and predicted[7] == 0.75 and observed[7] == 0.5 and counts.sum() == 1000
 
 
 def test_a_large_table_of_patients_is_read(tmp_path):

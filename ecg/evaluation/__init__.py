@@ -1,1 +1,1 @@
-"""Scores: the official metrics, output files, intervals, the leaderboard."""
+"""Evaluation: the official figures, output files, confidence intervals, the leaderboard."""

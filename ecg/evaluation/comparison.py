@@ -34,7 +34,7 @@ def compare(path: Path, predictions: Mapping[str, Kinds], weights: Weights) -> N
         sources, counts = sources[counts >= FEWEST], counts[counts >= FEWEST]
         of_sources = []
         for seed, (source, number) in enumerate(zip(sources, counts), 1):
-            of_source = {recipe: of_recipe.of(source) for recipe, of_recipe in of_kind.items()}
+            of_source = {recipe: of_recipe.of_source(source) for recipe, of_recipe in of_kind.items()}
             of_sources.append(measure(of_source, weights, seed=seed))
             rows += print_table(f"{kind}: {source or 'no letters'}", recipes, number, *of_sources[-1])
         if len(of_sources) > 1:  # the largest source dominates the figures of all recordings together
@@ -65,7 +65,11 @@ def print_table(
     print(f"\n{f'{number:,} {kind}':44s}" + "".join(f"{name:>26s}" for name in SHOWN))
     rows: list[list] = []
     for name, value, drawn in lines:
-        bounds = [(np.nan, np.nan)] * len(FIGURES) if drawn is None else [interval(column) for column in drawn.T]
+        bounds = (
+            [(np.nan, np.nan)] * len(FIGURES)
+            if drawn is None
+            else [interval(x, column) for x, column in zip(value, drawn.T)]
+        )
         cells = {figure: (x, *bound) for figure, x, bound in zip(FIGURES, value, bounds)}
         form = "{:26.3f}" if drawn is None else "{:8.3f} ({:6.3f} to {:6.3f})"
         print(f"{name:44s}" + "".join(form.format(*cells[figure]) for figure in SHOWN))

@@ -1,4 +1,4 @@
-"""What a cross-validation leaves: the paper's table, the mean over the folds of single models; out_of_fold.csv."""
+"""The results of a cross-validation: the table of figures of the single models, and out_of_fold.csv."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,8 @@ from ecg.errors import EntryError
 from ecg.evaluation.metrics import Scores, mean, score
 from ecg.files import read_csv, write_csv
 
-Figures = dict[str, dict[str, dict[str, float | None]]]  # way to the labels: figure: "mean" and "sd" over the folds
-
-
+# decision method: figure: "mean" and "sd" (standard deviation) over the folds, None if not defined
+Figures = dict[str, dict[str, dict[str, float | None]]]
 Search = Callable[[Weights, np.ndarray, np.ndarray], np.ndarray]  # weights, labels, probabilities -> thresholds
 
 
@@ -48,23 +47,23 @@ def cross_validate(
 
 
 def summarise_folds(folds: Sequence[dict[str, Scores]]) -> Figures:
-    """The figures of ``folds``, of each its scores by the way to the labels. A figure that no fold defines is None."""
-    return {way: _spread([fold[way] for fold in folds]) for way in folds[0]}
+    """Summarise the scores of the folds, each given as decision method: scores."""
+    return {method: _summarise([fold[method] for fold in folds]) for method in folds[0]}
 
 
-def _spread(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
+def _summarise(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
     columns = {
-        "challenge_metric": [one.challenge_metric for one in scores],
-        "sensitivity": [mean(one.sensitivity) for one in scores],
-        "specificity": [mean(one.specificity) for one in scores],
-        "auroc": [mean(one.auroc) for one in scores],
-        "auprc": [mean(one.auprc) for one in scores],
+        "challenge_metric": [fold.challenge_metric for fold in scores],
+        "sensitivity": [mean(fold.sensitivity) for fold in scores],
+        "specificity": [mean(fold.specificity) for fold in scores],
+        "auroc": [mean(fold.auroc) for fold in scores],
+        "auprc": [mean(fold.auprc) for fold in scores],
     }
     return {name: _mean_and_deviation(np.array(column)) for name, column in columns.items()}
 
 
-def _mean_and_deviation(figures: np.ndarray) -> dict[str, float | None]:
-    defined = figures[~np.isnan(figures)]
+def _mean_and_deviation(values: np.ndarray) -> dict[str, float | None]:
+    defined = values[~np.isnan(values)]
     return {
         "mean": round(float(defined.mean()), 4) if defined.size else None,
         "sd": round(float(defined.std(ddof=1)), 4) if defined.size > 1 else None,
@@ -72,14 +71,14 @@ def _mean_and_deviation(figures: np.ndarray) -> dict[str, float | None]:
 
 
 def format_table(figures: Figures) -> str:
-    """For a reader; a dash where a figure is not defined."""
+    """Format the figures as a text table. A figure that is not defined is a dash."""
     columns = "Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"
-    lines = [f"{'decided by thresholds, or by':33s}  {columns}"]
-    for way, row in figures.items():
+    lines = [f"{'decision':33s}  {columns}"]
+    for method, row in figures.items():
         metric, *others = row.values()
         sensitivity, specificity, auroc, auprc = (_cell(figure["mean"]) for figure in others)
         lines.append(
-            f"{way:33s}  {_cell(metric['mean']):>7} +- {_cell(metric['sd']):5}  {sensitivity:>11}  {specificity:>11}"
+            f"{method:33s}  {_cell(metric['mean']):>7} +- {_cell(metric['sd']):5}  {sensitivity:>11}  {specificity:>11}"
             f"  {auroc:>5}  {auprc:>5}"
         )
     return "\n".join(lines)
@@ -102,15 +101,15 @@ def write_out_of_fold(path: Path, names: Sequence[str], fold_of: np.ndarray, wei
 
 
 def read_out_of_fold(path: Path, weights: Weights) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Of a training's out_of_fold.csv the recordings' names, folds from 1 on, and probabilities (recordings, classes).
+    """Read the recording names, folds (from 1) and probabilities (recordings, classes) of an out_of_fold.csv.
 
-    EntryError where it cannot be read, or is none.
+    Raises EntryError if the file cannot be read or is not the out_of_fold.csv of a model folder.
     """
     rows = read_csv(path)
     if not rows or tuple(rows[0][2:]) != weights.classes:
-        raise EntryError(f"{path}: is no out_of_fold.csv of a model folder")
+        raise EntryError(f"{path}: not the out_of_fold.csv of a model folder")
     names = [row[0] for row in rows[1:]]
     try:
         return names, np.array([int(row[1]) for row in rows[1:]]), np.array([row[2:] for row in rows[1:]], float)
     except (ValueError, IndexError) as error:
-        raise EntryError(f"{path}: is damaged ({error})") from error
+        raise EntryError(f"{path}: damaged ({error})") from error

@@ -1,10 +1,10 @@
-"""The official results of the 41 ranked teams of the PhysioNet/CinC Challenge 2020, and where a score would stand."""
+"""The official results of the 41 ranked teams of the PhysioNet/CinC Challenge 2020."""
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-FIGURES = Path(__file__).with_name("leaderboard.csv")
+TABLE = Path(__file__).with_name("leaderboard.csv")
 SETS = {
     "validation": "hidden validation set",
     "hidden_cpsc": "hidden CPSC",
@@ -16,7 +16,7 @@ SETS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a score would stand on one of the hidden sets, among the teams' ``scores`` there, best first."""
+    """The place of a score on one hidden set, and the ``scores`` of the teams there in descending order."""
 
     set: str
     place: int
@@ -32,8 +32,25 @@ class Standing:
 
 
 def standings(score: float) -> list[Standing]:
-    """The place of ``score`` among the teams' scores on each hidden set; equal scores share the better place."""
-    with open(FIGURES, newline="", encoding="utf-8") as file:
+    """Rank a Challenge metric among the teams on each hidden set.
+
+    Parameters
+    ----------
+    score : float
+        The Challenge metric. A score equal to that of a team shares its place.
+
+    Returns
+    -------
+    list of Standing
+        One for each of SETS.
+
+    Examples
+    --------
+    >>> test = standings(0.5)[-1]
+    >>> test.set, test.place, test.best
+    ('full test set', 4, 0.533)
+    """
+    with open(TABLE, newline="", encoding="utf-8") as file:
         teams = list(csv.DictReader(file))
     result = []
     for column, name in SETS.items():

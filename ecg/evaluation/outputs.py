@@ -1,4 +1,4 @@
-"""An entry's outputs: one csv of four lines a recording - its name, the class codes, the 0/1 labels, the scores."""
+"""Output files: one csv per recording with four lines: its name, the class codes, the 0/1 labels, the scores."""
 
 import os
 from collections.abc import Sequence
@@ -12,31 +12,68 @@ from ecg.data.header import read_diagnoses
 from ecg.errors import EntryError, RecordError, printable
 from ecg.files import read_text
 
-TRUE = frozenset(("1", "True", "true", "T", "t"))
+TRUE = frozenset(("1", "True", "true", "T", "t"))  # the labels that the official scorer counts as positive
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The recordings at ``headers``: of each its labels, the outputs and the scores, all (recordings, classes)."""
+    """The true labels, output labels and scores of recordings, each (recordings, classes)."""
 
     headers: Sequence[str]
     labels: np.ndarray
     outputs: np.ndarray
     scores: np.ndarray
-    malformed: tuple[str, ...]  # names of the recordings whose output file is
+    malformed: tuple[str, ...]  # names of the recordings with a malformed output file
 
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:
-    """The text of an output file; scores with six digits, the last that do not depend on a batch's size."""
+    """Format an output file.
+
+    Parameters
+    ----------
+    name : str
+        The name of the recording.
+    classes, labels, scores : sequences (classes,)
+        Class codes, labels (0 or 1) and scores. Scores are written with six significant digits: further digits depend
+        on the batch size.
+
+    Returns
+    -------
+    str
+        The four lines.
+
+    Examples
+    --------
+    >>> print(format_outputs("A0001", ["426783006", "164889003"], [1, 0], [0.98765432, 0.25]), end="")
+    #A0001
+    426783006,164889003
+    1,0
+    0.987654,0.25
+    """
     rows = ([f"#{printable(name)}"], classes, labels, [f"{score:.6g}" for score in scores])
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
 def parse_outputs(text: str) -> tuple[tuple[str, ...], list[bool], list[float]] | None:
-    """Class codes, labels and scores of an output file; None where it is malformed.
+    """Parse an output file by the rules of the official scorer.
 
-    As the official scorer reads it: lines that are blank or begin with ``#`` do not count, the others (at least three)
-    must have the same number of cells; a label is true where it is one of TRUE, a score that is no number is 0.
+    Parameters
+    ----------
+    text : str
+        The text of the file. Blank lines and lines that begin with ``#`` are ignored.
+
+    Returns
+    -------
+    codes, labels, scores : tuple of str, list of bool, list of float
+        A label is True if it is one of TRUE. A score that is not a number is 0.
+        None instead of the three if the file is malformed: fewer than three lines, or lines of different lengths.
+
+    Examples
+    --------
+    >>> parse_outputs("#A0001\\n426783006,164889003\\n1,0\\n0.9,0.25\\n")
+    (('426783006', '164889003'), [True, False], [0.9, 0.25])
+    >>> parse_outputs("#A0001\\n426783006,164889003\\n1\\n") is None
+    True
     """
     lines = [line for line in map(str.strip, text.splitlines()) if line and line[0] != "#"]
     if len(lines) < 3 or len({line.count(",") for line in lines}) > 1:
@@ -52,14 +89,14 @@ def _cells(line: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _codes(line: str) -> tuple[str, ...]:
-    """Kept, as a folder's files have the same codes."""
+    """Cached, because all files of a folder usually have the same codes."""
     return tuple(_cells(line))
 
 
 def _scores(cells: list[str]) -> list[float]:
     try:
         return list(map(float, cells))
-    except ValueError:  # one of them is no number
+    except ValueError:  # one of them is not a number
         return [_score(cell) for cell in cells]
 
 
@@ -73,15 +110,17 @@ def _score(cell: str) -> float:
 def load_labels_and_outputs(
     headers: Sequence[str], folder: str | os.PathLike, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Of the recordings at ``headers`` the true labels, the outputs' labels and scores; and the malformed files' names.
+    """The true labels, output labels and scores (recordings, classes), and the names of malformed output files.
 
-    The arrays are (recordings, classes). Codes that are one class: the output is any of theirs, the score the mean of
-    theirs that are numbers. A class that an output file in ``folder`` does not name is negative with the score 0, and
-    so is every class of a malformed file, as in the official scorer. EntryError where a recording has no output file.
+    ``headers`` are the header files of the recordings, ``folder`` holds their output files. The rules are those of the
+    official scorer. For equivalent codes, the label is true if any of theirs is, and the score is the mean of their
+    scores without NaN. A class that an output file does not name is negative with score 0, and so is every class of a
+    malformed file. Raises EntryError if a recording has no output file.
     """
     truth = np.array([weights.encode(read_diagnoses(path)) for path in headers])
     malformed = []
-    files: dict[tuple[str, ...], tuple[list, list, list]] = {}  # together those with the same codes in the same order
+    # files with the same codes in the same order are decoded together
+    files: dict[tuple[str, ...], tuple[list[int], list[bool], list[float]]] = {}
     for row, header in enumerate(headers):
         name = os.path.splitext(os.path.basename(header))[0]
         try:
@@ -91,21 +130,22 @@ def load_labels_and_outputs(
         if cells is None:
             malformed.append(name)
             continue
-        codes, label, score = cells
-        rows, labels, scores = files.setdefault(codes, ([], [], []))
+        codes, labels, scores = cells
+        rows, all_labels, all_scores = files.setdefault(codes, ([], [], []))
         rows.append(row)
-        labels += label
-        scores += score
+        all_labels += labels
+        all_scores += scores
 
     outputs = np.zeros(truth.shape, bool)
     sums, counts = np.zeros(truth.shape), np.zeros(truth.shape)
-    for codes, (rows, *values) in files.items():
-        labels, scores = (np.array(column).reshape(len(rows), len(codes)) for column in values)
-        known = ~np.isnan(scores)
+    for codes, (rows, all_labels, all_scores) in files.items():
+        file_labels = np.array(all_labels).reshape(len(rows), len(codes))
+        file_scores = np.array(all_scores).reshape(len(rows), len(codes))
+        known = ~np.isnan(file_scores)
         for cell, code in enumerate(codes):
             column = weights.column.get(code)
             if column is not None:
-                outputs[rows, column] |= labels[:, cell]
-                sums[rows, column] += np.where(known[:, cell], scores[:, cell], 0)
+                outputs[rows, column] |= file_labels[:, cell]
+                sums[rows, column] += np.where(known[:, cell], file_scores[:, cell], 0)
                 counts[rows, column] += known[:, cell]
     return truth, outputs, sums / np.maximum(counts, 1), tuple(malformed)

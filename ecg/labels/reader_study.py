@@ -120,9 +120,11 @@ def agreement(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Agreement
     number = table.sum()
     if not number:
         return Agreement(table, np.nan, np.nan, np.nan, np.nan)
-    draws = np.random.default_rng(seed).multinomial(number, table.ravel() / number, RESAMPLES).reshape(-1, 2, 2)
-    low, high = interval(kappas(draws))
-    return Agreement(table, float(kappas(table[np.newaxis])[0]), low, high, float(np.trace(table) / number))
+    # Jeffreys' prior of 0.5, so that readers who always agree have an interval too
+    draws = number * np.random.default_rng(seed).dirichlet(table.ravel() + 0.5, RESAMPLES).reshape(-1, 2, 2)
+    kappa = float(kappas(table[np.newaxis])[0])
+    low, high = np.clip(interval(kappa, kappas(draws)), -1, 1)
+    return Agreement(table, kappa, low, high, float(np.trace(table) / number))
 
 
 def kappas(tables: np.ndarray) -> np.ndarray:

@@ -94,11 +94,12 @@ def _metrics(evaluation: Evaluation, headers: Sequence[Header], weights: Weights
     predictions = bootstrap.Predictions(
         evaluation.labels, np.array([header.source for header in headers]), [(evaluation.outputs, evaluation.scores)]
     )
+    values = bootstrap.figures(weights, predictions)
     resamples = bootstrap.bootstrap_figures(weights, [predictions])[:, 0]
-    intervals = map(bootstrap.interval, resamples.T)
+    intervals = map(bootstrap.interval, values, resamples.T)
     return {
         name: {"value": value, "low": low, "high": high}
-        for name, value, (low, high) in zip(bootstrap.FIGURES, bootstrap.figures(weights, predictions), intervals)
+        for name, value, (low, high) in zip(bootstrap.FIGURES, values, intervals)
     }
 
 
@@ -239,11 +240,11 @@ def _range(value: float | None, edges: Sequence[float], unit: str) -> str:
 
 def _metric_interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
     """The interval of the Challenge metric, by a bootstrap over the recordings."""
-    random = np.random.default_rng(0)
-    draws = random.integers(0, len(gained), (bootstrap.RESAMPLES, len(gained)))
-    numerator, denominator = gained[draws].sum(axis=1), possible[draws].sum(axis=1)
-    defined = denominator != 0
-    return bootstrap.interval(np.where(defined, numerator / np.where(defined, denominator, 1), np.nan))
+    if not possible.any():
+        return np.nan, np.nan
+    resample_weights = np.random.default_rng(0).standard_exponential((bootstrap.RESAMPLES, len(gained)))
+    resamples = (resample_weights @ gained) / (resample_weights @ possible)
+    return bootstrap.interval(gained.sum() / possible.sum(), resamples)
 
 
 def _worst_rows(
