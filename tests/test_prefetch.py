@@ -42,7 +42,7 @@ def test_batches_are_in_order_and_within_their_limits(headers, monkeypatch, ahea
     assert tuple(errors) == UNREADABLE and "A0003.mat" in errors["A0003"]
 
 
-@pytest.mark.parametrize("ahead", [0, 200_000])
+@pytest.mark.parametrize("ahead", [0, 200_000, prefetch.AHEAD])
 def test_reading_ahead_is_bounded_by_bytes_and_by_two_batches(headers, monkeypatch, ahead):
     started = []
 
