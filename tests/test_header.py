@@ -1,0 +1,157 @@
+"""Parsing headers: each oddity seen in real files has a defined result or a clear error."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg.data.header import Header, parse_header, read_diagnoses, read_header
+from ecg.data.record import LEADS
+from ecg.errors import RecordError
+from tests.conftest import header_text, noise, write_recording
+
+
+def parse(*comments: str, **changes) -> Header:
+    return parse_header(header_text("A0001", noise(100), comments=comments, **changes))
+
+
+@pytest.mark.parametrize(
+    ("comment", "age"),
+    [
+        ("#Age: 74", 74),
+        ("# Age: 74", 74),
+        ("#Age: 74.0", 74),
+        ("#Age: 116", 116),
+        ("#Age: 0", 0),
+        ("#Age: NaN", None),
+        ("#Age: Unknown", None),
+        ("#Age: -3", None),
+        ("#Age: 300", None),
+        ("#Age:", None),
+        ("#nothing", None),
+    ],
+)
+def test_age(comment, age):
+    assert parse(comment).age == age
+
+
+@pytest.mark.parametrize(
+    ("text", "sex"),
+    [
+        *((text, "male") for text in ("Male", "male", "M", "m")),
+        *((text, "female") for text in ("Female", "female", "F", "f")),
+        *((text, None) for text in ("NaN", "Unknown", "", "Fluid")),
+    ],
+)
+def test_sex(text, sex):
+    assert parse(f"#Sex: {text}").sex == sex
+
+
+@pytest.mark.parametrize(
+    ("comments", "codes"),
+    [
+        (["#Dx: 1,2"], ("1", "2")),
+        (["# Dx: 1, 2"], ("1", "2")),
+        (["#Dx: 1,2,"], ("1", "2")),
+        (["#Dx: 1,,2"], ("1", "2")),
+        (["#Dx: 2,1,2"], ("2", "1")),
+        (["#Dx: 1", "#Dx: 2"], ("1", "2")),
+        (["#Dx:"], ()),
+        (["#Age: 50"], ()),
+    ],
+)
+def test_diagnoses(comments, codes):
+    assert parse(*comments).diagnoses == codes
+
+
+@pytest.mark.parametrize(
+    ("line", "samples"),
+    [
+        ("A0001 12 500 100 05-Feb-2020 11:39:16", 100),
+        ("A0001 12 500 100", 100),
+        ("A0001.mat 12 500/1000(0) 100", 100),
+        ("A0001 12 500", None),
+    ],
+)
+def test_record_line_after_a_byte_order_mark_and_with_windows_line_ends(line, samples):
+    text = "\r\n".join([line, *header_text("A0001", noise(100)).split("\n")[1:]])
+    header = parse_header("\ufeff" + text)
+    assert (header.name, header.rate, header.samples) == ("A0001", 500, samples)
+    assert header.leads == LEADS and header.source == "A" and header.sex == "female"
+
+
+@pytest.mark.parametrize(
+    ("gain", "form", "counts_per_unit"),
+    [
+        ("1000.0(0)/mv", "16x1+24", 1000),
+        ("4880/mV", "16+24", 4880),
+        ("2000000(-5)/mV", "16", 2_000_000),
+        ("200", "16", 200),
+    ],
+)
+def test_gain_in_every_form_of_a_signal_line(gain, form, counts_per_unit):
+    signal = parse(gain=gain, form=form).signals[0]
+    assert signal.gain == counts_per_unit and signal.lead == "I"
+
+
+def test_text_and_lines_are_parsed_alike():
+    text = header_text("A0001", noise(50))
+    assert parse_header(text) == parse_header(text.splitlines(keepends=True)) == parse_header(text.split("\n"))
+
+
+@pytest.mark.parametrize("text", ["", "#Age: 5\n", "A0001", "A0001 twelve 500 5", "A0001 12 0 5", "A0001 12 nan 5"])
+def test_text_that_is_not_a_header_is_an_error(text):
+    with pytest.raises(RecordError, match="record line"):
+        parse_header(text)
+
+
+@given(st.text())
+def test_any_text_gives_a_header_or_a_record_error(text):
+    try:
+        header = parse_header(text)
+    except RecordError:
+        return
+    assert header.rate > 0 and len(header.signals) <= len(text)
+
+
+def test_header_that_claims_a_trillion_leads_costs_nothing():
+    assert parse_header("A0001 1000000000000 500 1000000000000\nA0001.mat 16 1000 16 0 0 0 0 I\n").leads == ("I",)
+
+
+def test_recording_is_named_after_its_file(tmp_path):
+    path = write_recording(tmp_path, "E07500")
+    path.write_text(path.read_text().replace("E07500 12", "E07500.mat 12"))
+    assert read_header(path).name == "E07500"
+
+
+def test_latin_1_and_a_byte_order_mark_are_read(tmp_path):
+    path = write_recording(tmp_path, "A1")
+    text = path.read_text() + "#Hx: Müller\n"
+    for encoded in (text.encode("latin-1"), b"\xef\xbb\xbf" + text.encode()):
+        path.write_bytes(encoded)
+        assert read_header(path).leads == LEADS
+
+
+@given(
+    st.from_regex(
+        r"A1 2 500 9( [^\n]*)?\s(A1.mat 16 [^\n]*\s){0,2}([ \t]*#.{0,20}|# ?D[xX]: ?[0-9, ]*|.*\s)*", fullmatch=True
+    )
+)
+def test_read_diagnoses_equals_the_diagnoses_of_the_whole_header(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "A1.hea")
+        path.write_bytes(text.encode())
+        try:
+            expected = read_header(path).diagnoses
+        except RecordError:
+            return
+        assert read_diagnoses(path) == expected
+
+
+@pytest.mark.parametrize("text", ["", "404 Not Found\n", "A1\n#Dx: 426783006\n", "A1 x 500 5000\n#Dx: 426783006\n"])
+def test_read_diagnoses_names_a_file_that_is_not_a_header(tmp_path, text):
+    (tmp_path / "A1.hea").write_text(text)
+    with pytest.raises(RecordError, match="A1.hea"):
+        read_diagnoses(tmp_path / "A1.hea")

@@ -1,0 +1,58 @@
+"""Finding the recordings in a folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ecg.data.listing import find_headers, signal_size
+from ecg.errors import EntryError
+from tests.conftest import write_recording
+
+
+def test_headers_of_all_subfolders_are_found_in_order_of_their_names(tmp_path):
+    for name in ("g2/E2", "g1/E10", "A3"):
+        write_recording((tmp_path / name).parent, name.split("/")[-1])
+    (tmp_path / ".hidden.hea").write_text("")
+    assert [path.stem for path in find_headers(tmp_path)] == ["A3", "E10", "E2"]
+    write_recording(tmp_path / "g3", "A3")
+    with pytest.raises(EntryError, match="same name"):
+        find_headers(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_folder_without_recordings_is_an_error(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EntryError, match=folder):
+        find_headers(tmp_path / folder)
+
+
+def test_unusable_files_and_folders_are_refused_and_the_search_continues(tmp_path, monkeypatch):
+    for name in ("a/A1", "a/A1a", "b/A1", "closed/A2"):
+        write_recording((tmp_path / name).parent, name.split("/")[-1])
+    (tmp_path / "b/A2.mat").touch()
+    scandir = os.scandir
+
+    def deny(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    refused = []
+    found = find_headers(tmp_path, refuse=refused.append)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/A1.hea", "a/A1a.hea", "b/A2.hea"]
+    assert [str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused] == ["b/A1.hea", "closed"]
+    with_header = find_headers(tmp_path, headers_only=True, refuse=refused.append)
+    assert with_header == found[:2]
+    with pytest.raises(EntryError):
+        find_headers(tmp_path)
+
+
+def test_size_of_a_signal_file_that_cannot_be_inspected_is_zero(tmp_path, monkeypatch):
+    def fail(path, **_):
+        raise OSError(5, "Input/output error")
+
+    header = write_recording(tmp_path, "A0001")
+    monkeypatch.setattr(Path, "stat", fail)
+    assert signal_size(header) == 0
