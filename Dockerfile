@@ -1,7 +1,7 @@
 FROM python:3.11-slim
 
-# The organisers' three lines, with the packages between them: they are installed again only when they change.
-# The folders model, training_data, test_data and test_outputs are mounted below PLACE; for 2025: --build-arg PLACE=/challenge
+# The organisers' three lines, with the packages between them, so that packages are installed again only if they change.
+# The folders model, training_data, test_data and test_outputs are mounted in PLACE; for 2025: --build-arg PLACE=/challenge
 ARG PLACE=/physionet
 RUN mkdir ${PLACE}
 WORKDIR ${PLACE}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""driver.py, by its name of 2025:  python run_model.py MODEL DATA OUTPUTS"""
+"""driver.py under its name of 2025:  python run_model.py MODEL DATA OUTPUTS"""
 
 from driver import main
 from ecg.cli import run
