@@ -6,9 +6,12 @@ MODEL/out_of_fold.csv) classifies it with all of its leads and with each lead se
 intervals, also those of the differences, are from a bootstrap over recordings.
 """
 
+from __future__ import annotations  # so that --help needs no PyTorch
+
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,15 +21,15 @@ from ecg import progress
 from ecg.classes import load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.listing import find_headers
-from ecg.data.packed import pack
 from ecg.data.preprocessing import network_input
 from ecg.data.record import LEADS, Record, read_record
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval
 from ecg.evaluation.cross_validation import read_out_of_fold
-from ecg.model.compute import pick_compute
-from team_code import Model, load_model, predict
+
+if TYPE_CHECKING:
+    from ecg.model.folder import Model
 
 LEAD_SETS = {
     "12": LEADS,
@@ -45,6 +48,9 @@ def main() -> int:
     arguments.add_argument("data", type=Path, help="the folder that the model was trained on")
     arguments.add_compute()
     args = arguments.parse()
+    from ecg.model.compute import pick_compute  # after the arguments, so that --help is fast
+    from team_code import load_model
+
     model, weights = load_model(args.model, compute=pick_compute(args.device, args.float32)), load_weights()
     names, folds, _ = read_out_of_fold(args.model / "out_of_fold.csv", weights)
     fold_of = dict(zip(names, folds))
@@ -81,12 +87,15 @@ def keep_leads(record: Record, leads: tuple[str, ...]) -> Record:
 
 def predict_held_out(model: Model, records: list[Record], fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Outputs and scores (recordings, classes). The network of the ``fold`` of a recording classifies it alone."""
+    from ecg.data.packed import pack
+    from team_code import predict
+
     recordings = pack(network_input(record, model.recipe) for record in records)
     p, thresholds = (np.zeros((len(records), len(model.classes))) for _ in range(2))
     for number, (network, row) in enumerate(zip(model.networks, model.description.thresholds), 1):
-        here = np.flatnonzero(fold == number)
-        p[here] = predict([network], recordings, here, model.recipe, model.compute)[0]
-        thresholds[here] = row
+        rows = np.flatnonzero(fold == number)
+        p[rows] = predict([network], recordings, rows, model.recipe, model.compute)[0]
+        thresholds[rows] = row
     return decide_labels(model.recipe, model.description.rewards, p[np.newaxis], thresholds[np.newaxis])
 
 

@@ -1,4 +1,4 @@
-"""What the stages are timed on: recordings of noise, label sets as frequent as the Challenge's, untrained networks."""
+"""A library for the benchmarks: recordings of noise, label sets as frequent as the Challenge's, untrained networks."""
 
 from pathlib import Path
 
@@ -16,60 +16,60 @@ from ecg.simulation.cases import Case, draw_case
 from ecg.simulation.dataset import header_text
 from team_code import load_model
 
-CLASSES = load_weights()
+WEIGHTS = load_weights()
 
 
-def write_recordings(place: Path, records: int, seconds: float = 10) -> list[Path]:
-    """Recordings of noise, 500 Hz, 12 leads, with labels of one source."""
-    place.mkdir()
+def write_recordings(folder: Path, number: int, seconds: float = 10) -> list[Path]:
+    """Write recordings of noise, 500 Hz, 12 leads, with the labels of one source; return their headers."""
+    folder.mkdir()
     random = np.random.default_rng(0)
-    for i in range(records):
+    for i in range(number):
         labels = draw_case(i, random).labels
         counts = random.integers(-500, 500, (12, round(500 * seconds))).astype(np.int16)
-        (place / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
+        (folder / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
         case = Case("HR", labels, 60, "female", 500, seconds)
-        (place / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
-    return find_headers(place)
+        (folder / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
+    return find_headers(folder)
 
 
-def link(originals: list[Path], folder: Path, records: int) -> None:
-    """``records`` recordings in ``folder``, in turn hard links to the ``originals``, of the same sources."""
+def link_recordings(originals: list[Path], folder: Path, number: int) -> None:
+    """Fill ``folder`` with ``number`` hard links to the ``originals`` in turn. Names begin with their source."""
     folder.mkdir()
-    for i in range(records):
+    for i in range(number):
         original = originals[i % len(originals)]
         name = original.stem.rstrip("0123456789") + f"{i:06d}"
         for suffix in (".hea", ".mat"):
             (folder / name).with_suffix(suffix).hardlink_to(original.with_suffix(suffix))
 
 
-def label_sets(records: int) -> np.ndarray:
-    """Boolean (records, classes), as frequent as in the Challenge's training data."""
+def draw_labels(number: int) -> np.ndarray:
+    """Labels, bool (recordings, classes), as frequent as in the Challenge's training data."""
     random = np.random.default_rng(0)
     codes = {abbreviation: code for code, abbreviation in ABBREVIATIONS.items()}
-    some = [CLASSES.encode(codes[label] for label in draw_case(i, random).labels) for i in range(2000)]
-    return np.array(some)[random.integers(0, len(some), records)]
+    drawn = [WEIGHTS.encode(codes[label] for label in draw_case(i, random).labels) for i in range(2000)]
+    return np.array(drawn)[random.integers(0, len(drawn), number)]
 
 
-def write_headers(place: Path, labels: np.ndarray) -> list[Path]:
-    """Headers alone, of ``labels`` (recordings, classes)."""
-    place.mkdir()
+def write_headers(folder: Path, labels: np.ndarray) -> list[Path]:
+    """Write headers without signals for ``labels``, bool (recordings, classes); return them."""
+    folder.mkdir()
     counts = np.zeros((12, 5000), np.int16)
     for i, row in enumerate(labels):
-        diagnoses = tuple(ABBREVIATIONS[CLASSES.classes[k]] for k in np.flatnonzero(row))
+        diagnoses = tuple(ABBREVIATIONS[WEIGHTS.classes[k]] for k in np.flatnonzero(row))
         text = header_text(f"E{i:05d}", Case("E", diagnoses, 60, "male", 500, 10), counts)
-        (place / f"E{i:05d}.hea").write_text(text)
-    return find_headers(place)
+        (folder / f"E{i:05d}.hea").write_text(text)
+    return find_headers(folder)
 
 
-def write_model(place: Path, recipe: Recipe, compute: Compute) -> Model:
-    """Five untrained networks, whose batch normalisations have seen a batch of noise."""
+def write_model(folder: Path, recipe: Recipe, compute: Compute) -> Model:
+    """Write and load five untrained networks, whose batch normalisations have seen a batch of noise."""
     torch.manual_seed(0)
     networks = []
     for _ in range(5):
-        network = build_network(recipe, len(CLASSES.classes)).train()
+        network = build_network(recipe, len(WEIGHTS.classes)).train()
         network(300 * torch.randn(8, 12, 1024), torch.rand(8, 5))
         networks.append(network.eval())
-    place.mkdir()
-    thresholds = np.full((5, len(CLASSES.classes)), 0.2)
-    save_model(place, Description(recipe, CLASSES.classes, CLASSES.matrix, thresholds), networks)
-    return load_model(place, compute=compute)
+    folder.mkdir()
+    thresholds = np.full((5, len(WEIGHTS.classes)), 0.2)
+    save_model(folder, Description(recipe, WEIGHTS.classes, WEIGHTS.matrix, thresholds), networks)
+    return load_model(folder, compute=compute)

@@ -1,100 +1,110 @@
-"""How long, how often, how much memory, and on what machine."""
+"""A library for the benchmarks: times, speed ratios, memory and disk use, and the processor's name."""
 
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import torch
-
-from ecg.model.compute import Compute
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def timed(work: Callable[[], object]) -> float:
+def time_call(work: Callable[[], object]) -> float:
+    """Call ``work`` and return the seconds it takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def against(
-    plainly: Callable, ours: Callable, pairs: int, plain_units: int = 0, our_units: int = 0, times: int = 1
+def compare(
+    plain: Callable[[], object],
+    ours: Callable[[], object],
+    pairs: int,
+    plain_recordings: int = 0,
+    our_recordings: int = 0,
+    plain_calls: int = 1,
 ) -> tuple[float, float, str]:
-    """Both in turn, ``pairs`` times: medians (seconds, or units a second), and how many times as fast ours is.
+    """Time ``plain`` and ``ours`` in turn, ``pairs`` times.
 
-    ``times``: the plain way does so small a part of the work.
+    Parameters
+    ----------
+    plain, ours : callable
+        The two implementations.
+    pairs : int
+        How often each is called.
+    plain_recordings, our_recordings : int
+        Recordings that one call processes. 0: the result is in s, otherwise in recordings/s.
+    plain_calls : int
+        Calls of ``plain`` that do the work of one call of ``ours``; its time is multiplied by them.
+
+    Returns
+    -------
+    plain, ours : float
+        The medians.
+    ratio : str
+        How many times as fast ``ours`` is: of the medians, with the lowest and the highest ratio of the pairs.
     """
-    seconds = [(timed(plainly) * times, timed(ours)) for _ in range(pairs)]
-    scale = our_units / plain_units if plain_units else 1
-    ratios = [a / b * scale for a, b in seconds]
-    a, b = (statistics.median(column) for column in zip(*seconds))
-    ratio = f"{a / b * scale:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
-    return (plain_units / a, our_units / b, ratio) if plain_units else (a, b, ratio)
+    seconds = [(time_call(plain) * plain_calls, time_call(ours)) for _ in range(pairs)]
+    scale = our_recordings / plain_recordings if plain_recordings else 1
+    ratios = [scale * plain_seconds / our_seconds for plain_seconds, our_seconds in seconds]
+    plain_median, our_median = (statistics.median(column) for column in zip(*seconds))
+    ratio = f"{scale * plain_median / our_median:.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+    if not plain_recordings:
+        return plain_median, our_median, ratio
+    return plain_recordings / plain_median, our_recordings / our_median, ratio
 
 
-def matmul_rate(compute: Compute, size: int = 2048) -> float:
-    """Operations a second of a large matrix product, in the numbers that the training multiplies."""
-    a = torch.randn(size, size, device=compute.device, dtype=compute.dtype)
-
-    def work() -> None:
-        for _ in range(5):
-            torch.mm(a, a)
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    work()
-    return 5 * 2 * size**3 / min(timed(work) for _ in range(5))
-
-
-def peak_memory(code: str = "", script: list | None = None) -> float:
-    """The peak resident memory in MB of a Python process of its own; of the largest, where it starts others."""
-    command = [sys.executable, *(script or ["-c", code])]
-    measure = (
+def peak_memory(*arguments: object) -> float:
+    """Run Python with ``arguments``; return the peak resident memory in MB of the largest of its processes."""
+    code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", measure, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code, sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return int(done.stdout) / 1024
 
 
-def watched(script: list, place: Path) -> tuple[float, float, float]:
-    """Seconds that a script takes; at its peak, MB of memory that are its own and its workers', and MB in ``place``.
+def watch(script: Sequence[object], folder: Path) -> tuple[float, float, float]:
+    """Run a script and return its seconds, its peak memory in MB, and the peak size of ``folder`` in MB.
 
-    Of mapped files nothing counts: the system can spare their pages. Linux alone tells; it is asked ten times a second.
+    The memory is that of the script and its child processes without mapped files, whose pages the system can reclaim.
+    It is read from Linux's /proc every 0.1 s.
     """
     started, memory, disk = time.perf_counter(), 0.0, 0.0
     command = [sys.executable, *map(str, script)]
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said) as process,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors) as process,
     ):
         while process.poll() is None:
-            memory = max(memory, sum(map(_own_memory, _family(process.pid))))
-            with suppress(OSError):  # a file that is gone meanwhile
-                disk = max(disk, sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6)
+            memory = max(memory, sum(map(_own_memory, _process_tree(process.pid))))
+            with suppress(OSError):  # a file was removed meanwhile
+                disk = max(disk, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6)
             time.sleep(0.1)
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(said.read().decode())
+            errors.seek(0)
+            raise RuntimeError(errors.read().decode())
     return time.perf_counter() - started, memory, disk
 
 
-def _family(process: int) -> list[int]:
-    children = []
-    with suppress(OSError):  # a thread or a process that is gone meanwhile
+def _process_tree(process: int) -> list[int]:
+    """The id of a process and those of its descendants."""
+    children: list[str] = []
+    with suppress(OSError):  # a thread or the process has ended meanwhile
         for thread in Path(f"/proc/{process}/task").iterdir():
             children += (thread / "children").read_text().split()
-    return [process, *(one for child in children for one in _family(int(child)))]
+    tree = [process]
+    for child in children:
+        tree += _process_tree(int(child))
+    return tree
 
 
 def _own_memory(process: int) -> float:
+    """Anonymous memory in MB; 0 if the process has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

@@ -1,10 +1,11 @@
-"""The plain ways: each stage as Challenge entries have it, in the least code that does the work.
+"""A library for the benchmarks: a plain implementation of each stage, as Challenge entries have it, in little code.
 
-They are what the fast ones are measured against and held equal to. Nothing of the project is used but its network.
+The benchmarks compare the speed of the project with it, and tests compare the results. It uses nothing of the project
+but the network.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ RATE, WINDOW = 257, 4096
 
 
 def read(header: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (12, samples) as the network sees them, and age and sex (5,): decoded and resampled at every call."""
+    """Decode and resample a recording: counts (12, samples) as the network sees them, and age and sex (5,)."""
     lines = header.read_text().splitlines()
     rate = float(lines[0].split()[2])
     facts = dict(line[1:].split(": ", 1) for line in lines if line.startswith("#"))
@@ -28,43 +29,46 @@ def read(header: Path) -> tuple[np.ndarray, np.ndarray]:
     times = np.arange(round(counts.shape[1] * RATE / rate)) / RATE
     counts = np.stack([np.interp(times, np.arange(counts.shape[1]) / rate, lead) for lead in counts])
     age, sex = float(facts["Age"]), facts["Sex"]
-    people = (0, 0) if np.isnan(age) else (age / 100, 1)
-    return np.rint(counts), np.array([*people, sex == "Female", sex == "Male", sex in ("Female", "Male")])
+    scaled_age = (0, 0) if np.isnan(age) else (age / 100, 1)
+    return np.rint(counts), np.array([*scaled_age, sex == "Female", sex == "Male", sex in ("Female", "Male")])
 
 
 def device_of(network: SEResNet) -> torch.device:
     return next(network.parameters()).device
 
 
-def tensors(counts: np.ndarray, people: np.ndarray, left: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def tensors(counts: np.ndarray, demographics: np.ndarray, offset: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """The network's input: a window with zeros around the counts, which begin at ``offset``; and age and sex."""
     padded = np.zeros((12, WINDOW), np.float32)
-    padded[:, left : left + counts.shape[1]] = counts
-    return torch.from_numpy(padded), torch.from_numpy(people.astype(np.float32))
+    padded[:, offset : offset + counts.shape[1]] = counts
+    return torch.from_numpy(padded), torch.from_numpy(demographics.astype(np.float32))
 
 
 # ---------------------------------------------------------------------------------------------- training and running
 
 
 def train(network: SEResNet, headers: list[Path], labels: np.ndarray, batch: int = 64) -> None:
-    """One epoch in float32: every file decoded and resampled, every window padded to 4096 samples."""
+    """Train one epoch in float32. Every file is decoded and resampled, every window padded to 4096 samples."""
     optimiser = torch.optim.Adam(network.parameters(), lr=0.003, weight_decay=1e-5)
     network.train()
     for start in range(0, len(headers), batch):
         recordings = [read(header) for header in headers[start : start + batch]]
-        lefts = [np.random.randint(WINDOW - counts.shape[1] + 1) for counts, _ in recordings]
-        inputs = zip(*(tensors(*recording, left) for recording, left in zip(recordings, lefts)))
-        inputs = [torch.stack(part).to(device_of(network)) for part in inputs]
-        truth = torch.from_numpy(labels[start : start + batch]).float().to(device_of(network))
-        loss = functional.binary_cross_entropy_with_logits(network(*inputs), truth)
+        offsets = [np.random.randint(WINDOW - counts.shape[1] + 1) for counts, _ in recordings]
+        windows = [tensors(*recording, offset) for recording, offset in zip(recordings, offsets)]
+        inputs = [torch.stack(part).to(device_of(network)) for part in zip(*windows)]
+        targets = torch.from_numpy(labels[start : start + batch]).float().to(device_of(network))
+        loss = functional.binary_cross_entropy_with_logits(network(*inputs), targets)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
 
-def run(networks: list[SEResNet], thresholds: np.ndarray, counts: np.ndarray, people: np.ndarray) -> tuple:
-    """Labels and scores (classes,) of one recording of at most one window: each network in turn, then the vote."""
+def run(
+    networks: list[SEResNet], thresholds: np.ndarray, counts: np.ndarray, demographics: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The labels and scores (classes,) of a recording of at most one window: run each network, then vote."""
     with torch.no_grad():
-        inputs = [tensor.unsqueeze(0).to(device_of(networks[0])) for tensor in tensors(counts, people)]
+        inputs = [tensor.unsqueeze(0).to(device_of(networks[0])) for tensor in tensors(counts, demographics)]
         p = np.array([torch.sigmoid(network(*inputs))[0].cpu().numpy() for network in networks], np.float64)
     votes = np.zeros(p.shape[1])
     for member, threshold in zip(p, thresholds):
@@ -76,45 +80,47 @@ def run(networks: list[SEResNet], thresholds: np.ndarray, counts: np.ndarray, pe
     return labels, p.mean(axis=0)
 
 
-def run_folder(networks: list[SEResNet], thresholds: np.ndarray, headers: list[Path], classes, folder: Path) -> None:
-    """One recording after another, its output written before the next is read."""
+def run_folder(
+    networks: list[SEResNet], thresholds: np.ndarray, headers: list[Path], classes: Sequence[str], folder: Path
+) -> None:
+    """Run one recording after another and write each output before the next recording is read."""
     for header in headers:
         labels, scores = run(networks, thresholds, *read(header))
         rows = [f"#{header.stem}"], classes, labels.astype(int), scores
         (folder / f"{header.stem}.csv").write_text("\n".join(",".join(map(str, row)) for row in rows) + "\n")
 
 
-# ------------------------------------------------------------------------------------------------------- the scoring
+# ----------------------------------------------------------------------------------------------------------- scoring
 
 
 def challenge_metric(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray, normal: int) -> float:
-    """The weighted accuracy by the official triple loop."""
+    """The Challenge metric by the official triple loop."""
 
-    def earned(outputs: np.ndarray) -> float:
+    def reward(outputs: np.ndarray) -> float:
         confusion = np.zeros(matrix.shape)
         for label, output in zip(labels, outputs):
-            share = max(float(np.sum(np.any((label, output), axis=0))), 1.0)
+            positives = max(float(np.sum(np.any((label, output), axis=0))), 1.0)
             for j in range(len(matrix)):
                 if label[j]:
                     for k in range(len(matrix)):
                         if output[k]:
-                            confusion[j, k] += 1 / share
+                            confusion[j, k] += 1 / positives
         return np.nansum(matrix * confusion)
 
     inactive = np.zeros_like(labels)
     inactive[:, normal] = 1
-    observed, correct, nothing = (earned(choice) for choice in (outputs, labels, inactive))
-    return (observed - nothing) / (correct - nothing)
+    observed, best, least = (reward(choice) for choice in (outputs, labels, inactive))
+    return (observed - least) / (best - least)
 
 
-def apply_thresholds(p: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def apply_thresholds(p: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
     labels = p >= thresholds
     labels[np.arange(len(p)), p.argmax(axis=1)] = True
     return labels
 
 
 def grid_search(metric: Callable[[np.ndarray], float], p: np.ndarray) -> np.ndarray:
-    """The published search, the metric of all recordings at every point; a class moves only where that is better."""
+    """Search thresholds as published: score all recordings at every point, and keep a point only if it is better."""
     common = np.arange(11) / 10
     thresholds = np.full(p.shape[1], max(common, key=lambda threshold: metric(apply_thresholds(p, threshold))))
     best = metric(apply_thresholds(p, thresholds))
@@ -136,22 +142,20 @@ def is_number(text: str) -> bool:
 
 
 def confusion(labels: np.ndarray, outputs: np.ndarray, by_labels: bool) -> np.ndarray:
-    """(classes, 4): true and false positives, false and true negatives, counted one by one."""
+    """(classes, 4): true and false positives, false and true negatives, counted one by one.
+
+    With ``by_labels`` a recording counts 1 / its number of labels.
+    """
     counts = np.zeros((labels.shape[1], 4))
     for i in range(len(labels)):
-        share = float(max(np.sum(labels[i]), 1)) if by_labels else 1.0
+        positives = float(max(np.sum(labels[i]), 1)) if by_labels else 1.0
         for j in range(labels.shape[1]):
-            counts[
-                j,
-                2 * (not outputs[i, j])
-                + (labels[i, j] == outputs[i, j]) * (not outputs[i, j])
-                + (not labels[i, j] and bool(outputs[i, j])),
-            ] += 1 / share
+            counts[j, 2 * (not outputs[i, j]) + (not labels[i, j])] += 1 / positives
     return counts
 
 
 def areas(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
-    """AUROC and AUPRC of one class, threshold by threshold."""
+    """The AUROC and AUPRC of one class, threshold by threshold."""
     order = np.argsort(scores)[::-1]
     i, tp, fp, points = 0, 0, 0, [(0, 0)]
     for threshold in np.unique(scores)[::-1]:
@@ -168,10 +172,10 @@ def areas(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
 
 
 def evaluate(label_folder: Path, output_folder: Path, weights_file: Path) -> dict[str, float]:
-    """The official figures by loops over recordings, classes and thresholds."""
+    """Compute the official figures by loops over recordings, classes and thresholds."""
     rows = [line.split(",") for line in weights_file.read_text().split()]
-    twins = {"59118001": "713427006", "63593006": "284470004", "17338001": "427172004"}
-    keep = [i for i, code in enumerate(rows[0][1:]) if code not in twins]
+    equivalents = {"59118001": "713427006", "63593006": "284470004", "17338001": "427172004"}
+    keep = [i for i, code in enumerate(rows[0][1:]) if code not in equivalents]
     classes = [rows[0][1:][i] for i in keep]
     matrix = np.array([[float(rows[i + 1][j + 1]) for j in keep] for i in keep])
     names = sorted(name[:-4] for name in os.listdir(label_folder) if name.endswith(".hea"))
@@ -181,14 +185,14 @@ def evaluate(label_folder: Path, output_folder: Path, weights_file: Path) -> dic
         for line in (label_folder / f"{name}.hea").read_text().split("\n"):
             if line.startswith("#Dx"):
                 for code in line.split(": ")[1].split(","):
-                    code = twins.get(code.strip(), code.strip())
+                    code = equivalents.get(code.strip(), code.strip())
                     if code in classes:
                         labels[i, classes.index(code)] = True
         lines = [line.split(",") for line in (output_folder / f"{name}.csv").read_text().split("\n")[1:]]
-        codes = [twins.get(code.strip(), code.strip()) for code in lines[0]]
+        codes = [equivalents.get(code.strip(), code.strip()) for code in lines[0]]
         for j, code in enumerate(classes):
             cells = [cell for cell, named in enumerate(codes) if named == code]
-            if cells:  # of codes that are one class any label, the mean of the scores; for every cell, as officially
+            if cells:  # equivalent codes: any label, and the mean of the defined scores
                 outputs[i, j] = np.any([lines[1][cell].strip() in ("1", "True", "true", "T", "t") for cell in cells])
                 of_class = [float(lines[2][cell]) if is_number(lines[2][cell]) else 0 for cell in cells]
                 scores[i, j] = np.nanmean(of_class) if np.any(np.isfinite(of_class)) else 0

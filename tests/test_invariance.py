@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.invariance import WAYS
+from benchmarks.invariance import ALTERATIONS
 from ecg.data.header import read_header
 from ecg.data.record import read_signal
 from ecg.files import read_text
@@ -11,7 +11,7 @@ from ecg.simulation.dataset import simulate_folder
 from team_code import load_model, run_model
 from tests.conftest import CPU
 
-TESTED = [name for name in WAYS if not name.endswith("uV")]  # other units need a network that is trained for longer
+TESTED = [name for name in ALTERATIONS if not name.endswith("uV")]  # these need a longer training
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def expected(model, recordings):
 @pytest.mark.parametrize("name", TESTED)
 def test_output_does_not_depend_on(name, model, recordings, expected):
     for recording, (_, labels, p) in zip(recordings, expected):
-        _, altered_labels, altered_p = run_model(model, *WAYS[name](*recording))
+        _, altered_labels, altered_p = run_model(model, *ALTERATIONS[name](*recording))
         if name.endswith("Hz"):
             np.testing.assert_allclose(altered_p, p, atol=0.03)
         elif "silence" in name:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""The whole entry on one folder of recordings:  python tools/demo.py FOLDER [--data RECORDINGS]
+"""Run the whole entry on one folder of recordings:  python tools/demo.py FOLDER [--data RECORDINGS]
 
-Simulates recordings, or takes yours, and deals them into a training folder and a hidden-test-style folder without
-diagnoses, a fifth of every source; what has no header that can be read is named and left out. Then it runs the official
-commands, each shown before it runs: train, run, score. Your recordings are only read; FOLDER gets links to them.
+Simulates recordings, or takes those of --data, and splits them: four fifths of every source into a training folder, one
+fifth into a folder without diagnoses, as in a hidden test. Recordings with an unreadable header are named and left out.
+Then it runs the official commands, and shows each before it runs: train, run, score. Your recordings are only read;
+FOLDER gets links to them.
 """
 
-import argparse
 import re
 import shlex
 import shutil
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ecg.classes import load_weights  # noqa: E402
-from ecg.cli import ALL_WELL, SOME_FAILED, run  # noqa: E402
+from ecg.cli import ALL_WELL, SOME_FAILED, Arguments, run  # noqa: E402
 from ecg.data.header import Header, read_header  # noqa: E402
 from ecg.data.listing import find_headers  # noqa: E402
 from ecg.errors import EntryError, RecordError  # noqa: E402
@@ -28,35 +28,35 @@ from ecg.files import read_text  # noqa: E402
 from ecg.training.folds import assign_folds  # noqa: E402
 
 DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
-HIDDEN = 5  # a fifth of the recordings is hidden
+FOLDS = 5  # the first of them is hidden
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("folder", type=Path, help="the folder for all the demo makes; an earlier demo's is replaced")
-    arguments.add_argument("--data", type=Path, help="your folder of recordings (else they are simulated)")
-    arguments.add_argument("--records", type=int, default=500, help="how many to simulate (500)")
+    arguments = Arguments(__doc__)
+    arguments.add_argument("folder", type=Path, help="the folder for all results; an earlier demo there is replaced")
+    arguments.add_argument("--data", type=Path, help="your folder of recordings (default: simulated recordings)")
+    arguments.add_argument("--records", type=int, default=500, help="number of recordings to simulate (500)")
     arguments.add_argument("--recipe", default="small", help="the recipe of the training (small)")
-    given = arguments.parse_args()
+    args = arguments.parse()
 
-    if given.data and given.data.resolve().is_relative_to(given.folder.resolve()):
-        raise EntryError(f"{given.data}: lies in {given.folder}, which the demo empties; give another folder")
-    start_afresh(given.folder)
-    data = given.data or given.folder / "recordings"
-    if given.data is None:
-        command("tools/simulate.py", data, "--records", given.records, "--seed", 1)
-    training, hidden, labels = (given.folder / name for name in ("training_data", "test_data", "test_labels"))
+    if args.data and args.data.resolve().is_relative_to(args.folder.resolve()):
+        raise EntryError(f"{args.data}: lies in {args.folder}, which the demo empties; give another folder")
+    start_afresh(args.folder)
+    data = args.data or args.folder / "recordings"
+    if args.data is None:
+        run_script("tools/simulate.py", data, "--records", args.records, "--seed", 1)
+    training, hidden, labels = (args.folder / name for name in ("training_data", "test_data", "test_labels"))
     deal(data, training, hidden, labels)
-    model, outputs, scores = (given.folder / name for name in ("model", "test_outputs", "scores.csv"))
-    command("train_model.py", training, model, "--recipe", given.recipe)
-    command("driver.py", model, hidden, outputs)
-    command("evaluate_model.py", labels, outputs, scores, given.folder / "class_scores.csv")
+    model, outputs, scores = (args.folder / name for name in ("model", "test_outputs", "scores.csv"))
+    run_script("train_model.py", training, model, "--recipe", args.recipe)
+    run_script("driver.py", model, hidden, outputs)
+    run_script("evaluate_model.py", labels, outputs, scores, args.folder / "class_scores.csv")
     print(f"\nThe model is in {model}, the outputs in {outputs}, the scores in {scores}.")
     return ALL_WELL
 
 
 def start_afresh(folder: Path) -> None:
-    """An empty ``folder``. Only a folder that an earlier demo made is emptied."""
+    """Create ``folder``, or empty it if an earlier demo made it. Any other folder with content is an EntryError."""
     mark = folder / ".demo"
     if folder.exists() and any(folder.iterdir()) and not mark.exists():
         raise EntryError(f"{folder}: is not empty and not an earlier demo's; give another folder")
@@ -66,50 +66,52 @@ def start_afresh(folder: Path) -> None:
 
 
 def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
-    """Links of the recordings of ``data``: four fifths in ``training``; the rest in ``hidden``, without diagnoses.
+    """Link four fifths of the recordings of ``data`` into ``training``, the others into ``hidden`` without diagnoses.
 
-    ``labels`` gets the hidden recordings' headers as they are.
+    ``labels`` gets links to the unchanged headers of the hidden recordings.
     """
     weights = load_weights()
-    found = {path: header_of(path) for path in find_headers(data, refuse=leave_out)}
-    headers = [path for path, header in found.items() if header]
+    headers = read_headers(data)
     if not headers:
         raise EntryError(f"{data}: no header in it can be read; give the folder that holds the recordings")
-    parsed = [found[path] for path in headers]
-    known = np.stack([weights.encode(header.diagnoses) for header in parsed])
-    fold_of = assign_folds(known, [header.source for header in parsed], HIDDEN, seed=0)
+    classes = np.stack([weights.encode(header.diagnoses) for header in headers.values()])
+    sources = [header.source for header in headers.values()]
+    is_hidden = assign_folds(classes, sources, FOLDS, seed=0) == 0
     for folder in (training, hidden, labels):
         folder.mkdir()
-    for path, fold in zip(headers, fold_of):
-        here = training if fold else hidden
+    for path, hide in zip(headers, is_hidden):
         for signal in path.parent.glob(f"{path.stem}.*"):
             if signal != path:
-                (here / signal.name).symlink_to(signal.resolve())
-        (training if fold else labels).joinpath(path.name).symlink_to(path.resolve())
-        if not fold:
+                ((hidden if hide else training) / signal.name).symlink_to(signal.resolve())
+        ((labels if hide else training) / path.name).symlink_to(path.resolve())
+        if hide:
             lines = read_text(path).splitlines(keepends=True)
             (hidden / path.name).write_text("".join(line for line in lines if not DIAGNOSES.match(line)))
-    print(f"{np.count_nonzero(fold_of)} recordings to learn from, {np.count_nonzero(fold_of == 0)} hidden", flush=True)
+    print(f"{np.sum(~is_hidden)} recordings to learn from, {np.sum(is_hidden)} hidden", flush=True)
 
 
-def header_of(path: Path) -> Header | None:
-    try:
-        return read_header(path)
-    except RecordError as error:
-        leave_out(error)
+def read_headers(data: Path) -> dict[Path, Header]:
+    """The headers of ``data`` by their path. Unreadable ones are named on stderr and left out."""
+    headers = {}
+    for path in find_headers(data, refuse=leave_out):
+        try:
+            headers[path] = read_header(path)
+        except RecordError as error:
+            leave_out(error)
+    return headers
 
 
 def leave_out(error: RecordError) -> None:
     print(f"left out: {error}", file=sys.stderr)
 
 
-def command(script: str, *arguments) -> None:
-    """Runs one of the project's scripts and shows the command; ends the demo where it fails altogether."""
+def run_script(script: str, *arguments: object) -> None:
+    """Show and run one of the project's scripts. Raises EntryError if it fails as a whole."""
     words = ["python", script, *map(str, arguments)]
     print(f"\n$ {shlex.join(words)}", flush=True)
     code = subprocess.run([sys.executable, ROOT / script, *words[2:]], check=False).returncode
     if code not in (ALL_WELL, SOME_FAILED):
-        raise EntryError(f"{script} ended with code {code}; its own message stands above")
+        raise EntryError(f"{script} ended with code {code}; see its message above")
 
 
 if __name__ == "__main__":
