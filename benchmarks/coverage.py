@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import norm
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
@@ -71,6 +69,8 @@ def estimate(sample: list[bootstrap.Predictions], weight: np.ndarray | None = No
 
 def intervals(sample: list[bootstrap.Predictions], rng: np.random.Generator) -> np.ndarray:
     """The bounds, (2, KINDS, FIGURES)."""
+    from scipy.stats import norm
+
     number, center = len(sample[0].labels), estimate(sample)
     draws = rng.multinomial(number, np.full(number, 1 / number), bootstrap.RESAMPLES)
     weights = rng.standard_exponential((bootstrap.RESAMPLES, number))

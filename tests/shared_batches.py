@@ -1,7 +1,7 @@
 """Fits a small network to shared batches; the first process saves it. test_distributed.py starts this with torchrun.
 
-``python -m torch.distributed.run ... tests/shared_batches.py FILE``; without torchrun a single process does the same.
-The network stays in evaluation mode and in float64, so that only the sharing of batches could change its weights.
+``python -m torch.distributed.run ... tests/shared_batches.py FILE``; the test calls ``fit`` for a single process. The
+network stays in evaluation mode and in float64, so that only the sharing of batches could change its weights.
 """
 
 import sys
@@ -19,7 +19,6 @@ from ecg.model.network import SEResNet
 from ecg.training import distributed
 from ecg.training.distributed import TeamCompute
 
-CPU = Compute(torch.device("cpu"), torch.float32)
 BATCHES = (8, 4, 8)  # windows; every number of processes that the test starts divides them
 
 
@@ -37,16 +36,13 @@ def fit(compute: Compute) -> dict[str, torch.Tensor]:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        total += float(loss)
+        total += float(loss.detach())
     return network.state_dict() | {"loss": torch.tensor(compute.average(total), dtype=torch.float64)}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if distributed.is_distributed():
-        with distributed.all_processes() as everyone:
-            fitted = fit(TeamCompute(CPU.device, CPU.dtype, everyone))
-            if everyone.leads:
-                torch.save(fitted, sys.argv[1])
-    else:
-        torch.save(fit(CPU), sys.argv[1])
+    with distributed.all_processes() as everyone:
+        fitted = fit(TeamCompute(torch.device("cpu"), torch.float32, everyone))
+        if everyone.leads:
+            torch.save(fitted, sys.argv[1])

@@ -328,7 +328,7 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
         "different rates",
         "degC",
         "i.edf",
-        "no ordinary",
+        "not an ordinary file",
         "same name",
     )
     assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
