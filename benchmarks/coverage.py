@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
