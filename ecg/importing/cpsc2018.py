@@ -17,7 +17,7 @@ from ecg.data.matlab import read_struct
 from ecg.data.record import LARGEST_SIGNAL, LEADS
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
-from ecg.importing.importer import ImportedRecording, Source, to_wfdb_name
+from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
@@ -35,7 +35,7 @@ CODES = {
 }
 
 
-def cpsc2018_sources(folder: Path) -> list[Source]:
+def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
     """List the recordings that REFERENCE.csv in ``folder`` names. Their .mat files are in the same folder.
 
     Raises EntryError if the table is missing or has other columns.
@@ -49,7 +49,7 @@ def cpsc2018_sources(folder: Path) -> list[Source]:
         name = row[0].strip() if row else ""
         if name:
             place = str(folder / f"{name:.100}.mat")
-            sources.append(Source(to_wfdb_name(name), place, partial(_read_recording, folder, row)))
+            sources.append(SourceRecording(to_wfdb_name(name), place, partial(_read_recording, folder, row)))
     return sources
 
 

@@ -28,7 +28,7 @@ class ImportedRecording:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRecording:
     """One recording to import: ``name`` of its new files, ``place`` in error messages, ``read`` to load it."""
 
     name: str
@@ -53,7 +53,7 @@ def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
     return rows
 
 
-def import_recordings(folder: Path, sources: Sequence[Source]) -> tuple[list[str], list[RecordError]]:
+def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple[list[str], list[RecordError]]:
     """Write ``sources`` into ``folder``, which is created.
 
     Returns the names of the imported recordings, and one error for each of the others. Raises EntryError if the folder

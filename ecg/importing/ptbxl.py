@@ -32,7 +32,7 @@ from ecg.data.header import read_header
 from ecg.data.record import read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_csv
-from ecg.importing.importer import ImportedRecording, Source, to_wfdb_name
+from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")
@@ -50,7 +50,7 @@ CODES = {
 AXES = {"LAD": "39732003", "ALAD": "39732003", "RAD": "47665007", "ARAD": "47665007"}
 
 
-def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
+def ptbxl_sources(folder: Path) -> tuple[list[SourceRecording], dict[str, str]]:
     """List the recordings at 500 Hz in PTB-XL's table in ``folder``, and map each recording's name to its patient.
 
     Raises EntryError if the table is missing or lacks a column.
@@ -59,13 +59,13 @@ def ptbxl_sources(folder: Path) -> tuple[list[Source], dict[str, str]]:
     header, *rows = read_csv(table, LARGEST_TEXT) or [[]]
     if not set(COLUMNS) <= set(header):
         raise EntryError(f"{table}: does not have the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
-    sources: list[Source] = []
+    sources: list[SourceRecording] = []
     patients: dict[str, str] = {}
     for cells in filter(None, rows):
         row = dict(zip(header, cells + [""] * len(header)))  # a truncated line gets empty cells
         number = row["ecg_id"]
         name, place = to_wfdb_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
-        sources.append(Source(name, place, partial(_read_recording, folder, row, place)))
+        sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, place)))
         patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table has 15709.0
     return sources, patients
 

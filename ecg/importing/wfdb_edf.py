@@ -17,12 +17,12 @@ import numpy as np
 from ecg.data.header import read_header
 from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_microvolts
 from ecg.errors import EntryError, RecordError
-from ecg.importing.importer import ImportedRecording, Source, require_leads, to_wfdb_name
+from ecg.importing.importer import ImportedRecording, SourceRecording, require_leads, to_wfdb_name
 
 PREFIX = re.compile(r"(ecg|ekg|lead)[ _-]+", re.IGNORECASE)  # EDF+ calls lead V1 "ECG V1"
 
 
-def signal_sources(folder: Path) -> list[Source]:
+def signal_sources(folder: Path) -> list[SourceRecording]:
     """List the .hea and .edf files of ``folder`` and its subfolders, sorted. Raises EntryError if there is none."""
     if not folder.is_dir():
         raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
@@ -30,7 +30,10 @@ def signal_sources(folder: Path) -> list[Source]:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readers and path.name[0] != ".")
     if not files:
         raise EntryError(f"{folder}: no recording in it (no .hea or .edf file)")
-    return [Source(to_wfdb_name(path.stem), str(path), partial(readers[path.suffix.lower()], path)) for path in files]
+    return [
+        SourceRecording(to_wfdb_name(path.stem), str(path), partial(readers[path.suffix.lower()], path))
+        for path in files
+    ]
 
 
 def read_wfdb(path: Path) -> ImportedRecording:

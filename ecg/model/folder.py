@@ -22,7 +22,7 @@ from ecg.recipe import Recipe
 
 DESCRIPTION = "model.json"
 LARGEST_DESCRIPTION = 50 << 20  # bytes
-WEIGHTS = re.compile(r"fold-.*\.safetensors")
+WEIGHTS_NAME = re.compile(r"fold-.*\.safetensors")
 TEMPORARY = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # left by a killed process
 
 
@@ -65,7 +65,7 @@ def save_model(folder: Path, description: Description, networks: Sequence[SEResN
     file = folder / DESCRIPTION
     file.unlink(missing_ok=True)
     for old in folder.iterdir():
-        if WEIGHTS.fullmatch(old.name) or TEMPORARY.fullmatch(old.name):
+        if WEIGHTS_NAME.fullmatch(old.name) or TEMPORARY.fullmatch(old.name):
             old.unlink()
     for fold, network in enumerate(networks):
         save_tensors(weights_file(folder, fold), network.state_dict())
@@ -96,7 +96,7 @@ def read_model(folder: Path, compute: Compute) -> Model:
 
 def model_digest(folder: Path) -> str:
     """SHA-256 over the description and the weights: two different models have different digests."""
-    weights = sorted(path for path in folder.iterdir() if WEIGHTS.fullmatch(path.name))
+    weights = sorted(path for path in folder.iterdir() if WEIGHTS_NAME.fullmatch(path.name))
     together = hashlib.sha256()
     for path in (folder / DESCRIPTION, *weights):
         with open(path, "rb") as file:
