@@ -1,7 +1,11 @@
-"""Recordings on disk and a small trained model, for all tests."""
+"""Helpers and fixtures of all tests: recordings on disk, calls of the scripts, and a small trained model."""
 
+import contextlib
+import io
 import os
+import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -13,8 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ecg.interruption import SIGNALS
 from ecg.model.compute import pick_compute
-from ecg.recipe import RECIPES
+from ecg.recipe import RECIPES, Recipe
 from team_code import training_code
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,19 +27,19 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 
 CPU = pick_compute("cpu", float32=True)
 
-os.environ["OMP_NUM_THREADS"] = "1"  # of the scripts the tests start; the networks are too small for more
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes of the tests; the networks are too small for more threads
 torch.set_num_threads(1)
 
 
 def noise(samples: int = 2500, leads: int = 12, seed: int = 0) -> np.ndarray:
-    """Counts (leads, samples) with nothing to see in them."""
+    """Uniform noise in ADC counts, int16 (leads, samples)."""
     return np.random.default_rng(seed).integers(-500, 500, (leads, samples)).astype(np.int16)
 
 
 def write_mat(path: Path, counts: np.ndarray) -> None:
-    """MATLAB v4, byte by byte as the Challenge's files are: 24 bytes, then int16 column by column."""
-    head = np.array([30, *counts.shape, 0, 4], "<i4").tobytes() + b"val\0"
-    path.write_bytes(head + counts.astype("<i2").tobytes(order="F"))
+    """Write a MATLAB v4 file with the Challenge's bytes: a header of 24 bytes, then int16 in column order."""
+    header = np.array([30, *counts.shape, 0, 4], "<i4").tobytes() + b"val\0"
+    path.write_bytes(header + counts.astype("<i2").tobytes(order="F"))
 
 
 def header_text(
@@ -52,7 +57,7 @@ def header_text(
 
 
 def write_recording(folder: Path, name: str, counts: np.ndarray | None = None, **header) -> Path:
-    """NAME.hea and NAME.mat in ``folder``; the header's path."""
+    """Write NAME.hea and NAME.mat to ``folder``; return the path of the header."""
     counts = noise() if counts is None else counts
     folder.mkdir(parents=True, exist_ok=True)
     write_mat(folder / f"{name}.mat", counts)
@@ -62,18 +67,41 @@ def write_recording(folder: Path, name: str, counts: np.ndarray | None = None, *
 
 
 def run_script(script: str, *arguments, folder: Path = ROOT) -> subprocess.CompletedProcess:
-    """One of the project's scripts as a user runs it, from ``folder``."""
+    """Run one of the project's scripts in a process of its own, in ``folder``, as a user does."""
     command = [sys.executable, str(ROOT / script), *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+def call_script(script: str, *arguments, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    """Do what run_script does in this process, which saves the seconds of importing PyTorch."""
+    command = [str(ROOT / script), *map(str, arguments)]
+    stdout, stderr, exit_code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        patch.setattr(sys, "argv", command)
+        patch.setattr(sys, "path", [str((ROOT / script).parent), *sys.path])
+        patch.chdir(folder)
+        for number in SIGNALS:
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        stack.enter_context(contextlib.redirect_stdout(stdout))
+        stack.enter_context(contextlib.redirect_stderr(stderr))
+        try:
+            runpy.run_path(command[0], run_name="__main__")
+        except SystemExit as end:
+            exit_code = end.code
+    return subprocess.CompletedProcess(command, exit_code, stdout.getvalue(), stderr.getvalue())
+
+
 def weights_of(folder) -> dict[str, torch.Tensor]:
-    return {
-        f"{path.name} {name}": t for path in sorted(folder.glob("*.safetensors")) for name, t in load_file(path).items()
-    }
+    """The tensors of all networks in ``folder``, by file and name."""
+    weights = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        for name, tensor in load_file(path).items():
+            weights[f"{path.name} {name}"] = tensor
+    return weights
 
 
 def assert_same_weights(a, b):
+    """Assert that the networks in the folders ``a`` and ``b`` are equal bit for bit."""
     a, b = weights_of(a), weights_of(b)
     assert a.keys() == b.keys() and a
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -81,7 +109,7 @@ def assert_same_weights(a, b):
 
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory) -> Path:
-    """The folder of the golden labels, outputs and figures."""
+    """The folder of golden labels, outputs and figures."""
     folder = tmp_path_factory.mktemp("golden")
     with tarfile.open(ROOT / "tests/data/golden.tar.xz") as archive:
         archive.extractall(folder, filter="data")
@@ -90,7 +118,7 @@ def golden(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def training_data(tmp_path_factory) -> Path:
-    """20 recordings of two sources, in subfolders, with few classes: what the smallest training must do with."""
+    """20 recordings of two sources with three scored classes, in subfolders."""
     folder = tmp_path_factory.mktemp("training_data")
     codes = ("426783006", "164889003", "426783006,39732003", "270492004")
     for i in range(14):
@@ -103,7 +131,8 @@ def training_data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_recipe():
+def tiny_recipe() -> Recipe:
+    """A recipe that trains in seconds."""
     network = {"width": 4, "reduction": 2}
     windows = {"window": 512, "shortest_window": 256, "overlap": 64}
     simulated = {"simulated": 6, "simulated_epochs": 1, "replay": 0.3}
@@ -112,7 +141,7 @@ def tiny_recipe():
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory, training_data, tiny_recipe) -> Path:
-    """What training_code makes of ``training_data``."""
+    """The model that training_code trains on ``training_data``."""
     folder = tmp_path_factory.mktemp("trained") / "model"
     training_code(training_data, folder, tiny_recipe, CPU)
     return folder
@@ -120,4 +149,5 @@ def model_folder(tmp_path_factory, training_data, tiny_recipe) -> Path:
 
 @pytest.fixture
 def model_copy(model_folder, tmp_path) -> Path:
+    """A copy of ``model_folder`` to change."""
     return Path(shutil.copytree(model_folder, tmp_path / "model"))

@@ -1,4 +1,4 @@
-"""A store built by a Dask cluster, as joblib hands its work over: the same as by this machine's processes."""
+"""A Dask cluster builds the same store as the processes of this machine; joblib distributes the work."""
 
 import filecmp
 
@@ -16,7 +16,7 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two workers of this machine; on a real one they share the folders."""
+    """Two workers on this machine. The workers of a real cluster share the folders."""
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
@@ -26,7 +26,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """More recordings than are decoded without other processes; one is broken."""
+    """So many recordings that other processes decode them; one is broken."""
     folder = tmp_path_factory.mktemp("data")
     for i in range(70):
         write_recording(folder, f"A{i:04d}", noise(1000 + i, seed=i))
@@ -36,20 +36,20 @@ def folder(tmp_path_factory):
 
 def test_a_store_is_built_by_the_cluster(cluster, folder, tiny_recipe, tmp_path, capsys):
     headers, weights = find_headers(folder), load_weights()
-    open_store(headers, tmp_path / "here", weights, tiny_recipe, simulated=5)
+    open_store(headers, tmp_path / "local", weights, tiny_recipe, simulated=5)
     with joblib.parallel_config(backend="dask"):
-        open_store(headers, tmp_path / "there", weights, tiny_recipe, simulated=5)
-    names = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "there").iterdir())
-    same, *_ = filecmp.cmpfiles(tmp_path / "here", tmp_path / "there", names, shallow=False)
+        open_store(headers, tmp_path / "dask", weights, tiny_recipe, simulated=5)
+    names = sorted(path.name for path in (tmp_path / "local").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "dask").iterdir())
+    same, *_ = filecmp.cmpfiles(tmp_path / "local", tmp_path / "dask", names, shallow=False)
     assert sorted(same) == names
     assert capsys.readouterr().out.count("69 recordings to train on, 0 without a scored label, 1 unreadable") == 2
-    done = cluster.run(lambda dask_worker: len(dask_worker.state.tasks) + dask_worker.transfer_outgoing_count_total)
-    assert sum(done.values()) > 0  # it was the workers who did it
+    tasks = cluster.run(lambda dask_worker: len(dask_worker.state.tasks) + dask_worker.transfer_outgoing_count_total)
+    assert sum(tasks.values()) > 0  # the workers did the work
 
 
 def test_a_folder_is_checked_by_the_cluster(cluster, folder, tiny_recipe):
-    here = check_folder(folder, load_weights(), tiny_recipe)
+    local = check_folder(folder, load_weights(), tiny_recipe)
     with joblib.parallel_config(backend="dask"):
-        there = check_folder(folder, load_weights(), tiny_recipe)
-    assert here == there and len(here) == 70
+        by_dask = check_folder(folder, load_weights(), tiny_recipe)
+    assert local == by_dask and len(local) == 70

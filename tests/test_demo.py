@@ -1,4 +1,4 @@
-"""The demo's own part: dealing recordings out, and never harming a folder that is not its own."""
+"""tools/demo.py: the split of the recordings, and the folders that it must not empty."""
 
 import importlib.util
 
@@ -8,7 +8,7 @@ from ecg.data.header import read_header
 from ecg.data.listing import find_headers
 from ecg.data.record import read_record
 from ecg.errors import EntryError
-from tests.conftest import ROOT, run_script, write_recording
+from tests.conftest import ROOT, call_script, write_recording
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def demo():
     return module
 
 
-def test_a_fifth_is_hidden_without_its_diagnoses(demo, tmp_path):
+def test_a_fifth_of_the_recordings_is_hidden_without_diagnoses(demo, tmp_path):
     for i in range(10):
         write_recording(tmp_path / "data", f"DX{i}")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
@@ -31,7 +31,7 @@ def test_a_fifth_is_hidden_without_its_diagnoses(demo, tmp_path):
         assert read_header(folders[2] / f"{name}.hea").diagnoses == ("426783006",)
 
 
-def test_what_is_broken_is_named_and_the_others_are_dealt(demo, tmp_path, capsys):
+def test_broken_recordings_are_named_and_the_others_are_split(demo, tmp_path, capsys):
     for i in range(10):
         write_recording(tmp_path / "data", f"DX{i}")
     (tmp_path / "data/broken.hea").write_text("nothing\n")
@@ -40,18 +40,18 @@ def test_what_is_broken_is_named_and_the_others_are_dealt(demo, tmp_path, capsys
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
     assert sum(len(find_headers(folder)) for folder in folders[:2]) == 10
-    said = capsys.readouterr()
-    assert "8 recordings to learn from, 2 hidden" in said.out
-    assert all(f"{name}: " in said.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
+    printed = capsys.readouterr()
+    assert "8 recordings to learn from, 2 hidden" in printed.out
+    assert all(f"{name}: " in printed.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
 
 
-def test_a_folder_without_a_single_readable_header(demo, tmp_path):
+def test_a_folder_without_a_readable_header_is_an_error(demo, tmp_path):
     (tmp_path / "broken.hea").write_text("nothing\n")
     with pytest.raises(EntryError, match="no header in it can be read"):
         demo.deal(tmp_path, *(tmp_path / name for name in ("training", "hidden", "labels")))
 
 
-def test_only_its_own_folder_is_emptied(demo, tmp_path):
+def test_only_the_folder_of_an_earlier_demo_is_emptied(demo, tmp_path):
     demo.start_afresh(tmp_path / "demo")
     (tmp_path / "demo/old").touch()
     demo.start_afresh(tmp_path / "demo")
@@ -61,6 +61,6 @@ def test_only_its_own_folder_is_emptied(demo, tmp_path):
     with pytest.raises(EntryError, match="not an earlier demo"):
         demo.start_afresh(tmp_path / "mine")
     write_recording(tmp_path / "demo/data", "A1")
-    result = run_script("tools/demo.py", tmp_path / "demo", "--data", tmp_path / "demo/data")
+    result = call_script("tools/demo.py", tmp_path / "demo", "--data", tmp_path / "demo/data")
     assert result.returncode == 2 and "give another folder" in result.stderr
     assert (tmp_path / "demo/data/A1.mat").exists()

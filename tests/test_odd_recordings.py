@@ -1,4 +1,4 @@
-"""Every kind of odd or broken recording in one folder: a right output or a clear reason, and the others as ever."""
+"""Every kind of odd or broken recording in one folder: a right output or a clear reason, without effect on others."""
 
 import csv
 import os
@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from ecg.evaluation.outputs import parse_outputs
-from tests.conftest import LEADS, noise, run_script, write_mat, write_recording
+from tests.conftest import LEADS, call_script, noise, write_mat, write_recording
 
 COUNTS = noise(5000, seed=1)
 RATES = (1, 100, 250, 257, 300, 360, 400, 500, 1000, 2000)
@@ -16,7 +16,7 @@ OUTSIDE = "../../secret"
 
 
 def with_counts(change):
-    """COUNTS, changed in place or replaced."""
+    """COUNTS after ``change``, which changes them in place or returns others."""
     counts = COUNTS.copy()
     changed = change(counts)
     return {"counts": counts if changed is None else changed}
@@ -30,7 +30,7 @@ READABLE = {
     "unknown lead names": {"counts": noise(leads=14), "leads": (*LEADS, "MLII", "")},
     "doubled leads": {"counts": noise(leads=14), "leads": (*LEADS, "II", "v6")},
     "all zero": with_counts(lambda counts: counts.fill(0)),
-    "nothing measured": with_counts(lambda counts: counts.fill(-32768)),
+    "only missing samples": with_counts(lambda counts: counts.fill(-32768)),
     "one flat lead": with_counts(lambda counts: counts[4].fill(0)),
     "samples missing": with_counts(lambda counts: counts[:, 100:900].fill(-32768)),
     "spikes": with_counts(lambda counts: counts[:, ::700].fill(32767)),
@@ -43,26 +43,26 @@ READABLE = {
     "a, b": {"counts": COUNTS},
     "two\nlines": {"counts": COUNTS},
     "red \x1b[31m": {"counts": COUNTS},
-    "\udcff\udcfe": {"counts": COUNTS},  # bytes that are no text
+    "\udcff\udcfe": {"counts": COUNTS},  # bytes that are not UTF-8
     "n" * 240: {"counts": COUNTS},
     "\u00e4\u5fc3\u7535": {"counts": COUNTS},
 }
 
 
-def replaced(path, old, new):
+def replace_text(path, old, new):
     path.write_text(path.read_text().replace(old, new))
 
 
-def encoded(path, encoding):
+def encode(path, encoding):
     path.write_bytes((path.read_text() + "#Hx: M\u00fcller\n").replace("\n", "\r\n").encode(encoding))
 
 
-# What is done to a right recording, and what is said of it: nothing where it can be read all the same.
+# The change of a right recording, and the reason of its failure: None if the recording can be read all the same.
 ALTERED = {
-    "latin-1": (lambda path: encoded(path, "latin-1"), None),
-    "utf-8 with a mark": (lambda path: encoded(path, "utf-8-sig"), None),
+    "latin-1": (lambda path: encode(path, "latin-1"), None),
+    "utf-8 with a byte order mark": (lambda path: encode(path, "utf-8-sig"), None),
     "fewer samples": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:, :4000]), None),
-    "another name inside": (lambda path: replaced(path, "another name inside", "../../B1"), None),
+    "another name inside": (lambda path: replace_text(path, "another name inside", "../../B1"), None),
     "floats": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS + 0.25}), None),
     "not a number": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS * np.nan}), None),
     "no signal": (lambda path: path.with_suffix(".mat").unlink(), "cannot be read (No such file"),
@@ -74,9 +74,9 @@ ALTERED = {
     "too large": (lambda path: os.truncate(path.with_suffix(".mat"), 200_000), "holds 199976 bytes"),
     "fewer leads": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:9]), "12 leads in the header"),
     "words": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": ["a", "b"]}), "not a matrix of numbers"),
-    "0 Hz": (lambda path: replaced(path, "12 500 ", "12 0 "), "impossible number"),
+    "0 Hz": (lambda path: replace_text(path, "12 500 ", "12 0 "), "impossible number"),
     "a folder": (lambda path: (path.with_suffix(".mat").unlink(), path.with_suffix(".mat").mkdir()), "Is a directory"),
-    "a dead link": (
+    "a broken link": (
         lambda path: (path.with_suffix(".mat").unlink(), path.with_suffix(".mat").symlink_to("nowhere")),
         "No such file",
     ),
@@ -86,11 +86,11 @@ ALTERED = {
     ),
     "no permission": (lambda path: path.with_suffix(".mat").chmod(0), "Permission denied" if os.getuid() else None),
     "outside": (
-        lambda path: (path.with_suffix(".mat").unlink(), replaced(path, "outside.mat", f"{OUTSIDE}.dat")),
+        lambda path: (path.with_suffix(".mat").unlink(), replace_text(path, "outside.mat", f"{OUTSIDE}.dat")),
         "outside its own folder",
     ),
     "outside, absolute": (
-        lambda path: (path.with_suffix(".mat").unlink(), replaced(path, "outside, absolute.mat", "/etc/passwd")),
+        lambda path: (path.with_suffix(".mat").unlink(), replace_text(path, "outside, absolute.mat", "/etc/passwd")),
         "outside its own folder",
     ),
 }
@@ -98,24 +98,23 @@ ALTERED = {
 
 @pytest.fixture(scope="module")
 def run(model_folder, tmp_path_factory):
-    """The folder of them all, the outputs' folder, and what the driver said."""
-    place = tmp_path_factory.mktemp("odd")
-    data, outputs = place / "below/data", place / "outputs"
-    (place / "secret.dat").write_bytes(COUNTS.tobytes())
+    """The folder of all these recordings, the folder of their outputs, and the result of the driver."""
+    folder = tmp_path_factory.mktemp("odd")
+    data, outputs = folder / "below/data", folder / "outputs"
+    (folder / "secret.dat").write_bytes(COUNTS.tobytes())
     for name, recording in READABLE.items():
         write_recording(data, name, **recording)
     for name, (alter, _) in ALTERED.items():
         alter(write_recording(data, name, COUNTS))
-    return data, outputs, run_script("driver.py", model_folder, data, outputs)
+    return data, outputs, call_script("driver.py", model_folder, data, outputs)
 
 
-def test_each_is_done_or_has_its_reason(run):
+def test_each_recording_has_an_output_or_a_reason(run):
     _, outputs, result = run
     expected = {name: reason for name, (_, reason) in ALTERED.items() if reason}
     assert result.returncode == 1 and "Traceback" not in result.stderr and "failed together" not in result.stdout
-    assert (
-        f"{len(READABLE) + len(ALTERED) - len(expected)} of {len(READABLE) + len(ALTERED)} recordings" in result.stdout
-    )
+    recordings = len(READABLE) + len(ALTERED)
+    assert f"{recordings - len(expected)} of {recordings} recordings" in result.stdout
     failures = {row["recording"]: row["reason"] for row in csv.DictReader((outputs / "failures.csv").open())}
     assert failures.keys() == expected.keys()
     for name, reason in expected.items():
@@ -124,13 +123,13 @@ def test_each_is_done_or_has_its_reason(run):
         _, labels, scores = parse_outputs((outputs / f"{name}.csv").read_text())
         assert any(labels) == (name not in expected)
         assert np.isfinite(scores).all() and any(scores) == (name not in expected)
-    assert len(list(outputs.glob("*.csv"))) == len(READABLE) + len(ALTERED) + 1
+    assert len(list(outputs.glob("*.csv"))) == recordings + 1
 
 
-def test_a_right_recording_among_them_is_as_it_would_be_alone(run, model_folder, tmp_path):
+def test_a_right_recording_has_the_same_output_alone_and_among_the_others(run, model_folder, tmp_path):
     data, outputs, _ = run
     write_recording(tmp_path / "alone", "right", COUNTS)
-    assert run_script("driver.py", model_folder, tmp_path / "alone", tmp_path / "out").returncode == 0
+    assert call_script("driver.py", model_folder, tmp_path / "alone", tmp_path / "out").returncode == 0
     alone, among = (parse_outputs((folder / "right.csv").read_text()) for folder in (tmp_path / "out", outputs))
     assert alone[1] == among[1]
     np.testing.assert_allclose(alone[2], among[2], atol=1e-5)
@@ -138,24 +137,24 @@ def test_a_right_recording_among_them_is_as_it_would_be_alone(run, model_folder,
         np.testing.assert_allclose(parse_outputs((outputs / f"{same}.csv").read_text())[2], alone[2], atol=1e-5)
 
 
-def test_the_training_leaves_out_what_cannot_be_read_and_goes_on(run, tmp_path):
+def test_training_leaves_out_unreadable_recordings(run, tmp_path):
     data, _, _ = run
-    asked = ("--recipe", "small", "--epochs", 1, "--folds", 2, "--simulated", 10)
-    trained = run_script("train_model.py", data, tmp_path / "model", *asked)
+    options = ("--recipe", "small,width=4,reduction=2", "--epochs", 1, "--folds", 2, "--simulated", 10)
+    trained = call_script("train_model.py", data, tmp_path / "model", *options)
     assert trained.returncode == 0 and "Traceback" not in trained.stderr
     for name, (_, reason) in ALTERED.items():
         if reason:
             assert any(line.startswith("left out:") and f"{name}." in line for line in trained.stdout.splitlines())
 
 
-def test_two_of_one_name(model_folder, tmp_path):
-    """One output for both names would be wrong for one of them: the second is refused, the others are done."""
+def test_two_recordings_with_the_same_name(model_folder, tmp_path):
+    """One output would be wrong for one of them: the second is refused, the others are run."""
     for folder in ("one", "two"):
         write_recording(tmp_path / "data" / folder, "A1", COUNTS)
     write_recording(tmp_path / "data/two", "A2", COUNTS)
-    result = run_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    result = call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
     assert result.returncode == 1 and "2 of 3 recordings done" in result.stdout
     assert "two/A1.hea" in result.stderr and "has the same name" in result.stderr
     assert sorted(path.name for path in (tmp_path / "out").glob("*.csv")) == ["A1.csv", "A2.csv", "failures.csv"]
-    scored = run_script("evaluate_model.py", tmp_path / "data", tmp_path / "out")
+    scored = call_script("evaluate_model.py", tmp_path / "data", tmp_path / "out")
     assert scored.returncode == 0 and "not scored: " in scored.stderr and "has the same name" in scored.stderr

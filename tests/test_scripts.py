@@ -1,4 +1,7 @@
-"""The scripts as the organisers call them: arguments of every year, files, messages and exit codes."""
+"""The official scripts: the arguments of every year, files, messages and exit codes.
+
+Each script runs in a process of its own at least once; call_script is faster for the rest.
+"""
 
 import json
 import shutil
@@ -12,10 +15,10 @@ import helper_code
 from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.outputs import parse_outputs
 from ecg.model.compute import pick_compute
-from tests.conftest import CPU, LEADS, ROOT, header_text, noise, run_script, write_recording
+from tests.conftest import CPU, LEADS, ROOT, call_script, header_text, noise, run_script, write_recording
 
-# What the official scripts of 2021 do with an entry, in our words: a helper that knows no more than it must, load_model
-# once a set of leads, run_model in a try, the outputs saved by the helper.
+# A rewrite of what the official scripts of 2021 do with an entry: they call load_model once for each set of leads, call
+# run_model in a try block, and save the outputs with their own helper_code.py.
 HELPER_OF_2021 = """
 import os
 from scipy.io import loadmat
@@ -56,6 +59,7 @@ for header_file, recording_file in zip(header_files, recording_files):
 
 @pytest.fixture(scope="module")
 def test_data(tmp_path_factory):
+    """Four recordings without diagnoses; the first header names the signal file, as some of 2020 do."""
     folder = tmp_path_factory.mktemp("test data")
     for i in range(4):
         write_recording(folder, f"E0750{i}", noise(2000 + 500 * i, seed=i), comments=("#Age: 60", "#Sex: Male"))
@@ -66,6 +70,7 @@ def test_data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outputs(model_folder, test_data, tmp_path_factory):
+    """The outputs of driver.py for ``test_data``."""
     folder = tmp_path_factory.mktemp("driver") / "test outputs"
     result = run_script("driver.py", model_folder, test_data, folder)
     assert (result.returncode, result.stderr) == (0, "")
@@ -73,8 +78,8 @@ def outputs(model_folder, test_data, tmp_path_factory):
     return folder
 
 
-def assert_alike(a, b):
-    """Two output files with the same labels and the same scores, as far as batches of another size let them be."""
+def assert_outputs_match(a, b):
+    """Assert equal labels and scores of two output files; batches of other sizes change scores by rounding."""
     a, b = (parse_outputs(path.read_text()) for path in (a, b))
     assert a[:2] == b[:2]
     np.testing.assert_allclose(a[2], b[2], atol=1e-6 if pick_compute("cpu") == CPU else 0.005)
@@ -88,54 +93,38 @@ def test_the_driver_writes_the_official_four_lines(outputs):
     assert len(classes) == len(labels) == len(scores) == 24 and any(labels)
 
 
-@pytest.mark.parametrize("script", ["driver.py", "test_model.py", "run_model.py"])
-def test_other_years_and_other_folders(outputs, model_folder, test_data, tmp_path, script):
-    result = run_script(script, "-d", test_data, "-m", model_folder, "-o", "out", "-v", "-f", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("run", "script"), [(call_script, "driver.py"), (run_script, "test_model.py"), (run_script, "run_model.py")]
+)
+def test_the_driver_by_the_names_and_flags_of_other_years(outputs, model_folder, test_data, tmp_path, run, script):
+    result = run(script, "-d", test_data, "-m", model_folder, "-o", "out", "-v", "-f", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     for path in outputs.glob("*.csv"):
         assert (tmp_path / "out" / path.name).read_text() == path.read_text()
 
 
-def test_a_broken_recording_costs_the_others_nothing(outputs, model_folder, test_data, tmp_path):
+def test_a_broken_recording_does_not_change_the_others(outputs, model_folder, test_data, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(test_data, data)
     (data / "E07502.mat").write_bytes((data / "E07502.mat").read_bytes()[:999])
     (data / "E9.hea").write_text("no header\n")
     (data / "E8.hea").write_text(header_text("E8", noise(), rate="1e-310"))
-    result = run_script("driver.py", model_folder, data, tmp_path / "out")
+    result = call_script("driver.py", model_folder, data, tmp_path / "out")
     assert result.returncode == 1
     assert "E07502.mat" in result.stderr and "E9.hea" in result.stderr and "Traceback" not in result.stderr
     assert "3 of 6 recordings done" in result.stdout
     assert "E07502" in (tmp_path / "out/failures.csv").read_text()
     for name in ("E07500", "E07501", "E07503"):
-        assert_alike(tmp_path / f"out/{name}.csv", outputs / f"{name}.csv")
+        assert_outputs_match(tmp_path / f"out/{name}.csv", outputs / f"{name}.csv")
     _, labels, _ = parse_outputs((tmp_path / "out/E07502.csv").read_text())
     assert len(labels) == 24 and not any(labels)
 
 
-def test_a_folder_of_which_nothing_can_be_read(model_folder, tmp_path):
+def test_a_folder_without_a_readable_recording(model_folder, tmp_path):
     (tmp_path / "E1.hea").write_text("no header\n")
-    result = run_script("driver.py", model_folder, tmp_path, tmp_path / "out")
+    result = call_script("driver.py", model_folder, tmp_path, tmp_path / "out")
     assert result.returncode == 2 and "0 of 1 recordings done" in result.stdout
     assert (tmp_path / "out/E1.csv").exists()
-
-
-def run_as_in_2021(place, model, data, outputs) -> None:
-    """By the organisers' scripts of that year in the place of ours, in ``place``."""
-    entry = place / "entry"
-    shutil.copytree(ROOT / "ecg", entry / "ecg")
-    for name in ("team_code.py", "weights.csv"):
-        shutil.copy(ROOT / name, entry)
-    (entry / "helper_code.py").write_text(HELPER_OF_2021)
-    (entry / "test_model.py").write_text(TEST_SCRIPT_OF_2021)
-    subprocess.run([sys.executable, entry / "test_model.py", model, data, outputs], cwd=place, check=True)
-
-
-def test_the_organisers_scripts_in_the_place_of_ours(outputs, model_folder, test_data, tmp_path):
-    """Only team_code.py and what is below it are ours; called from another folder."""
-    run_as_in_2021(tmp_path, model_folder, test_data, "out")
-    for path in outputs.glob("*.csv"):
-        assert_alike(tmp_path / "out" / path.name, path)
 
 
 LEAD_SETS_OF_2021 = (
@@ -147,26 +136,56 @@ LEAD_SETS_OF_2021 = (
 )
 
 
-def test_the_lead_sets_of_2021_under_its_script(model_folder, tmp_path):
-    """Each set's recordings are run as the twelve leads are, with zeros for what is missing; by the driver too."""
-    counts = noise(3000, seed=5)
+@pytest.fixture(scope="module")
+def lead_sets(tmp_path_factory):
+    """A recording of each lead set of 2021, and the same recordings with twelve leads and zeros for the missing ones."""
+    folder, counts = tmp_path_factory.mktemp("lead sets"), noise(3000, seed=5)
     for leads in LEAD_SETS_OF_2021:
-        here = [LEADS.index(lead) for lead in leads]
-        write_recording(tmp_path / "data", f"E{len(leads):05d}", counts[here], leads=leads)
+        present = [LEADS.index(lead) for lead in leads]
+        write_recording(folder / "data", f"E{len(leads):05d}", counts[present], leads=leads)
         zeros = np.zeros_like(counts)
-        zeros[here] = counts[here]
-        write_recording(tmp_path / "zeros", f"E{len(leads):05d}", zeros)
-    run_as_in_2021(tmp_path, model_folder, tmp_path / "data", "by 2021")
+        zeros[present] = counts[present]
+        write_recording(folder / "zeros", f"E{len(leads):05d}", zeros)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outputs_of_2021(model_folder, test_data, lead_sets, tmp_path_factory):
+    """The outputs of the official scripts of 2021, called from another folder, with team_code.py and ecg/ of the entry.
+
+    One process runs ``test_data`` and the lead sets, one recording at a time.
+    """
+    folder = tmp_path_factory.mktemp("2021")
+    entry, data = folder / "entry", folder / "data"
+    shutil.copytree(ROOT / "ecg", entry / "ecg")
+    for name in ("team_code.py", "weights.csv"):
+        shutil.copy(ROOT / name, entry)
+    (entry / "helper_code.py").write_text(HELPER_OF_2021)
+    (entry / "test_model.py").write_text(TEST_SCRIPT_OF_2021)
+    shutil.copytree(test_data, data)
+    shutil.copytree(lead_sets / "data", data, dirs_exist_ok=True)
+    subprocess.run([sys.executable, entry / "test_model.py", model_folder, data, "out"], cwd=folder, check=True)
+    assert len(list((folder / "out").iterdir())) == 4 + len(LEAD_SETS_OF_2021)
+    return folder / "out"
+
+
+def test_the_official_scripts_of_2021_with_our_team_code(outputs, outputs_of_2021):
+    for path in outputs.glob("*.csv"):
+        assert_outputs_match(outputs_of_2021 / path.name, path)
+
+
+def test_the_lead_sets_of_2021(outputs_of_2021, lead_sets, model_folder, tmp_path):
+    """Missing leads are as zeros, in the official scripts of 2021 and in the driver."""
     for data in ("data", "zeros"):
-        assert run_script("driver.py", model_folder, tmp_path / data, tmp_path / f"{data} out").returncode == 0
-    outputs = sorted((tmp_path / "by 2021").iterdir())
+        assert call_script("driver.py", model_folder, lead_sets / data, tmp_path / data).returncode == 0
+    outputs = [outputs_of_2021 / path.name for path in sorted((tmp_path / "data").iterdir()) if path.suffix == ".csv"]
     assert len({path.read_text().split("\n", 1)[1] for path in outputs}) == len(LEAD_SETS_OF_2021) == len(outputs)
     for path in outputs:
-        assert_alike(path, tmp_path / "data out" / path.name)
-        assert_alike(path, tmp_path / "zeros out" / path.name)
+        assert_outputs_match(path, tmp_path / "data" / path.name)
+        assert_outputs_match(path, tmp_path / "zeros" / path.name)
 
 
-def test_training_and_scoring_by_their_commands(training_data, tmp_path):
+def test_the_commands_of_training_and_scoring(training_data, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in training_data.rglob("*")}
     trained = run_script(
         "train_model.py",
@@ -186,12 +205,12 @@ def test_training_and_scoring_by_their_commands(training_data, tmp_path):
     assert (recipe["name"], recipe["width"], recipe["folds"], recipe["epochs"]) == ("small", 8, 2, 1)
     assert "fold 2/2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout
     assert {path: path.stat().st_mtime_ns for path in training_data.rglob("*")} == before
-    run_script("driver.py", tmp_path / "model", training_data, tmp_path / "out")
-    for arguments in (
-        (training_data, tmp_path / "out", "scores.csv", "classes.csv"),
-        ("-d", training_data, "-o", tmp_path / "out", "-s", "scores.csv", "-c", "classes.csv"),
+    assert call_script("driver.py", tmp_path / "model", training_data, tmp_path / "out").returncode == 0
+    for run, arguments in (
+        (run_script, (training_data, tmp_path / "out", "scores.csv", "classes.csv")),
+        (call_script, ("-d", training_data, "-o", tmp_path / "out", "-s", "scores.csv", "-c", "classes.csv")),
     ):
-        scored = run_script("evaluate_model.py", *arguments, folder=tmp_path)
+        scored = run("evaluate_model.py", *arguments, folder=tmp_path)
         assert scored.returncode == 0, scored.stderr
         official = (tmp_path / "scores.csv").read_text()
         assert scored.stdout.startswith(official)
@@ -199,9 +218,8 @@ def test_training_and_scoring_by_their_commands(training_data, tmp_path):
     names = "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
     assert official.split("\n")[0] == names and len(official.split("\n")[1].split(",")) == 7
     table = [line.split(",") for line in (tmp_path / "classes.csv").read_text().splitlines()]
-    assert [row[0] for row in table] == ["Classes", "AUROC", "AUPRC", "F-measure"] and {len(row) for row in table} == {
-        25
-    }
+    assert [row[0] for row in table] == ["Classes", "AUROC", "AUPRC", "F-measure"]
+    assert {len(row) for row in table} == {25}
     assert "is no rank" in scored.stdout and "41 ranked teams" in scored.stdout
 
 
@@ -219,25 +237,25 @@ def test_training_and_scoring_by_their_commands(training_data, tmp_path):
         (("driver.py", "a", "b", "c", "-m", "d"), "too many arguments"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line(tmp_path, arguments, message):
+def test_a_wrong_argument_is_one_clear_line(tmp_path, arguments, message):
     script, *rest = arguments
-    result = run_script(script, *rest, folder=tmp_path)
+    result = call_script(script, *rest, folder=tmp_path)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_missing_output_is_an_error_that_names_the_file(test_data, tmp_path):
     (tmp_path / "out").mkdir()
-    result = run_script("evaluate_model.py", test_data, "out", folder=tmp_path)
+    result = call_script("evaluate_model.py", test_data, "out", folder=tmp_path)
     assert result.returncode == 2 and "E07500.csv" in result.stderr
 
 
-def test_where_a_score_would_stand():
+def test_the_place_of_a_score_among_the_teams_of_2020():
     places = {standing.set: standing.place for standing in standings(0.520)}
-    assert places["full test set"] == 2  # the paper's own
+    assert places["full test set"] == 2  # the place of the paper's team
     assert standings(1.0)[0].place == 1 and standings(-1.0)[0].place == len(standings(-1.0)[0].scores) + 1 == 42
 
 
-def test_the_official_helper_names():
+def test_the_functions_of_the_official_helper():
     counts = noise(100)
     header = header_text("A0001", counts, comments=("#Age: NaN", "#Sex: Female", "#Dx: 1,2"))
     assert helper_code.get_recording_id(header) == "A0001" and helper_code.get_num_leads(header) == 12

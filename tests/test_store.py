@@ -1,4 +1,4 @@
-"""The store: each recording once, as the network sees it; used again while nothing changed, built again when it did."""
+"""The store: the preprocessed recordings of a training, reused until a recording or the preprocessing changes."""
 
 import os
 from dataclasses import replace
@@ -31,12 +31,12 @@ def opened(data, tmp_path, recipe=RECIPES["published"]):
 
 
 def signal(store, index):
-    """int16 (12, samples): the recording ``index`` of the mapped file."""
+    """The signal of recording ``index`` in the mapped file, int16 (12, samples)."""
     ends = 12 * np.cumsum(store.lengths)
     return store.signals[: ends[index]][-12 * store.lengths[index] :].reshape(12, -1)
 
 
-def test_it_holds_what_the_network_sees(data, tmp_path):
+def test_the_store_holds_the_input_of_the_networks(data, tmp_path):
     store = opened(data, tmp_path)
     assert len(store) == 3
     for i, path in enumerate(find_headers(data)):
@@ -51,9 +51,9 @@ def test_it_holds_what_the_network_sees(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["nothing", "a signal", "a header", "one more", "the rate", "the resampling", "the index is damaged"]
+    "change", ["nothing", "a signal", "a header", "a new recording", "the rate", "the resampling", "a damaged index"]
 )
-def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, change):
+def test_the_store_is_rebuilt_after_a_change(data, tmp_path, monkeypatch, change):
     opened(data, tmp_path)
     built, recipe = [], RECIPES["published"]
     build = store_module._build
@@ -62,20 +62,20 @@ def test_it_is_built_again_when_something_changed(data, tmp_path, monkeypatch, c
         os.utime(data / "A1.mat", ns=(1, 1))
     elif change == "a header":
         (data / "A1.hea").write_text((data / "A1.hea").read_text() + "#Rx: Unknown\n")
-    elif change == "one more":
+    elif change == "a new recording":
         write_recording(data, "A3")
     elif change == "the rate":
         recipe = replace(recipe, rate=250.0)
     elif change == "the resampling":
         recipe = replace(recipe, resampling="average")
-    elif change == "the index is damaged":
+    elif change == "a damaged index":
         (tmp_path / "store/index.json").write_text("{")
     store = opened(data, tmp_path, recipe)
     assert len(built) == (change != "nothing")
-    assert len(store) == 3 + (change == "one more")
+    assert len(store) == 3 + (change == "a new recording")
 
 
-def test_simulated_recordings_come_behind_the_others(data, tmp_path):
+def test_simulated_recordings_follow_the_others(data, tmp_path):
     headers, recipe = find_headers(data), RECIPES["best"]
     store = open_store(headers, tmp_path / "store", WEIGHTS, recipe, simulated=5)
     assert store.simulated.tolist() == [False] * 3 + [True] * 5
@@ -84,15 +84,15 @@ def test_simulated_recordings_come_behind_the_others(data, tmp_path):
         np.testing.assert_array_equal(signal(store, i), network_signal(record.counts, record.header.rate, recipe))
         assert (store.labels[i] == WEIGHTS.encode(record.header.diagnoses)).all() and store.labels[i].any()
     without, again, more, other = (
-        open_store(headers, tmp_path / "store", WEIGHTS, one, simulated=number)
-        for one, number in ((recipe, 0), (recipe, 5), (recipe, 6), (replace(recipe, seed=1), 5))
+        open_store(headers, tmp_path / "store", WEIGHTS, changed, simulated=number)
+        for changed, number in ((recipe, 0), (recipe, 5), (recipe, 6), (replace(recipe, seed=1), 5))
     )
     assert (len(without), len(more), again.fingerprint) == (3, 9, store.fingerprint)
     np.testing.assert_array_equal(signal(again, 7), signal(store, 7))
     assert signal(other, 7).shape != signal(again, 7).shape or (signal(other, 7) != signal(again, 7)).any()
 
 
-def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path, monkeypatch):
+def test_many_recordings_are_read_in_parallel_and_keep_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "FEW", 10)
     monkeypatch.setattr(store_module, "TASK", 5000)  # bytes: three recordings
     for i in range(50):
@@ -107,7 +107,7 @@ def test_many_recordings_are_read_in_parallel_in_their_order(tmp_path, monkeypat
     ]  # fmt: skip
 
 
-def test_a_recording_larger_than_a_group_is_one_by_itself(data):
+def test_a_recording_larger_than_the_limit_is_a_group_of_its_own(data):
     first, second, third = headers = find_headers(data)
     both = signal_size(first) + signal_size(second)
     assert list(store_module._grouped(headers, 1)) == [[first], [second], [third]]
