@@ -138,7 +138,7 @@ LEAD_SETS_OF_2021 = (
 
 @pytest.fixture(scope="module")
 def lead_sets(tmp_path_factory):
-    """A recording of each lead set of 2021, and the same recordings with twelve leads and zeros for the missing ones."""
+    """Recordings of each lead set of 2021, and the same recordings with zeros for the missing leads."""
     folder, counts = tmp_path_factory.mktemp("lead sets"), noise(3000, seed=5)
     for leads in LEAD_SETS_OF_2021:
         present = [LEADS.index(lead) for lead in leads]
