@@ -15,7 +15,7 @@ import torch
 from ecg.data.windows import Windows
 from ecg.training.distributed import Team, TeamCompute
 from ecg.training.epoch_log import EPOCH_LOG
-from tests.conftest import CPU, ROOT, assert_same_weights, run_script, write_recording
+from tests.conftest import CPU, ROOT, assert_same_weights, call_script, write_recording
 from tests.shared_batches import fit
 
 RECIPE = ("--recipe", "small,width=4,reduction=2,simulated_epochs=1", "--folds", "2", "--epochs", "3")
@@ -36,7 +36,7 @@ def run_distributed(processes: int, script: str, *arguments, options=()) -> subp
 def by_one(training_data, tmp_path_factory) -> Path:
     """The model that one process trains."""
     model = tmp_path_factory.mktemp("by_one") / "model"
-    result = run_script("train_model.py", training_data, model, *OPTIONS)
+    result = call_script("train_model.py", training_data, model, *OPTIONS)
     assert result.returncode == 0, result.stderr
     return model
 
@@ -115,7 +115,7 @@ def test_a_single_process_resumes_what_several_began(training_data, by_one, tmp_
         for process in [launcher.pid, *processes_of(launcher.pid)]:
             os.kill(process, signal.SIGKILL)
     assert not (model / "model.json").exists()
-    result = run_script("train_model.py", training_data, model, *OPTIONS)
+    result = call_script("train_model.py", training_data, model, *OPTIONS)
     assert result.returncode == 0, result.stderr
     assert "fold 2/2: resuming after epoch" in result.stdout
     assert "fold 2/2, simulated recordings  epoch" not in result.stdout
@@ -127,11 +127,11 @@ def test_an_error_is_printed_once(tmp_path):
     assert result.returncode != 0 and result.stderr.count("no such folder") == 1
 
 
-def test_two_drivers_share_a_folder(model_folder, training_data, tmp_path):
+def test_two_drivers_share_a_folder_and_resume_it(model_folder, training_data, tmp_path):
     data = shutil.copytree(training_data, tmp_path / "data")
     for name in ("A0000x", "HR00003x", "Z1"):
         write_recording(data, name).with_suffix(".mat").write_bytes(b"no signal")
-    alone = run_script("driver.py", model_folder, data, tmp_path / "alone", "--device", "cpu")
+    alone = call_script("driver.py", model_folder, data, tmp_path / "alone", "--device", "cpu")
     shared = run_distributed(2, "driver.py", model_folder, data, tmp_path / "shared", "--device", "cpu")
     assert alone.returncode == shared.returncode == 1
     outputs = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "shared")]

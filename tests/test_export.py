@@ -19,15 +19,15 @@ from ecg.model.folder import save_model
 from ecg.recipe import PUBLISHED
 from ecg.simulation.signal import simulate_signal
 from team_code import load_model
-from tests.conftest import CPU, LEADS, ROOT, call_script, noise, run_script, write_recording
+from tests.conftest import CPU, LEADS, ROOT, call_script, noise, write_recording
 from tools import export
 
 EXPORT, EXAMPLE = "tools/export.py", "examples/serve_onnx.py"
 
 
-def run_without(package: str, script: str, *arguments) -> subprocess.CompletedProcess:
-    """Run ``script`` in a process in which importing ``package`` raises."""
-    program = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv[0] = {script!r};"
+def serve_without_torch(*arguments) -> subprocess.CompletedProcess:
+    """Run the example in a process in which ``import torch`` raises."""
+    program = f"import runpy, sys; sys.modules['torch'] = None; sys.argv[0] = {EXAMPLE!r};"
     program += "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", program, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -63,30 +63,34 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["open", "published"])
-def exported(request, tmp_path_factory):
-    """A model folder, and the file that it is exported to."""
-    place = tmp_path_factory.mktemp(request.param)
-    folder, run = ROOT / "models/open", run_script
-    if request.param == "published":  # two narrow, untrained networks
-        recipe = replace(PUBLISHED, width=8, reduction=2, window=512, shortest_window=512, overlap=64)
-        model = write_model(tmp_path_factory.mktemp("five") / "model", recipe, CPU)
-        folder, run = place / "model", call_script
-        folder.mkdir()
-        description = replace(model.description, thresholds=model.description.thresholds[:2])
-        save_model(folder, description, model.networks[:2])
-    result = run(EXPORT, folder, "--onnx", place / "model.onnx")
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """The folders of two models and the files they are exported to by one process, which imports PyTorch once."""
+    five, two, files = (tmp_path_factory.mktemp(name) for name in ("five", "two", "files"))
+    recipe = replace(PUBLISHED, width=8, reduction=2, window=512, shortest_window=512, overlap=64)
+    model = write_model(five / "model", recipe, CPU)  # untrained networks
+    save_model(two, replace(model.description, thresholds=model.description.thresholds[:2]), model.networks[:2])
+    exported = {"open": (ROOT / "models/open", files / "open.onnx"), "published": (two, files / "published.onnx")}
+    arguments = [[str(folder), "--onnx", str(file)] for folder, file in exported.values()]
+    program = f"import sys\nfrom tools.export import main\nfor sys.argv[1:] in {arguments}:\n    assert main() == 0"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "PyTorch's by at most" in result.stdout and result.stdout.count("\n") == 1
-    assert [path.name for path in place.iterdir() if path != folder] == ["model.onnx"]
-    return folder, place / "model.onnx"
+    assert result.stdout.count("PyTorch's by at most") == result.stdout.count("\n") == 2
+    assert sorted(path.name for path in files.iterdir()) == ["open.onnx", "published.onnx"]
+    return exported
+
+
+@pytest.fixture(scope="module", params=["open", "published"])
+def exported(request, exports):
+    """A model folder, and the file that it is exported to."""
+    return exports[request.param]
 
 
 def test_the_outputs_without_torch_are_those_of_the_driver(exported, data, tmp_path):
     folder, file = exported
     assert call_script("driver.py", folder, data, tmp_path, "--float32").returncode == 0
     headers = sorted(data.glob("*.hea"))
-    result = run_without("torch", EXAMPLE, file, *headers)
+    result = serve_without_torch(file, *headers)
     assert (result.returncode, result.stderr) == (0, "")
     served = result.stdout.splitlines(keepends=True)
     assert len(served) == 4 * len(headers) == 48
@@ -182,17 +186,16 @@ def test_the_example_refuses_a_file_that_is_not_an_exported_ensemble(exported, d
 
 
 @pytest.mark.parametrize("exported", ["published"], indirect=True)
-def test_a_missing_package_is_named_with_its_requirements_file(exported, model_folder, tmp_path, monkeypatch, capsys):
-    arguments = [model_folder, "--onnx", tmp_path / "model.onnx"]
-    message = "error: {} is not installed: pip install -r requirements-export.txt\n"
-    result = run_without("onnxscript", EXPORT, *arguments)
-    assert result.returncode == 2 and result.stderr == message.format("onnxscript")
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_a_missing_package_is_named_with_its_requirements_file(
+    exported, model_folder, tmp_path, monkeypatch, capsys, package
+):
     written = onnx.load(exported[1])
-    monkeypatch.setattr(export, "to_onnx", lambda _: written)  # the conversion takes seconds
-    monkeypatch.setattr(sys, "argv", [EXPORT, *map(str, arguments)])
-    for package in ("onnx", "onnxruntime"):
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-            patch.setitem(sys.modules, package, None)
-            cli.run(export.main)
-        assert end.value.code == 2 and capsys.readouterr().err == message.format(package)
-    assert not list(tmp_path.iterdir())
+    if package == "onnxruntime":  # it is used after the conversion, which takes seconds
+        monkeypatch.setattr(export, "to_onnx", lambda _: written)
+    monkeypatch.setattr(sys, "argv", [EXPORT, str(model_folder), "--onnx", str(tmp_path / "model.onnx")])
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit) as end:
+        cli.run(export.main)
+    assert end.value.code == 2 and not list(tmp_path.iterdir())
+    assert capsys.readouterr().err == f"error: {package} is not installed: pip install -r requirements-export.txt\n"

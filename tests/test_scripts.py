@@ -138,7 +138,7 @@ LEAD_SETS_OF_2021 = (
 
 @pytest.fixture(scope="module")
 def lead_sets(tmp_path_factory):
-    """Recordings of each lead set of 2021, and the same recordings with zeros for the missing leads."""
+    """A recording of each lead set of 2021, and the same with twelve leads and zeros for the missing ones."""
     folder, counts = tmp_path_factory.mktemp("lead sets"), noise(3000, seed=5)
     for leads in LEAD_SETS_OF_2021:
         present = [LEADS.index(lead) for lead in leads]
@@ -192,7 +192,7 @@ def test_the_commands_of_training_and_scoring(training_data, tmp_path):
         training_data,
         tmp_path / "model",
         "--recipe",
-        "small,width=8,reduction=4,folds=3",
+        "small,width=8,reduction=4,folds=3,simulated_epochs=1",
         "--folds",
         2,
         "--epochs",
