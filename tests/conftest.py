@@ -151,3 +151,17 @@ def model_folder(tmp_path_factory, training_data, tiny_recipe) -> Path:
 def model_copy(model_folder, tmp_path) -> Path:
     """A copy of ``model_folder`` to change."""
     return Path(shutil.copytree(model_folder, tmp_path / "model"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB; only root can mount it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
