@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ecg.data.windows import Windows
+from ecg.training.checkpoint import is_training
 from ecg.training.distributed import Team, TeamCompute
 from ecg.training.epoch_log import EPOCH_LOG
 from tests.conftest import CPU, ROOT, assert_same_weights, call_script, write_recording
@@ -90,22 +91,6 @@ def processes_of(launcher: int) -> list[int]:
     return [int(child) for child in children if b"train_model.py" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def wait_for_the_end_of(processes: list[int]) -> None:
-    """Wait until killed processes are gone: until then one of them holds the lock of the model folder."""
-    end = time.monotonic() + 60
-    while any(is_running(process) for process in processes):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"  # a zombie has closed its files
-
-
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux for a process's children")
 
 
@@ -128,10 +113,10 @@ def test_a_single_process_resumes_what_several_began(training_data, by_one, tmp_
     command = torchrun(2, "train_model.py", training_data, model, *OPTIONS)
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as launcher:
         wait_for_epoch(model, "fold-2,1")
-        processes = processes_of(launcher.pid)
-        for process in [launcher.pid, *processes]:
+        for process in [launcher.pid, *processes_of(launcher.pid)]:
             os.kill(process, signal.SIGKILL)
-    wait_for_the_end_of(processes)
+    while is_training(model):  # killed processes take a moment to end and release the lock
+        time.sleep(0.01)
     assert not (model / "model.json").exists()
     result = call_script("train_model.py", training_data, model, *OPTIONS)
     assert result.returncode == 0, result.stderr
