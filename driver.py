@@ -129,7 +129,7 @@ def write_outputs_distributed(
     with distributed.all_processes() as everyone:
         mine = blocks_for_process(everyone.from_first(headers_to_run), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder))
-        return sorted(sum(parts, [])) if everyone.leads else None
+        return sorted(sum(parts, [])) if everyone.is_first else None
 
 
 def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Result]]:

@@ -64,7 +64,7 @@ def training_code(
     model_directory : path
         The folder for the model. Nothing is written elsewhere.
     recipe : Recipe
-        The numbers of the training.
+        The settings of the training.
     compute : Compute, optional
         Device and dtype; the default is the fastest here.
     patients : path, optional
@@ -214,7 +214,10 @@ def train_epoch(
 def predict(
     networks: Sequence[SEResNet], recordings: PackedRecordings, chosen: np.ndarray, recipe: Recipe, compute: Compute
 ) -> np.ndarray:
-    """Probabilities (networks, chosen, classes) of the ``chosen`` recordings (indices), averaged over windows."""
+    """Probabilities (networks, chosen, classes) of the ``chosen`` recordings (indices), averaged over windows.
+
+    Raises NonFiniteError if one of them is not finite.
+    """
     for network in networks:
         network.eval()
     total = np.zeros((len(networks), len(chosen), networks[0].head.out_features))
@@ -227,6 +230,8 @@ def predict(
         for sums, window_p in zip(total, p):
             np.add.at(sums, windows.recording, window_p)
         np.add.at(parts, windows.recording, 1)
+    if not np.isfinite(total).all():
+        raise NonFiniteError("the networks give no finite probability; try --float32")
     return total / parts[:, np.newaxis]
 
 
@@ -255,8 +260,6 @@ def calibrate(training: Training, networks: Sequence[SEResNet]) -> None:
     a recording's windows, so the shifts of recordings with several windows are approximate.
     """
     p = predict_held_out(training, networks)
-    if not np.isfinite(p).all():
-        raise NonFiniteError("a network gives no finite probability for a held-out recording; try --float32")
     for fold, network in enumerate(networks):
         others = [other for other in range(len(networks)) if other != fold] or [fold]
         chosen = np.flatnonzero(np.isin(training.fold_of, others))
@@ -302,12 +305,12 @@ def search_grid(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndarr
 
     Step 2 searches each class's threshold in turn, once, in steps of 0.01.
     """
-    descent = Descent(weights, labels, p, search_common(weights, labels, p))
+    ascent = CoordinateAscent(weights, labels, p, search_common(weights, labels, p))
     steps = np.arange(101) / 100
     for k in range(p.shape[1]):
-        below = np.searchsorted(descent.sorted_p[k], steps, side="left")
-        descent.improve(k, below, steps)
-    return descent.thresholds
+        below = np.searchsorted(ascent.sorted_p[k], steps, side="left")
+        ascent.improve(k, below, steps)
+    return ascent.thresholds
 
 
 def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -317,16 +320,16 @@ def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndar
     cycles over the classes until nothing improves. Each threshold lies halfway between the two probabilities it
     separates.
     """
-    descent = Descent(weights, labels, p, search_grid(weights, labels, p))
-    candidates = [cut_points(sorted_p) for sorted_p in descent.sorted_p]
+    ascent = CoordinateAscent(weights, labels, p, search_grid(weights, labels, p))
+    candidates = [cut_points(sorted_p) for sorted_p in ascent.sorted_p]
     improved = True
     while improved:
-        improved = sum(descent.improve(k, *candidates[k]) for k in range(p.shape[1])) > 0
-    return descent.thresholds
+        improved = sum(ascent.improve(k, *candidates[k]) for k in range(p.shape[1])) > 0
+    return ascent.thresholds
 
 
-class Descent:
-    """A coordinate descent over the thresholds that keeps the rewards of all recordings up to date."""
+class CoordinateAscent:
+    """A coordinate ascent over the thresholds that keeps the rewards of all recordings up to date."""
 
     def __init__(self, weights: Weights, labels: np.ndarray, p: np.ndarray, thresholds: np.ndarray):
         self.thresholds = thresholds
@@ -440,10 +443,8 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
 def run_recordings(model: Model, inputs: Sequence[NetworkInput]) -> tuple[np.ndarray, np.ndarray]:
     """Labels (0 or 1) and probabilities, both (recordings, classes), of several network inputs.
 
-    Raises NonFiniteError if one of them has no finite probability.
+    Raises NonFiniteError if a probability is not finite.
     """
     p = predict(model.networks, pack(inputs), np.arange(len(inputs)), model.recipe, model.compute)
-    if not np.isfinite(p).all():
-        raise NonFiniteError("the networks give no finite probability; try --float32")
     labels, scores = model.description.decide(p)
     return labels.astype(int), scores

@@ -24,7 +24,7 @@ def main() -> int:
     arguments.add_argument(
         "--recipe",
         default="best",
-        help=f"the numbers of the training (best): {', '.join(RECIPES)}; NAME,number=value,... changes some",
+        help=f"the settings of the training (best): {', '.join(RECIPES)}; NAME,field=value,... changes some",
     )
     arguments.add_argument("--folds", type=int, help="how many folds, and networks")
     arguments.add_argument("--epochs", type=int, help="epochs on the recordings; pretraining keeps its own number")
@@ -45,7 +45,7 @@ def train_distributed(data: str, model: str, recipe: Recipe, compute: Compute, p
     with distributed.all_processes() as everyone, ExitStack() as until_the_end:
 
         def begin():
-            if everyone.leads:
+            if everyone.is_first:
                 until_the_end.enter_context(training_lock(Path(model)))
             return prepare(Path(data), Path(model), recipe, compute, patients)
 
@@ -56,7 +56,7 @@ def train_distributed(data: str, model: str, recipe: Recipe, compute: Compute, p
         for fold in folds:
             train_fold(team_training, fold)
         everyone.wait()
-        if everyone.leads:
+        if everyone.is_first:
             train_ensemble(training, Path(model))  # finds every network trained
 
 

@@ -151,7 +151,7 @@ def draw_arrow(axes, start: tuple[float, float], end: tuple[float, float]) -> No
 
 def save(figure, path: Path, title: str) -> None:
     figure.savefig(path, metadata={"Title": title, "Date": None})
-    print(path.relative_to(ROOT))
+    print(path)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A recipe: all numbers of a training run, by name. ``published`` is the paper, ``best`` the default."""
+"""A recipe: all settings of a training run, by name. ``published`` is the paper, ``best`` the default."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -6,7 +6,7 @@ from typing import Any, get_origin
 
 from ecg.errors import EntryError
 
-# The allowed words and numbers of a recipe: a model folder may come from a stranger.
+# The allowed values of a recipe's fields: a model folder may come from a stranger.
 CHOICES = {
     "resampling": ("interpolate", "average"),
     "schedule": ("steps", "one-cycle"),
@@ -155,14 +155,14 @@ RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 
 
 def changed(recipe: Recipe, **changes: Any) -> Recipe:
-    """``recipe`` with other numbers; a change that is None is ignored."""
+    """``recipe`` with other values; a change that is None is ignored."""
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Parse ``NAME`` or ``NAME,number=value,...``; the values of a tuple are separated by slashes.
+    """Parse ``NAME`` or ``NAME,field=value,...``; the values of a tuple are separated by slashes.
 
-    Raises EntryError if there is no such recipe or number, or a value is out of bounds.
+    Raises EntryError if there is no such recipe or field, or a value is out of bounds.
 
     >>> parse_recipe("best,width=64,learning_rate_drops=0.5/0.9").learning_rate_drops
     (0.5, 0.9)
@@ -172,9 +172,9 @@ def parse_recipe(text: str) -> Recipe:
         raise EntryError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     parsers: dict[type, Any] = {bool: {"True": True, "False": False}.__getitem__, int: int, float: float, str: str}
     parsers[tuple] = lambda parts: tuple(map(float, parts.split("/")))
-    numbers = asdict(RECIPES[name])
+    fields_now = asdict(RECIPES[name])
     try:
         pairs = dict(change.split("=") for change in changes)
-        return changed(RECIPES[name], **{key: parsers[type(numbers[key])](value) for key, value in pairs.items()})
+        return changed(RECIPES[name], **{key: parsers[type(fields_now[key])](value) for key, value in pairs.items()})
     except (ValueError, KeyError) as error:
-        raise EntryError(f"{text}: is not NAME,number=value,... with numbers of a recipe ({error})") from error
+        raise EntryError(f"{text}: is not NAME,field=value,... with fields of a recipe ({error})") from error

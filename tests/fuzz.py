@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Coverage-guided fuzzing of the file readers:  pip install atheris; python tests/fuzz.py [SECONDS]
+"""Coverage-guided fuzzing of the file readers:  pip install atheris; python tests/fuzz.py --seconds 60
 
-Each reader is fuzzed for SECONDS (60), starting from valid files. It must return a result or raise one of the package's
-errors. Anything else is a defect: it is printed, its input is kept in fuzz-findings/, and the exit code is 1.
+Each reader is fuzzed for so many seconds, starting from valid files. It must return a result or raise one of the
+package's errors. Anything else is a defect: it is printed, its input is kept in fuzz-findings/, and the exit code is 1.
 """
 
+import argparse
 import io
 import json
 import os
@@ -14,9 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import atheris
 import numpy as np
 import scipy.io
+
+arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+arguments.add_argument("--seconds", type=int, default=60, help="for each reader (60)")
+SECONDS = arguments.parse_args().seconds
+
+try:
+    import atheris
+except ModuleNotFoundError:
+    sys.exit("error: atheris is not installed: pip install atheris")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -104,12 +113,11 @@ TARGETS: dict[Callable[[bytes], None], list[bytes]] = {
 
 
 def main() -> int:
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     defects = 0
     for target, seeds in TARGETS.items():
         child = os.fork()  # libFuzzer ends the process that it runs in
         if child == 0:
-            fuzz(target, seeds, seconds)
+            fuzz(target, seeds, SECONDS)
         defects += os.waitpid(child, 0)[1] != 0
     print(f"{defects} of {len(TARGETS)} readers have a defect")
     return int(defects > 0)

@@ -44,5 +44,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with distributed.all_processes() as everyone:
         fitted = fit(TeamCompute(torch.device("cpu"), torch.float32, everyone))
-        if everyone.leads:
+        if everyone.is_first:
             torch.save(fitted, sys.argv[1])

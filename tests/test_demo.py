@@ -41,7 +41,7 @@ def test_broken_recordings_are_named_and_the_others_are_split(demo, tmp_path, ca
     demo.deal(tmp_path / "data", *folders)
     assert sum(len(find_headers(folder)) for folder in folders[:2]) == 10
     printed = capsys.readouterr()
-    assert "8 recordings to learn from, 2 hidden" in printed.out
+    assert "8 recordings to train on, 2 hidden" in printed.out
     assert all(f"{name}: " in printed.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ecg.classes import load_weights
 from ecg.decision.expected_metric import apply_temperature, expected_rewards, maximise_expected_metric
 from ecg.decision.labels import decide_labels, vote
-from ecg.evaluation.metrics import challenge_metric, rewards
+from ecg.evaluation.metrics import challenge_metric, recording_rewards
 from ecg.recipe import RECIPES
 
 WEIGHTS = load_weights()
@@ -23,7 +23,7 @@ LABEL_SETS = np.array(list(itertools.product([False, True], repeat=CLASSES)))
 def enumerated(p: np.ndarray, outputs: np.ndarray) -> float:
     """The expected reward as the sum over all label sets."""
     probabilities = np.where(LABEL_SETS, p, 1 - p).prod(axis=1)
-    return float(probabilities @ rewards(MATRIX, LABEL_SETS, np.broadcast_to(outputs, LABEL_SETS.shape)))
+    return float(probabilities @ recording_rewards(MATRIX, LABEL_SETS, np.broadcast_to(outputs, LABEL_SETS.shape)))
 
 
 @settings(deadline=None, max_examples=50)

@@ -19,7 +19,7 @@ def test_figures_with_all_leads_are_those_of_out_of_fold_csv(model_folder, train
     metric = {row[0].strip(): row[1].split()[0] for row in table[2:]}
     assert len(metric) == 6
     with open(model_folder / "out_of_fold.csv", newline="") as file:
-        p = {row.pop("record"): list(row.values())[1:] for row in csv.DictReader(file)}
+        p = {row.pop("recording"): list(row.values())[1:] for row in csv.DictReader(file)}
     weights, headers = load_weights(), find_headers(training_data)
     labels = np.array([weights.encode(read_header(path).diagnoses) for path in headers])
     probabilities = np.array([p[path.stem] for path in headers], float)

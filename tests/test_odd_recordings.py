@@ -144,7 +144,7 @@ def test_training_leaves_out_unreadable_recordings(run, tmp_path):
     assert trained.returncode == 0 and "Traceback" not in trained.stderr
     for name, (_, reason) in ALTERED.items():
         if reason:
-            assert any(line.startswith("left out:") and f"{name}." in line for line in trained.stdout.splitlines())
+            assert any(line.startswith("skipped:") and f"{name}." in line for line in trained.stdout.splitlines())
 
 
 def test_two_recordings_with_the_same_name(model_folder, tmp_path):

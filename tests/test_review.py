@@ -300,7 +300,7 @@ def test_suspects_are_the_planted_errors(study, tmp_path):
     true_labels = [WEIGHTS.encode(read_header(study / "truth" / f"{name}.hea").diagnoses) for name in names]
     probabilities = [(0.95, 0.01)] * PLANTED + [(0.90, 0.02)] * (len(names) - PLANTED)
     rows = [(name, 1, *np.where(labels, yes, no)) for name, labels, (yes, no) in zip(names, true_labels, probabilities)]
-    write_csv(tmp_path / "out_of_fold.csv", [("record", "fold", *WEIGHTS.classes), *rows])
+    write_csv(tmp_path / "out_of_fold.csv", [("recording", "fold", *WEIGHTS.classes), *rows])
     arguments = (study / "data", tmp_path / "out_of_fold.csv", tmp_path / "suspects.csv")
     done = run_script("tools/review.py", "suspects", *arguments)
     assert done.returncode == 0, done.stderr

@@ -1,10 +1,12 @@
 """The rooms of ecg/: which room may import which, and which ones stay free of torch."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -74,6 +76,22 @@ def test_a_description_and_a_decision_need_no_torch():
     modules = "ecg.model.description, ecg.data.record, ecg.data.windows, ecg.evaluation.outputs"
     command = [sys.executable, "-c", f"import sys; sys.modules['torch'] = None; import {modules}"]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_drawing_shows_the_rooms_of_today(tmp_path):
+    """If this fails: python docs/draw_architecture.py"""
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    drawing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(drawing)
+    drawing.draw_rooms(tmp_path / "rooms.svg")
+    drawn, committed = (ElementTree.parse(folder / "rooms.svg") for folder in (tmp_path, drawing.PICTURES))
+    assert drawing_of(drawn) == drawing_of(committed)
+
+
+def drawing_of(svg):
+    """The texts, and the number of arrows and boxes: matplotlib's versions differ in the rest."""
+    elements = list(svg.iter())
+    return sorted(element.text for element in elements if element.tag.endswith("}text")), len(elements)
 
 
 def test_the_version_is_the_same_everywhere():

@@ -207,7 +207,7 @@ def test_unreadable_recording_is_named_and_left_out(training_data, tiny_recipe, 
     write_recording(data, "E1", comments=("#Dx: 12345",))
     training_code(data, tmp_path / "model", replace(tiny_recipe, epochs=1), CPU)
     output = capsys.readouterr().out
-    assert "left out: " in output and "HR00003.mat" in output
+    assert "skipped: " in output and "HR00003.mat" in output
     assert "19 recordings to train on, 1 without a scored label, 1 unreadable" in output
 
 

@@ -18,6 +18,8 @@ import team_code
 from ecg.errors import EntryError
 from ecg.interruption import Interrupted, install_handlers, uninterrupted
 from ecg.model.compute import Compute
+from ecg.recipe import RECIPES
+from ecg.training.checkpoint import claim_work_dir
 from ecg.training.epoch_log import EPOCH_LOG
 from team_code import load_model, training_code
 from tests.conftest import CPU, ROOT, assert_same_weights, run_script, weights_of
@@ -36,9 +38,7 @@ def interrupt_after(epochs: int, monkeypatch):
     monkeypatch.setattr(team_code, "train_epoch", interrupted)
 
 
-@pytest.mark.parametrize(
-    "epochs_before", range(6)
-)  # each of two folds has one of pretraining and two on the recordings
+@pytest.mark.parametrize("epochs_before", range(6))  # each of two folds: one of pretraining, two on the recordings
 def test_an_interrupted_training_resumes(
     training_data, model_folder, tiny_recipe, tmp_path, monkeypatch, capsys, epochs_before
 ):
@@ -302,3 +302,12 @@ def test_a_model_folder_that_vanishes_is_a_clear_error(training_data, tiny_recip
     monkeypatch.setattr(team_code, "train_epoch", vanishing)
     with pytest.raises(EntryError, match="simulated-1.safetensors: cannot be written"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
+
+
+def test_an_unfinished_training_of_another_version_is_refused(tmp_path):
+    """Its checkpoints cannot be resumed, and are not overwritten."""
+    (tmp_path / "fold-1.safetensors").write_bytes(b"")
+    for other in ({"recipe": {}}, ["old"], {"format": 0, "recipe": {}, "recordings": "", "patients": None}):
+        (tmp_path / "training.json").write_text(json.dumps(other))
+        with pytest.raises(EntryError, match="another version of this entry; remove this folder"):
+            claim_work_dir(tmp_path, RECIPES["small"], "recordings")

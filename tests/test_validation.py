@@ -186,7 +186,7 @@ def test_a_patient_is_never_torn_apart():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("best,width", "NAME,number=value"),
+        ("best,width", "NAME,field=value"),
         ("worst", "no recipe 'worst'"),
         ("best,width=x", "x"),
         ("best,colour=1", "colour"),
@@ -255,8 +255,11 @@ def test_by_fold_every_recording_is_answered_for_by_a_model_that_has_not_seen_it
     (results / recipes[0] / "seed 1 part 2.npz").unlink()
     again = validated(data / "data", results, *recipes, *asked)
     assert again.count("training on the other parts") == 1 and again.endswith(first[-700:])
-    with pytest.raises(EntryError, match="of other recordings, parts or numbers"):
+    with pytest.raises(EntryError, match="of other recordings, parts or recipe fields"):
         validated(data / "data", results, *recipes, "--parts", 4)
+    (results / recipes[0] / "validation.json").write_text("{")
+    with pytest.raises(EntryError, match="validation.json: damaged"):
+        validated(data / "data", results, *recipes, *asked)
 
 
 def test_by_source_every_source_is_answered_for_by_the_others(data, validated, tmp_path):

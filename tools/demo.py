@@ -87,7 +87,7 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
         if hide:
             lines = read_text(path).splitlines(keepends=True)
             (hidden / path.name).write_text("".join(line for line in lines if not DIAGNOSES.match(line)))
-    print(f"{np.sum(~is_hidden)} recordings to learn from, {np.sum(is_hidden)} hidden", flush=True)
+    print(f"{np.sum(~is_hidden)} recordings to train on, {np.sum(is_hidden)} hidden", flush=True)
 
 
 def read_headers(data: Path) -> dict[Path, Header]:
@@ -102,7 +102,7 @@ def read_headers(data: Path) -> dict[Path, Header]:
 
 
 def leave_out(error: RecordError) -> None:
-    print(f"left out: {error}", file=sys.stderr)
+    print(f"skipped: {error}", file=sys.stderr)
 
 
 def run_script(script: str, *arguments: object) -> None:

@@ -17,7 +17,7 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
 from ecg.files import write_errors, write_json
 from ecg.model.compute import pick_compute
-from ecg.model.folder import DESCRIPTION, read_model, weights_file
+from ecg.model.folder import DESCRIPTION, network_file, read_model
 from ecg.model.tensors import save_tensors
 from ecg.progress import print_line
 
@@ -46,7 +46,7 @@ def release(source: Path, folder: Path) -> None:
             raise EntryError(f"{folder}: is not empty; give a new folder")
     for fold, network in enumerate(model.networks):
         tensors = {name: to_half_precision(name, tensor) for name, tensor in network.state_dict().items()}
-        save_tensors(weights_file(folder, fold), tensors)
+        save_tensors(network_file(folder, fold), tensors)
     write_json(folder / DESCRIPTION, model.description.as_json())
     read_model(folder, compute)  # refuses weights that are too large for half precision
 

@@ -50,7 +50,7 @@ def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_argument("data", type=Path, help="a folder of recordings with labels")
     arguments.add_argument("results", type=Path, help="a folder for the predictions and the tables")
-    arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="NAME or NAME,number=value,...")
+    arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="NAME or NAME,field=value,...")
     arguments.add_argument("--by", choices=("fold", "source"), default="fold", help="what a part is (fold)")
     arguments.add_argument("--parts", type=int, default=5, help="by fold: the number of parts (5)")
     arguments.add_argument("--only", type=int, help="predict only the first so many parts, to save time")
@@ -108,9 +108,13 @@ def claim_results(args: Namespace, file: Path, data: ValidationData, recipe: Rec
         "patients": file_digest(args.patients) if args.patients else None,
         "recipe": recipe.as_json(),
     }
-    if file.exists() and json.loads(file.read_text()) != this:
+    try:
+        found = json.loads(file.read_text()) if file.exists() else this
+    except ValueError as error:
+        raise EntryError(f"{file}: damaged ({error}); give another folder, or remove this one") from error
+    if found != this:
         raise EntryError(
-            f"{file}: the predictions beside it are of other recordings, parts or numbers; give another folder"
+            f"{file}: the predictions beside it are of other recordings, parts or recipe fields; give another folder"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, this)

@@ -26,7 +26,7 @@ class PackedRecordings:
 
     @classmethod
     def over(cls, counts: np.ndarray, lengths: np.ndarray, demographics: np.ndarray) -> "PackedRecordings":
-        """Wraps the arrays without a copy."""
+        """Wrap the arrays without a copy."""
         return cls(torch.from_numpy(counts), lengths, torch.from_numpy(demographics))
 
     def to(self, device: torch.device) -> "PackedRecordings":

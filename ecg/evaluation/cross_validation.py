@@ -93,7 +93,7 @@ def write_out_of_fold(path: Path, names: Sequence[str], fold_of: np.ndarray, wei
 
     ``fold_of`` (recordings,) is -1 for a recording in no fold, which is left out; ``p`` is (recordings, classes).
     """
-    rows = [["record", "fold", *weights.classes]]
+    rows = [["recording", "fold", *weights.classes]]
     for name, fold, row in zip(names, fold_of, p):
         if fold >= 0:
             rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])

@@ -13,7 +13,7 @@ import numpy as np
 from ecg.classes import Weights
 
 
-def rewards(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def recording_rewards(matrix: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """The reward of each recording, (recordings,): the sum over its (label, output) pairs by the size of the union."""
     union = np.maximum((labels | outputs).sum(axis=1), 1)
     return ((labels @ matrix) * outputs).sum(axis=1) / union
@@ -33,7 +33,7 @@ def metric_parts(weights: Weights, labels: np.ndarray, outputs: np.ndarray) -> t
     always_normal = np.zeros_like(labels)
     always_normal[:, weights.normal] = True
     observed, correct, inactive = (
-        rewards(weights.matrix, labels, choice) for choice in (outputs, labels, always_normal)
+        recording_rewards(weights.matrix, labels, choice) for choice in (outputs, labels, always_normal)
     )
     return observed - inactive, correct - inactive
 

@@ -22,7 +22,7 @@ from ecg.recipe import Recipe
 
 DESCRIPTION = "model.json"
 LARGEST_DESCRIPTION = 50 << 20  # bytes
-WEIGHTS_NAME = re.compile(r"fold-.*\.safetensors")
+NETWORK_FILE = re.compile(r"fold-.*\.safetensors")
 TEMPORARY = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # left by a killed process
 
 
@@ -56,7 +56,7 @@ def build_network(recipe: Recipe, classes: int) -> SEResNet:
     )
 
 
-def weights_file(folder: Path, fold: int) -> Path:
+def network_file(folder: Path, fold: int) -> Path:
     return folder / f"fold-{fold + 1}.safetensors"
 
 
@@ -65,10 +65,10 @@ def save_model(folder: Path, description: Description, networks: Sequence[SEResN
     file = folder / DESCRIPTION
     file.unlink(missing_ok=True)
     for old in folder.iterdir():
-        if WEIGHTS_NAME.fullmatch(old.name) or TEMPORARY.fullmatch(old.name):
+        if NETWORK_FILE.fullmatch(old.name) or TEMPORARY.fullmatch(old.name):
             old.unlink()
     for fold, network in enumerate(networks):
-        save_tensors(weights_file(folder, fold), network.state_dict())
+        save_tensors(network_file(folder, fold), network.state_dict())
     write_json(file, description.as_json())
 
 
@@ -89,14 +89,14 @@ def read_model(folder: Path, compute: Compute) -> Model:
     description = read_description(folder)
     networks = []
     for fold in range(len(description.thresholds)):
-        network = _load_network(weights_file(folder, fold), description.recipe, len(description.classes))
+        network = _load_network(network_file(folder, fold), description.recipe, len(description.classes))
         networks.append(network.to(compute.device))
     return Model(description, networks, compute)
 
 
 def model_digest(folder: Path) -> str:
     """SHA-256 over the description and the weights: two different models have different digests."""
-    weights = sorted(path for path in folder.iterdir() if WEIGHTS_NAME.fullmatch(path.name))
+    weights = sorted(path for path in folder.iterdir() if NETWORK_FILE.fullmatch(path.name))
     together = hashlib.sha256()
     for path in (folder / DESCRIPTION, *weights):
         with open(path, "rb") as file:

@@ -13,7 +13,7 @@ from ecg.data.record import read_record
 from ecg.errors import RecordError
 from ecg.evaluation import bootstrap
 from ecg.evaluation.leaderboard import standings
-from ecg.evaluation.metrics import Scores, confusion, curve, metric_parts, reward_parts, rewards, score
+from ecg.evaluation.metrics import Scores, confusion, curve, metric_parts, recording_rewards, reward_parts, score
 from ecg.evaluation.outputs import Evaluation
 from ecg.report.page import write_page
 from ecg.report.paper import data_url, draw_ecg, record_title
@@ -171,8 +171,8 @@ def confusion_cells(evaluation: Evaluation, weights: Weights) -> list[ConfusionC
 def _gained_reward(evaluation: Evaluation, weights: Weights, rows: np.ndarray, corrected: np.ndarray) -> float:
     """The reward that the recordings ``rows`` gain with the outputs ``corrected``."""
     labels = evaluation.labels[rows]
-    before = rewards(weights.matrix, labels, evaluation.outputs[rows]).sum()
-    return float(rewards(weights.matrix, labels, corrected).sum() - before)
+    before = recording_rewards(weights.matrix, labels, evaluation.outputs[rows]).sum()
+    return float(recording_rewards(weights.matrix, labels, corrected).sum() - before)
 
 
 def _full_score(evaluation: Evaluation, weights: Weights) -> float:

@@ -23,6 +23,8 @@ from ecg.progress import print_line
 from ecg.recipe import Recipe
 from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 
+FORMAT = 1  # of the work folder; raise it if checkpoints of earlier versions cannot be resumed
+
 
 def work_dir_of(model: Path) -> Path:
     """The work folder of a training into the model folder ``model``."""
@@ -62,17 +64,23 @@ def claim_work_dir(work_dir: Path, recipe: Recipe, recordings: str, patients: st
     """Note in ``work_dir`` which training owns it.
 
     ``recordings`` is the store's fingerprint, ``patients`` the digest of the patients' table. Raises EntryError if an
-    unfinished training with another recipe, recordings or patients is there, because its checkpoints would be lost.
+    unfinished training of another version, or with another recipe, recordings or patients is there, because its
+    checkpoints would be lost.
     """
     with write_errors(work_dir):
         work_dir.mkdir(parents=True, exist_ok=True)
     file = work_dir / "training.json"
-    this = {"recipe": recipe.as_json(), "recordings": recordings, "patients": patients}
+    this = {"format": FORMAT, "recipe": recipe.as_json(), "recordings": recordings, "patients": patients}
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
         found = this
     if found != this and any(work_dir.glob("*.safetensors")):
+        if not isinstance(found, dict) or found.keys() != this.keys() or found["format"] != FORMAT:
+            raise EntryError(
+                f"{work_dir}: holds an unfinished training of another version of this entry; "
+                "remove this folder to start a new one"
+            )
         changes = [
             f"{name} {found['recipe'].get(name)} instead of {value}"
             for name, value in recipe.as_json().items()
@@ -80,7 +88,7 @@ def claim_work_dir(work_dir: Path, recipe: Recipe, recordings: str, patients: st
         ]
         if found["recordings"] != recordings:
             changes.append("other recordings, or other versions of their files")
-        if found.get("patients") != patients:
+        if found["patients"] != patients:
             changes.append("another table of patients")
         raise EntryError(
             f"{work_dir}: holds an unfinished training with {', '.join(changes)}; "
@@ -118,7 +126,10 @@ class TrainingState:
 class Checkpoint:
     """The checkpoint file of one network, and the state that it holds.
 
-    If the file exists, the network, the optimiser and the scaler are set to it, and ``state`` continues from there.
+    It is a safetensors file. Its tensors are the network's weights, the weights to keep, and the states of the
+    optimiser and of the random numbers; its metadata are the other fields of TrainingState and the gradient scaler's
+    state. If the file exists, the network, the optimiser and the scaler are set to it, and ``state`` continues from
+    there.
     """
 
     def __init__(

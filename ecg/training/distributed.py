@@ -45,7 +45,7 @@ class Team:
     size: int
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         return self.rank == 0
 
     def from_first(self, action: Callable[[], Any]) -> Any:
@@ -54,7 +54,7 @@ class Team:
         If it raises EntryError there, the other processes raise OtherProcessError.
         """
         result, failure = None, None
-        if self.leads:
+        if self.is_first:
             try:
                 result = action()
             except EntryError as error:
@@ -71,7 +71,7 @@ class Team:
         """Run ``action`` on every process, on the first before the others; errors are as in ``from_first``."""
         results: list[Any] = []
         self.from_first(lambda: results.append(action()))
-        return results[0] if self.leads else action()
+        return results[0] if self.is_first else action()
 
     def wait(self) -> None:
         """Wait until all processes are here."""
@@ -79,7 +79,7 @@ class Team:
 
     def gather(self, part: Any) -> list[Any]:
         """The ``part`` of each process, on the first one; the other processes get only their own."""
-        parts = [None] * self.size if self.leads else None
+        parts = [None] * self.size if self.is_first else None
         dist.gather_object(part, parts, group=self.group, group_dst=0)
         return parts or [part]
 
@@ -91,8 +91,7 @@ def all_processes() -> Iterator[Team]:
     An interruption ends a process at once, because the others would wait for it. A training then resumes after its last
     whole epoch.
     """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
     store, rank, size = next(dist.rendezvous("env://", timeout=TIMEOUT))
     # The prefix hides the messages of processes that torchrun has restarted since.
@@ -101,10 +100,12 @@ def all_processes() -> Iterator[Team]:
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     try:
         team = Team(dist.new_group(timeout=TIMEOUT), dist.get_rank(), dist.get_world_size())
-        progress.configure(lines=team.leads, bars=team.leads)
+        progress.configure(lines=team.is_first, bars=team.is_first)
         yield team
     finally:
         dist.destroy_process_group()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def split_into_teams(everyone: Team, folds: int, share_batches: bool) -> tuple[Team, range]:
@@ -122,7 +123,7 @@ def split_into_teams(everyone: Team, folds: int, share_batches: bool) -> tuple[T
         verb = "has" if idle == 1 else "have"
         progress.print_line(f"{teams} processes for {folds} folds: {idle} {verb} no fold to train")
     team = Team(groups[number], everyone.rank // teams, len(members[number]))
-    progress.configure(lines=team.leads, bars=everyone.leads)
+    progress.configure(lines=team.is_first, bars=everyone.is_first)
     return team, range(number, folds, teams)
 
 
@@ -134,7 +135,7 @@ def join_team(training: Training, team: Team) -> Training:
     if team.size == 1:
         return training
     work_dir = training.work_dir
-    if not team.leads:
+    if not team.is_first:
         work_dir = work_dir / f"rank-{dist.get_rank()}"
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir()

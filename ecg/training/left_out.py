@@ -21,13 +21,11 @@ from ecg.training.store import Store
 
 LEFT_OUT = "recordings not seen in training"
 
+# The predictions of a model for the part that was left out of its training, by name. "test": the part's recordings;
+# "p": their probabilities (networks, test, classes); "thresholds" (networks, classes); "unseen NAME": the probabilities
+# of an unseen folder. "held_out", "held_out_p" and "held_out_outputs": the recordings of the model's own held-out
+# folds, with the probabilities and outputs of the single networks.
 PartPredictions = dict[str, np.ndarray]
-"""The predictions of a model for the part that was left out of its training.
-
-``test``: the part's recordings; ``p``: their probabilities (networks, test, classes); ``thresholds`` (networks,
-classes); ``unseen NAME``: the probabilities of an unseen folder. ``held_out``, ``held_out_p`` and ``held_out_outputs``:
-the recordings of the model's own held-out folds, with the probabilities and outputs of the single networks.
-"""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def prepare(
 
 def list_recordings(data: Path) -> list[Path]:
     """The headers in ``data``. Files that cannot be used are named on the screen."""
-    return find_headers(data, refuse=lambda error: print_line(f"left out: {error}"))
+    return find_headers(data, refuse=lambda error: print_line(f"skipped: {error}"))
 
 
 def read_recordings(

@@ -152,7 +152,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         for entry, found in zip(entries, decoded):
             if isinstance(found, RecordError):
                 unreadable += 1
-                progress.print_line(f"left out: {found}")
+                progress.print_line(f"skipped: {found}")
             elif found is None:
                 unscored += 1
             else:
