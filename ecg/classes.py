@@ -1,4 +1,4 @@
-"""The scored classes: codes, abbreviations, full names, equivalent codes, and the reward matrix in weights.csv."""
+"""The scored classes: codes, names, clinical groups, equivalent codes, and the reward matrix in weights.csv."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -14,56 +14,89 @@ NORMAL = "426783006"  # sinus rhythm
 # Codes that count as one class, named by the first code (the official list of 2020).
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))
 FIRST = {code: group[0] for group in EQUIVALENT for code in group}
-NAMES = {  # SNOMED CT code: abbreviation, full name, both as the Challenge has them
-    "270492004": ("IAVB", "1st degree AV block"),
-    "164889003": ("AF", "atrial fibrillation"),
-    "164890007": ("AFL", "atrial flutter"),
-    "426627000": ("Brady", "bradycardia"),
-    "713427006": ("CRBBB", "complete right bundle branch block"),
-    "713426002": ("IRBBB", "incomplete right bundle branch block"),
-    "445118002": ("LAnFB", "left anterior fascicular block"),
-    "39732003": ("LAD", "left axis deviation"),
-    "164909002": ("LBBB", "left bundle branch block"),
-    "251146004": ("LQRSV", "low QRS voltages"),
-    "698252002": ("NSIVCB", "nonspecific intraventricular conduction disorder"),
-    "10370003": ("PR", "pacing rhythm"),
-    "284470004": ("PAC", "premature atrial contraction"),
-    "427172004": ("PVC", "premature ventricular contractions"),
-    "164947007": ("LPR", "prolonged PR interval"),
-    "111975006": ("LQT", "prolonged QT interval"),
-    "164917005": ("QAb", "Q wave abnormal"),
-    "47665007": ("RAD", "right axis deviation"),
-    "427393009": ("SA", "sinus arrhythmia"),
-    "426177001": ("SB", "sinus bradycardia"),
-    "426783006": ("SNR", "sinus rhythm"),
-    "427084000": ("STach", "sinus tachycardia"),
-    "164934002": ("TAb", "T wave abnormal"),
-    "59931005": ("TInv", "T wave inversion"),
-    # scored in 2021 only
-    "733534002": ("CLBBB", "complete left bundle branch block"),
-    "365413008": ("PRWP", "poor R wave progression"),
-    "6374002": ("BBB", "bundle branch block"),
+GROUPS = {  # in clinical order: group, SNOMED CT code, abbreviation and full name, as the Challenge has them
+    "rhythm": {
+        "426783006": ("SNR", "sinus rhythm"),
+        "426177001": ("SB", "sinus bradycardia"),
+        "427084000": ("STach", "sinus tachycardia"),
+        "427393009": ("SA", "sinus arrhythmia"),
+        "426627000": ("Brady", "bradycardia"),
+        "164889003": ("AF", "atrial fibrillation"),
+        "164890007": ("AFL", "atrial flutter"),
+        "284470004": ("PAC", "premature atrial contraction"),
+        "427172004": ("PVC", "premature ventricular contractions"),
+        "10370003": ("PR", "pacing rhythm"),
+    },
+    "conduction": {
+        "270492004": ("IAVB", "1st degree AV block"),
+        "164947007": ("LPR", "prolonged PR interval"),
+        "713427006": ("CRBBB", "complete right bundle branch block"),
+        "713426002": ("IRBBB", "incomplete right bundle branch block"),
+        "164909002": ("LBBB", "left bundle branch block"),
+        "733534002": ("CLBBB", "complete left bundle branch block"),  # scored in 2021 only
+        "6374002": ("BBB", "bundle branch block"),  # scored in 2021 only
+        "445118002": ("LAnFB", "left anterior fascicular block"),
+        "698252002": ("NSIVCB", "nonspecific intraventricular conduction disorder"),
+    },
+    "axis": {
+        "39732003": ("LAD", "left axis deviation"),
+        "47665007": ("RAD", "right axis deviation"),
+    },
+    "ST, T and QT": {
+        "164934002": ("TAb", "T wave abnormal"),
+        "59931005": ("TInv", "T wave inversion"),
+        "111975006": ("LQT", "prolonged QT interval"),
+    },
+    "other": {
+        "164917005": ("QAb", "Q wave abnormal"),
+        "251146004": ("LQRSV", "low QRS voltages"),
+        "365413008": ("PRWP", "poor R wave progression"),  # scored in 2021 only
+    },
 }
-ABBREVIATIONS = {code: abbreviation for code, (abbreviation, _) in NAMES.items()}
+NAMES = {code: names for group in GROUPS.values() for code, names in group.items()}
+ABBREVIATIONS = {code: names[0] for code, names in NAMES.items()}
 
 
 def find_class(classes: Sequence[str], name: str) -> int:
-    """The index in ``classes`` (codes) of the class with the abbreviation or code ``name``.
+    """The index in ``classes`` (codes) of the class that ``name`` means.
 
-    Raises EntryError if there is no such class.
+    ``name`` is an abbreviation, a code, a full name, or a part of one full name only, in capital or small letters.
+    Raises EntryError if there is no such class, or several.
 
-    >>> find_class(["426783006", "713427006"], "crbbb"), find_class(["426783006", "713427006"], "59118001")
-    (1, 1)
+    >>> classes = ["426783006", "713427006"]
+    >>> find_class(classes, "crbbb"), find_class(classes, "59118001"), find_class(classes, "right bundle")
+    (1, 1, 1)
     """
+    wanted = name.casefold().strip()
     for column, code in enumerate(classes):
-        if name.upper() == abbreviation(code).upper() or code in (name, FIRST.get(name)):
+        if wanted in (abbreviation(code).casefold(), full_name(code).casefold()) or code in (name, FIRST.get(name)):
             return column
-    raise EntryError(f"{name}: none of the classes {', '.join(map(abbreviation, classes))}")
+    found = [column for column, code in enumerate(classes) if wanted and wanted in full_name(code).casefold()]
+    if len(found) == 1:
+        return found[0]
+    possible = sorted([classes[column] for column in found] or classes, key=clinical_rank)
+    names = ", ".join(f"{full_name(code)} ({abbreviation(code)})" for code in possible)
+    raise EntryError(f"{name}: {'means several' if found else 'none'} of the classes: {names}")
 
 
 def abbreviation(code: str) -> str:
     """The class's abbreviation, or ``code`` if it has none."""
     return ABBREVIATIONS.get(code, code)
+
+
+def full_name(code: str) -> str:
+    """The class's full name, or ``code`` if it has none."""
+    return NAMES[code][1] if code in NAMES else code
+
+
+def group_of(code: str) -> str:
+    """The class's clinical group, a key of GROUPS."""
+    return next((group for group, codes in GROUPS.items() if code in codes), "other")
+
+
+def clinical_rank(code: str) -> int:
+    """The class's place in clinical order, for sorting; classes without a name come last."""
+    return list(NAMES).index(code) if code in NAMES else len(NAMES)
 
 
 @dataclass(frozen=True)

@@ -199,4 +199,4 @@ def test_the_page_in_a_browser(page, tmp_path):
 def test_an_unknown_class_is_an_error(tmp_path):
     header = write_recording(tmp_path, "A1", noise(5000))
     done = run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "XYZ")
-    assert done.returncode == 2 and "XYZ: none of the classes" in done.stderr
+    assert done.returncode == 2 and "XYZ: none of the classes: sinus rhythm (SNR)" in done.stderr
