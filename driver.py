@@ -1,39 +1,57 @@
 #!/usr/bin/env python
 """Run the trained ensemble on a folder of recordings:  python driver.py MODEL DATA OUTPUTS
 
-Writes OUTPUTS/NAME.csv for each recording. A recording that cannot be read does not stop the others: its output has no
-positive label, and OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if no recording
-could be read. --resume skips the recordings that an earlier run has finished, and retries those that failed. Recordings
-are rerun if they or the model have changed.
+Writes OUTPUTS/NAME.csv for each recording. A recording that cannot be read, or is no ECG, does not stop the others: its
+output has no positive label, and OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if
+no recording could be run. OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model
+was trained on.
+
+--decide clinical chooses labels by a threshold for each class, and never two that exclude each other (docs/classes.md).
+If no class is positive, the result is inconclusive, and notes.csv says why. --decide challenge chooses them for the
+Challenge metric. --resume skips the recordings that an earlier run has finished, and retries those that failed.
+Recordings are rerun if they, the model or the decision have changed.
 
 Several processes can share the folder, with the same outputs: torchrun OPTIONS driver.py MODEL DATA OUTPUTS
 """
 
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.listing import find_headers, signal_changed_at
-from ecg.data.prefetch import blocks_for_process, read_batches
-from ecg.data.preprocessing import NetworkInput
-from ecg.errors import RecordError, as_record_error
+from ecg.data.prefetch import PreparedRecording, blocks_for_process, read_batches
+from ecg.errors import RecordError, as_record_error, printable
+from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_csv, write_errors, write_text
 from ecg.model.compute import pick_compute
 from ecg.model.folder import Model, model_digest
+from ecg.recipe import CHOICES
 from ecg.training import distributed
 from team_code import load_model, run_recordings
 
 FAILURES = "failures"  # the list of failures is failures.csv
-MODEL_NOTE = ".model"  # the file in OUTPUTS that holds the digest of the model that made them
+LISTS = (FAILURES, NOTES)  # no recording may have these names
+MODEL_NOTE = ".model"  # the file in OUTPUTS that holds the digest of the model that made them, and the decision
 MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
 
-Result = tuple[list, list] | RecordError  # labels and scores, or the reason for having none
 Failure = tuple[str, str]  # a recording's name and the reason
+
+
+class Prediction(NamedTuple):
+    """The output of a recording, and the notes on it."""
+
+    labels: list
+    scores: list
+    notes: list[Note]
+
+
+Result = Prediction | RecordError
 
 
 def main() -> int:
@@ -42,6 +60,7 @@ def main() -> int:
     arguments.add_either("data", "-d", "the folder of the recordings (read only)")
     arguments.add_either("outputs", "-o", "the folder for the outputs")
     arguments.add_argument("-f", "--allow_failures", action="store_true", help="accepted as in 2025; always on")
+    arguments.add_argument("--decide", choices=CHOICES["decide"], help="how labels are chosen (the model's recipe)")
     arguments.add_argument("--resume", action="store_true", help="skip what an earlier run has finished in OUTPUTS")
     arguments.add_compute()
     args = arguments.parse()
@@ -49,69 +68,86 @@ def main() -> int:
     refused: list[RecordError] = []
     headers = find_headers(args.data, refuse=refused.append)
     for path in headers:
-        if path.stem == FAILURES:
-            refused.append(RecordError(f"{path}: its output would overwrite the list of failures; rename it"))
-    headers = [path for path in headers if path.stem != FAILURES]
+        if path.stem in LISTS:
+            refused.append(RecordError(f"{path}: its output would overwrite the list of {path.stem}; rename it"))
+    headers = [path for path in headers if path.stem not in LISTS]
     outputs = Path(args.outputs)
+    decision = args.decide or model.recipe.decide
 
     def headers_to_run() -> list[Path]:
-        since = prepare_outputs(outputs, args.model, args.resume)
-        if not args.resume:
-            return headers
-        return [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
+        since = prepare_outputs(outputs, f"{model_digest(Path(args.model))} {decision}", args.resume)
+        to_run = headers
+        if args.resume:
+            to_run = [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
+        merge_notes(outputs, names_of(headers) - names_of(to_run))
+        return to_run
 
     try:
         if distributed.is_distributed():
-            failures = write_outputs_distributed(model, headers_to_run, outputs)
+            failures = write_outputs_distributed(model, headers_to_run, outputs, decision)
         else:
-            failures = write_outputs(model, headers_to_run(), outputs)
+            failures = write_outputs(model, headers_to_run(), outputs, decision)
     except KeyboardInterrupt as interruption:
         interruption.args = (f"interrupted; the same command with --resume runs what is missing in {outputs}",)
         raise
     if failures is None:
         return ALL_WELL
     failures += [("", str(error)) for error in refused]
-    return report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
+    exit_code = report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
+    print_notes(merge_notes(outputs, names_of(headers)), outputs)
+    return exit_code
 
 
-def prepare_outputs(outputs: Path, model: str, resume: bool) -> int:
-    """Create the folder ``outputs`` and note the model's digest in it; return the time of that note in ns.
+def names_of(headers: Sequence[Path]) -> set[str]:
+    """The names of recordings as notes.csv has them."""
+    return {printable(path.stem) for path in headers}
 
-    With ``resume`` and the same model, the note and its time stay.
+
+def prepare_outputs(outputs: Path, made_by: str, resume: bool) -> int:
+    """Create the folder ``outputs`` and note in it the model and the decision; return the time of that note in ns.
+
+    With ``resume`` and the same note, the note and its time stay.
     """
-    note, digest = outputs / MODEL_NOTE, model_digest(Path(model))
+    note = outputs / MODEL_NOTE
     with write_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
-    if not (resume and note.exists() and read_text(note) == digest):
-        write_text(note, digest)
+    if not (resume and note.exists() and read_text(note) == made_by):
+        write_text(note, made_by)
     return note.stat().st_mtime_ns
 
 
 def is_done(header: Path, output: Path, classes: Sequence[str], since: int) -> bool:
     """Whether an earlier run has finished ``output``.
 
-    It has if the output has a positive label, as every success has, and is newer than the recording's files and than
-    ``since``, the time in ns from which outputs are of this model.
+    It has if the output has a positive score, as every success has, and is newer than the recording's files and than
+    ``since``, the time in ns from which outputs are of this model and decision.
     """
     try:
         newest = max(since, header.stat().st_mtime_ns, signal_changed_at(header))
         found = parse_outputs(read_text(output)) if output.stat().st_mtime_ns > newest else None
     except (RecordError, OSError):
         return False
-    return found is not None and found[0] == tuple(classes) and any(found[1])
+    return found is not None and found[0] == tuple(classes) and any(found[2])
 
 
-def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[Failure]:
-    """Run ``model`` on all recordings and write their outputs to ``folder``; return the failures."""
+def write_outputs(model: Model, headers: Sequence[Path], folder: Path, decision: str, rank: int = 0) -> list[Failure]:
+    """Run ``model`` on all recordings and write their outputs and notes to ``folder``; return the failures."""
     failures: list[Failure] = []
+    note_file = NoteFile(folder, rank)
+
+    def write(path: Path, text: str, notes: Sequence[Note]) -> None:
+        if notes:
+            note_file.append(notes)
+        write_text(path, text)
+
     unwritten: deque[Future] = deque()
     with ThreadPoolExecutor(1) as writer:  # waits for the disk while the networks compute
-        for path, result in progress.bar(run_folder(model, headers), len(headers), "running", "recordings"):
+        for path, result in progress.bar(run_folder(model, headers, decision), len(headers), "running", "recordings"):
             if isinstance(result, RecordError):
                 failures.append((path.stem, str(result)))
-                result = [0] * len(model.classes), [0] * len(model.classes)
-            text = format_outputs(path.stem, model.classes, *result)
-            unwritten.append(writer.submit(write_text, folder / f"{path.stem}.csv", text))
+                result = Prediction([0] * len(model.classes), [0] * len(model.classes), [])
+            text = format_outputs(path.stem, model.classes, result.labels, result.scores)
+            unwritten.append(writer.submit(write, folder / f"{path.stem}.csv", text, result.notes))
             while unwritten and (unwritten[0].done() or len(unwritten) > MOST_UNWRITTEN):
                 unwritten.popleft().result()
         for written in unwritten:
@@ -120,7 +156,7 @@ def write_outputs(model: Model, headers: Sequence[Path], folder: Path) -> list[F
 
 
 def write_outputs_distributed(
-    model: Model, headers_to_run: Callable[[], Sequence[Path]], folder: Path
+    model: Model, headers_to_run: Callable[[], Sequence[Path]], folder: Path, decision: str
 ) -> list[Failure] | None:
     """Do what write_outputs does, in all processes: each runs its own blocks of the first one's ``headers_to_run``.
 
@@ -128,35 +164,60 @@ def write_outputs_distributed(
     """
     with distributed.all_processes() as everyone:
         mine = blocks_for_process(everyone.from_first(headers_to_run), model.recipe, everyone.rank, everyone.size)
-        parts = everyone.gather(write_outputs(model, mine, folder))
+        parts = everyone.gather(write_outputs(model, mine, folder, decision, everyone.rank))
         return sorted(sum(parts, [])) if everyone.is_first else None
 
 
-def run_folder(model: Model, headers: Sequence[Path]) -> Iterator[tuple[Path, Result]]:
+def run_folder(model: Model, headers: Sequence[Path], decision: str) -> Iterator[tuple[Path, Result]]:
     """Yield the results in the order of ``headers``. A batch that fails is run again, one recording at a time."""
     for batch in read_batches(headers, model.recipe):
         readable = [(path, item) for path, item in batch if not isinstance(item, RecordError)]
         results: dict[Path, Result] | None = None
         try:
-            results = dict(zip((path for path, _ in readable), run_inputs(model, [item for _, item in readable])))
+            results = {prediction[0]: prediction[1] for prediction in run_prepared(model, readable, decision)}
         except Exception as error:
             progress.print_line(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
         if results is None:  # outside the except block, which would keep the failed batch's memory
-            results = {path: run_alone(model, path, item) for path, item in readable}
+            results = {path: run_alone(model, path, item, decision) for path, item in readable}
         for path, item in batch:
             yield path, item if isinstance(item, RecordError) else results[path]
 
 
-def run_inputs(model: Model, inputs: Sequence[NetworkInput]) -> Iterator[tuple[list, list]]:
-    labels, scores = run_recordings(model, inputs) if inputs else ((), ())
-    return ((row.tolist(), score.tolist()) for row, score in zip(labels, scores))
+def run_prepared(
+    model: Model, recordings: Sequence[tuple[Path, PreparedRecording]], decision: str
+) -> Iterator[tuple[Path, Prediction]]:
+    """Yield the prediction for each of ``recordings``, which run in one batch."""
+    if not recordings:
+        return
+    results = run_recordings(model, [prepared.input for _, prepared in recordings], decision)
+    for (path, prepared), labels, scores, remark in zip(recordings, *results):
+        name = printable(path.stem)
+        notes = [Note(name, WARNING, warning) for warning in prepared.warnings]
+        if remark:
+            notes.append(Note(name, DECISION, remark))
+        if prepared.digest in model.description.trained_on:
+            notes.append(Note(name, TRAINED_ON, "the model was trained on this signal"))
+        yield path, Prediction(labels.tolist(), scores.tolist(), notes)
 
 
-def run_alone(model: Model, path: Path, network_input: NetworkInput) -> Result:
+def run_alone(model: Model, path: Path, prepared: PreparedRecording, decision: str) -> Result:
     try:
-        return next(run_inputs(model, [network_input]))
+        return next(run_prepared(model, [(path, prepared)], decision))[1]
     except Exception as error:
         return as_record_error(error, path)
+
+
+def print_notes(notes: Sequence[Note], outputs: Path) -> None:
+    """Say how many recordings have a note of each kind."""
+    if not notes:
+        return
+    kinds = Counter(f"{note.kind}: {note.text.partition(':')[0]}" for note in notes if note.kind != TRAINED_ON)
+    trained_on = sum(note.kind == TRAINED_ON for note in notes)
+    print(f"notes on {len({note.recording for note in notes})} recordings are in {outputs / NOTES}.csv:")
+    if trained_on:
+        print(f"  {trained_on:6,}  the model was trained on them, so their results say nothing about new recordings")
+    for kind, number in kinds.most_common():
+        print(f"  {number:6,}  {kind}")
 
 
 def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:

@@ -2,8 +2,10 @@
 """Score a folder of outputs:  python evaluate_model.py LABELS OUTPUTS [scores.csv [class_scores.csv]]
 
 LABELS is the folder of the header files, OUTPUTS the folder of the driver's csv files. Prints the official figures,
-the figures of each class, and the place of the Challenge metric among the teams of 2020. --report writes a page with
-confidence intervals, curves, confusion matrices, groups, and the ECGs of the worst recordings.
+those of each class, and the Challenge metric beside that of trivial outputs, with intervals. If the driver has noted
+recordings that the model was trained on, it prints the metric of the others too. --report writes a page with confidence
+intervals, curves, the confusion matrix, groups, and the ECGs of the worst recordings. --leaderboard compares the metric
+with the teams of 2020.
 """
 
 import os
@@ -21,7 +23,9 @@ from ecg.data.listing import find_headers
 from ecg.errors import RecordError, printable
 from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.metrics import Scores, mean, score
+from ecg.evaluation.notes import read_trained_on
 from ecg.evaluation.outputs import Evaluation, load_labels_and_outputs
+from ecg.evaluation.trivial import ScoredOutputs, score_outputs, score_trivial_outputs
 from ecg.files import write_text
 
 TASK = 2000  # recordings per task of a worker process; fewer recordings are read without workers
@@ -33,6 +37,7 @@ def main() -> int:
     arguments.add_either("outputs", "-o", "the folder of the output files")
     arguments.add_either("scores", "-s", "a csv file for the official figures", required=False)
     arguments.add_either("class_scores", "-c", "a csv file for the official figures of each class", required=False)
+    arguments.add_argument("--leaderboard", action="store_true", help="compare with the 41 ranked teams of 2020")
     arguments.add_argument("--report", type=Path, metavar="REPORT.html", help="write a report as a page")
     args = arguments.parse()
     scores, evaluation = evaluate_model(args.labels, args.outputs)
@@ -43,7 +48,9 @@ def main() -> int:
         print(f"{args.labels}: no header has a scored diagnosis, so the figures are meaningless", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
     print(class_table(scores), end="\n\n")
-    print(standing_table(scores.challenge_metric))
+    print("\n".join(comparison_lines(evaluation)))
+    if args.leaderboard:
+        print("\n" + standing_table(scores.challenge_metric))
     if args.scores:
         write_text(Path(args.scores), official_figures(scores) + "\n")
     if args.class_scores:
@@ -51,7 +58,7 @@ def main() -> int:
     if args.report:
         from ecg.report.evaluation import write_report  # needs packages that the image does not have
 
-        write_report(args.report, evaluation, args.labels, args.outputs)
+        write_report(args.report, evaluation, args.labels, args.outputs, args.leaderboard)
         print(f"\nThe report is in {args.report}: open it in a browser.")
     return ALL_WELL
 
@@ -72,7 +79,10 @@ def evaluate_model(
         parts = [load(tasks[0])]
     labels, outputs, scores = (np.concatenate([part[i] for part in parts]) for i in range(3))
     malformed = tuple(name for part in parts for name in part[3])
-    return score(weights, labels, outputs, scores), Evaluation(headers, labels, outputs, scores, malformed)
+    names = read_trained_on(Path(output_directory))
+    trained_on = np.array([bool(names) and printable(Path(header).stem) in names for header in headers])
+    evaluation = Evaluation(headers, labels, outputs, scores, malformed, trained_on)
+    return score(weights, labels, outputs, scores), evaluation
 
 
 def _not_scored(error: RecordError) -> None:
@@ -104,13 +114,37 @@ def class_table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
+def comparison_lines(evaluation: Evaluation) -> list[str]:
+    """The Challenge metric with its interval, that of trivial outputs, and that of recordings new to the model."""
+    weights, labels = load_weights(), evaluation.labels
+    number, labelled = len(labels), int(labels.any(axis=1).sum())
+    scored = score_outputs("Challenge metric", weights, labels, evaluation.outputs)
+    lines = [
+        f"{with_interval(scored)}, on {number:,} recordings, {labelled:,} of them with a scored diagnosis",
+        *(f"    {with_interval(trivial)}" for trivial in score_trivial_outputs(weights, labels)),
+    ]
+    known = evaluation.trained_on
+    if known.any():
+        line = f"The model was trained on {known.sum():,} of the {number:,} recordings."
+        if not known.all():
+            others = score_outputs("Challenge metric", weights, labels[~known], evaluation.outputs[~known])
+            line += f" The other {(~known).sum():,}: {with_interval(others)}"
+        lines += ["", line]
+    return lines
+
+
+def with_interval(scored: ScoredOutputs) -> str:
+    interval = "" if np.isnan(scored.low) else f" (95 % interval {scored.low:.3f} to {scored.high:.3f})"
+    return f"{scored.name} {scored.metric:.3f}{interval}"
+
+
 def standing_table(metric: float) -> str:
-    """The place of a Challenge metric among the teams of 2020 as a text table."""
-    lines = [f"A Challenge metric of {metric:.3f} would have these places among the 41 ranked teams of 2020:"]
+    """How many of the teams of 2020 scored higher, on each of their hidden sets, as a text table."""
+    lines = ["The 41 ranked teams of 2020 on their hidden sets, which are not public:"]
     for standing in standings(metric):
-        best, median = f"best {standing.best:.3f}", f"median {standing.median:.3f}"
-        lines.append(f"  {standing.set:22s} {standing.place:3d}  ({best}, {median})")
-    lines.append("The teams' sets are hidden. A score on other recordings, easier or harder, is no rank.")
+        teams = f"{standing.higher:2d} of {len(standing.scores)} teams are above {metric:.3f}"
+        lines.append(f"  {standing.set:22s} {teams}  (best {standing.best:.3f}, median {standing.median:.3f})")
+    lines.append("Other recordings are easier or harder, so this is no rank.")
     return "\n".join(lines)
 
 

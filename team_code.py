@@ -24,8 +24,11 @@ from ecg.data.header import parse_header
 from ecg.data.packed import PackedRecordings, pack
 from ecg.data.preprocessing import NetworkInput, network_input
 from ecg.data.record import make_record
+from ecg.data.signal_check import as_counts, require_ecg
 from ecg.data.windows import covering_windows, training_windows
 from ecg.decision.calibration import calibration_shifts
+from ecg.decision.clinical import clinical_thresholds
+from ecg.decision.coordinate_ascent import CoordinateAscent
 from ecg.decision.labels import apply_thresholds, cut_points
 from ecg.errors import NonFiniteError
 from ecg.evaluation import metrics
@@ -83,21 +86,22 @@ def training_code(
 
 def train_ensemble(training: Training, model: Path) -> None:
     """Train the networks that are not trained yet, and write the ensemble to the folder ``model``."""
-    recipe, weights, real = training.recipe, training.weights, training.real
+    recipe, weights = training.recipe, training.weights
     networks, histories = [], []
     for fold in range(recipe.folds):
         network, history = train_fold(training, fold)
         networks.append(network)
         histories.append(history)
     p, thresholds = validate(training, networks)
+    labels, p, fold_of = (rows[training.real] for rows in (training.labels, p, training.fold_of))
     searches = {"step 1": search_common, "steps 1 and 2": search_grid, "exact": search_exact}
-    of_real = training.labels[real], p[real], training.fold_of[real]
-    figures = cross_validate(weights, *of_real, searches, recipe.temperature)
+    figures = cross_validate(recipe, weights, labels, p, fold_of, searches)
     progress.print_line(format_table(figures))
-    write_out_of_fold(model / "out_of_fold.csv", list(training.store.names()), training.fold_of, weights, p)
+    clinical = clinical_thresholds(recipe, labels, p)
+    write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
-    description = Description(recipe, weights.classes, weights.matrix, thresholds, histories, figures)
-    save_model(model, description, networks)
+    facts = thresholds, clinical, training.trained_on, histories, figures
+    save_model(model, Description(recipe, weights.classes, weights.matrix, *facts), networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
 
@@ -283,11 +287,6 @@ def validate(training: Training, networks: Sequence[SEResNet]) -> tuple[np.ndarr
 
 
 # ------------------------------------------------------------------------------------------ the threshold search
-#
-# If all other classes stay as they are, switching class k on in a recording changes the recording's reward by an amount
-# that does not depend on k's threshold. So with the recordings sorted by k's probability, the cumulative sum of these
-# amounts is the Challenge metric, up to constants, at every possible threshold. The grid search reads it at the grid's
-# points; the exact search takes its maximum.
 
 
 def search_common(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -328,49 +327,6 @@ def search_exact(weights: Weights, labels: np.ndarray, p: np.ndarray) -> np.ndar
     return ascent.thresholds
 
 
-class CoordinateAscent:
-    """A coordinate ascent over the thresholds that keeps the rewards of all recordings up to date."""
-
-    def __init__(self, weights: Weights, labels: np.ndarray, p: np.ndarray, thresholds: np.ndarray):
-        self.thresholds = thresholds
-        self._labels, self._p = labels, p
-        self._credit = labels @ weights.matrix  # a positive class adds this to the recording's sum, before the division
-        self._on = apply_thresholds(p, thresholds)
-        self._earned = (self._credit * self._on).sum(axis=1)
-        self._union = (labels | self._on).sum(axis=1)
-        # for each class, sorted by probability: the recordings where it is not the argmax, which is always positive
-        argmax = p.argmax(axis=1)
-        free = [np.flatnonzero(argmax != k) for k in range(p.shape[1])]
-        self._order = [rows[np.argsort(p[rows, k])] for k, rows in enumerate(free)]
-        self.sorted_p = [p[rows, k] for k, rows in enumerate(self._order)]
-
-    def improve(self, k: int, below: np.ndarray, thresholds: np.ndarray) -> bool:
-        """Move class ``k`` to the best of ``thresholds`` if that improves the metric; return whether it did.
-
-        ``below`` has, for each threshold, the number of ``sorted_p[k]`` below it.
-        """
-        rows = self._order[k]
-        gains = np.append(0, np.cumsum(self._gain(k, rows)[::-1]))[::-1]  # gains[i]: all but the lowest i are positive
-        best = int(np.argmax(gains[below]))
-        now = np.searchsorted(self.sorted_p[k], self.thresholds[k], side="left")
-        if gains[below[best]] <= gains[now] + 1e-9:
-            return False
-        before, after = self._on[rows, k], self._p[rows, k] >= thresholds[best]
-        change = after.astype(int) - before
-        self._earned[rows] += self._credit[rows, k] * change
-        self._union[rows] += change * ~self._labels[rows, k]
-        self._on[rows, k] = after
-        self.thresholds[k] = thresholds[best]
-        return True
-
-    def _gain(self, k: int, rows: np.ndarray) -> np.ndarray:
-        """The change of the reward of each of the recordings ``rows`` if class ``k`` is switched from off to on."""
-        credit, label, on = self._credit[rows, k], self._labels[rows, k], self._on[rows, k]
-        earned = self._earned[rows] - credit * on
-        union = self._union[rows] - (on & ~label)
-        return (earned + credit) / (union + ~label) - earned / np.maximum(union, 1)
-
-
 SEARCHES = {"grid": search_grid, "exact": search_exact}
 
 
@@ -404,7 +360,13 @@ def load_model(
     return read_model(Path(model_directory), compute or pick_compute())
 
 
-def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) -> tuple[list, list, list]:
+def run_model(
+    model: Model,
+    header: str | Sequence[str],
+    recording: np.ndarray,
+    units: str = "counts",
+    decision: str | None = None,
+) -> tuple[list, list, list]:
     """Classify one recording.
 
     Parameters
@@ -415,36 +377,44 @@ def run_model(model: Model, header: str | Sequence[str], recording: np.ndarray) 
         The header file's text, or the list of its lines.
     recording : array (leads, samples)
         ADC counts of any number type, in the header's order of leads.
+    units : str
+        The unit of ``recording``: "counts", which are taken for 1 uV each, "uV", "mV" or "V".
+    decision : str, optional
+        "challenge" or "clinical" labels; the default is the recipe's, and that is "challenge".
 
     Returns
     -------
     classes, labels, probabilities : lists
-        Class codes, labels (0 or 1), and probabilities.
+        Class codes, labels (0 or 1), and probabilities. No clinical label is 1 if the networks are inconclusive.
 
     Raises
     ------
     RecordError
-        If the header and the recording contradict each other.
+        If the header and the recording contradict each other, or the signal is no ECG, for example in another unit.
     NonFiniteError
         If the networks give no finite probability.
 
     Examples
     --------
     >>> header = "A0001 2 500 5000\\nA0001.mat 16+24 1000/mV 16 0 0 0 0 I\\nA0001.mat 16+24 1000/mV 16 0 0 0 0 II"
-    >>> classes, labels, p = run_model(load_model("models/open"), header, np.zeros((2, 5000), np.int16))
+    >>> signal = np.sin(np.arange(10_000).reshape(2, 5000) / 50)
+    >>> classes, labels, p = run_model(load_model("models/open"), header, signal, units="mV")
     >>> len(classes), len(labels), len(p)
     (24, 24, 24)
     """
-    record = make_record(parse_header(header), recording)
-    labels, scores = run_recordings(model, [network_input(record, model.recipe)])
+    record = make_record(parse_header(header), as_counts(np.asarray(recording), units))
+    require_ecg(record, record.header.name)
+    labels, scores, _ = run_recordings(model, [network_input(record, model.recipe)], decision)
     return list(model.classes), labels[0].tolist(), scores[0].tolist()
 
 
-def run_recordings(model: Model, inputs: Sequence[NetworkInput]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (0 or 1) and probabilities, both (recordings, classes), of several network inputs.
+def run_recordings(
+    model: Model, inputs: Sequence[NetworkInput], decision: str | None = None
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Labels (0 or 1) and probabilities, both (recordings, classes), of network inputs, and a remark on each.
 
     Raises NonFiniteError if a probability is not finite.
     """
     p = predict(model.networks, pack(inputs), np.arange(len(inputs)), model.recipe, model.compute)
-    labels, scores = model.description.decide(p)
-    return labels.astype(int), scores
+    labels, scores, remarks = model.description.decide(p, decision)
+    return labels.astype(int), scores, remarks

@@ -42,7 +42,7 @@ def read_recordings(data: Path, recipe: Recipe) -> PackedRecordings:
     from ecg.data.packed import pack
 
     batches = read_batches(find_headers(data), recipe)
-    return pack(result for batch in batches for _, result in batch if not isinstance(result, RecordError))
+    return pack(result.input for batch in batches for _, result in batch if not isinstance(result, RecordError))
 
 
 def one_at_a_time(recordings: PackedRecordings, recipe: Recipe) -> list[Batch]:

@@ -12,7 +12,9 @@ CHOICES = {
     "schedule": ("steps", "one-cycle"),
     "keep": ("best", "last"),
     "threshold_search": ("grid", "exact"),
-    "decision": ("vote", "expected"),
+    "challenge_labels": ("vote", "expected"),
+    "decide": ("challenge", "clinical"),
+    "clinical_target": ("f1", "sensitivity", "ppv"),
 }
 LARGEST_BATCH = 2_000_000  # samples of its windows
 BOUNDS = {
@@ -35,8 +37,13 @@ BOUNDS = {
     "replay": (0, 100),
     "min_replay": (0, 1),
     "temperature": (0.01, 100),
+    "clinical_level": (0.01, 1),
 }
-RENAMED = {"rehearsal": "replay", "fewest_rehearsed": "min_replay"}  # names in model folders of format 2
+RENAMED = {  # names in model folders of formats 2 and 3
+    "rehearsal": "replay",
+    "fewest_rehearsed": "min_replay",
+    "decision": "challenge_labels",
+}
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,12 @@ class Recipe:
     # its decisions
     epoch_threshold: float = 0.2  # the threshold of all classes for choosing the best epoch
     threshold_search: str = "grid"  # "grid" (published) or "exact"
-    decision: str = "vote"  # "vote" of the networks by thresholds (published), or highest "expected" metric
     calibrate: bool = False  # shift most classes' log-odds to fit the held-out folds
+    decide: str = "challenge"  # the labels unless others are asked for: for the "challenge" metric, or "clinical" ones
+    challenge_labels: str = "vote"  # "vote" of the networks by thresholds (published), or highest "expected" metric
     temperature: float = 1.0  # "expected": above 1 makes the probabilities less confident
+    clinical_target: str = "f1"  # of each class's clinical threshold: highest "f1", or a "sensitivity" or "ppv"
+    clinical_level: float = 0.9  # of at least this
 
     def __post_init__(self) -> None:
         where = f"recipe {self.name:.100}"
@@ -143,8 +153,8 @@ BEST = Recipe(
     augment=True,
     simulated=10_000,
     keep="last",
-    decision="expected",
     calibrate=True,
+    challenge_labels="expected",
     temperature=1.2,
 )
 

@@ -18,10 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.preprocessing import network_input
 from ecg.data.record import read_record
+from ecg.data.signal_check import require_ecg
 from ecg.data.windows import covering_windows
 from ecg.errors import EntryError, NonFiniteError, RecordError
 from ecg.evaluation.outputs import format_outputs
 from ecg.model.description import Description
+from ecg.recipe import CHOICES
 
 TENSORS = {"windows", "demographics", "probabilities"}  # the inputs and the output
 
@@ -30,13 +32,16 @@ def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_argument("model", type=Path, help="a file that tools/export.py wrote")
     arguments.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a header, or a signal beside one")
+    arguments.add_argument("--decide", choices=CHOICES["decide"], help="how labels are chosen (the model's recipe)")
     args = arguments.parse()
     session, description = load(args.model)
     failed = 0
     for path in args.records:
         try:
-            labels, scores = classify(session, description, path.with_suffix(".hea"))
+            labels, scores, notes = classify(session, description, path.with_suffix(".hea"), args.decide)
             print(format_outputs(path.stem, description.classes, labels, scores), end="", flush=True)
+            for note in notes:
+                print(f"{path.stem}: {note}", file=sys.stderr)
         except (RecordError, NonFiniteError) as error:
             failed += 1
             print(f"failed: {error}", file=sys.stderr)
@@ -63,12 +68,17 @@ def load(path: Path) -> tuple[Any, Description]:
     return session, description
 
 
-def classify(session: Any, description: Description, path: Path) -> tuple[list[int], list[float]]:
-    """Labels (0 or 1) and probabilities, one for each class, of the recording whose header is at ``path``.
+def classify(
+    session: Any, description: Description, path: Path, decision: str | None = None
+) -> tuple[list[int], list[float], list[str]]:
+    """Labels (0 or 1) and probabilities, one for each class, of the recording at ``path``, and notes on it.
 
-    Raises RecordError if it cannot be read, NonFiniteError if the networks give no finite probability.
+    ``path`` is that of the header; ``decision`` is "challenge", "clinical" or None for the recipe's. Raises RecordError
+    if the recording cannot be read or is no ECG, NonFiniteError if the networks give no finite probability.
     """
-    counts, patient = network_input(read_record(path, lenient=True), description.recipe)
+    record = read_record(path, lenient=True)
+    notes = require_ecg(record, str(path))
+    counts, patient = network_input(record, description.recipe)
     parts = []
     for windows in covering_windows(np.array([counts.shape[1]]), description.recipe):
         padded = np.pad(counts, ((0, 0), (0, windows.samples)))
@@ -78,8 +88,8 @@ def classify(session: Any, description: Description, path: Path) -> tuple[list[i
     p = np.concatenate(parts, axis=1).mean(axis=1, keepdims=True, dtype=float)  # (networks, 1, classes)
     if not np.isfinite(p).all():
         raise NonFiniteError(f"{path}: the networks give no finite probability")
-    labels, scores = description.decide(p)
-    return labels[0].astype(int).tolist(), scores[0].tolist()
+    labels, scores, remarks = description.decide(p, decision)
+    return labels[0].astype(int).tolist(), scores[0].tolist(), notes + [remark for remark in remarks if remark]
 
 
 if __name__ == "__main__":

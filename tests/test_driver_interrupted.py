@@ -1,5 +1,6 @@
 """Runs of the driver that are interrupted or out of disk space: --resume runs what is missing, and nothing is lost."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import driver
 from ecg.data.listing import find_headers
 from ecg.evaluation.outputs import parse_outputs
+from ecg.model.folder import model_digest
 from team_code import load_model
 from tests.conftest import CPU, ROOT, call_script, noise, write_recording
 
@@ -22,11 +24,16 @@ def test_a_full_disk_ends_the_driver_and_resume_finishes_the_rest(model_folder, 
     result = call_script("driver.py", model_folder, training_data, small_disk / "out")
     assert result.returncode == 2 and "cannot be written (No space left on device)" in result.stderr
     written = sorted((small_disk / "out").glob("[!.]*.csv"))
-    assert 0 < len(written) < 20 and list((small_disk / "out").glob(".*")) == [small_disk / "out" / driver.MODEL_NOTE]
+    assert 0 < len(written) < 20
+    assert sorted(path.name for path in (small_disk / "out").glob(".*")) == [driver.MODEL_NOTE, ".notes-0.csv"]
     assert all(parse_outputs(path.read_text()) for path in written)
     (small_disk / "filler").unlink()
     assert call_script("driver.py", model_folder, training_data, small_disk / "out", "--resume").returncode == 0
-    assert len(list((small_disk / "out").glob("*.csv"))) == 20
+    notes = list(csv.DictReader((small_disk / "out/notes.csv").open()))  # no note of the first run is lost
+    assert len(list((small_disk / "out").glob("*.csv"))) == 21
+    trained_on = {note["recording"] for note in notes if note["kind"] == "trained on"}
+    assert trained_on == {path.stem for path in training_data.rglob("*.hea")}
+    assert [path.name for path in (small_disk / "out").glob(".*")] == [driver.MODEL_NOTE]
 
 
 def test_resume_runs_only_missing_and_failed_recordings(model_folder, tmp_path, monkeypatch):
@@ -35,25 +42,25 @@ def test_resume_runs_only_missing_and_failed_recordings(model_folder, tmp_path, 
         write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i))
     (tmp_path / "data/A2.mat").write_bytes(b"")
     model, headers = load_model(model_folder, compute=CPU), find_headers(tmp_path / "data")
-    run_inputs, runs = driver.run_inputs, []
+    run_recordings, runs = driver.run_recordings, []
 
-    def interrupted(model, views):
+    def interrupted(model, inputs, decision):
         if len(runs) == 1:
             raise KeyboardInterrupt
-        runs.append(len(views))
-        return run_inputs(model, views)
+        runs.append(len(inputs))
+        return run_recordings(model, inputs, decision)
 
     out = tmp_path / "out"
-    driver.prepare_outputs(out, model_folder, resume=False)
+    driver.prepare_outputs(out, f"{model_digest(model_folder)} challenge", resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(driver, "run_inputs", interrupted)
-        driver.write_outputs(model, headers, out)
-    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.csv")}
+        patch.setattr(driver, "run_recordings", interrupted)
+        driver.write_outputs(model, headers, out, "challenge")
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("A*.csv")}
     assert 0 < len(before) < 9
     (tmp_path / "data/A2.mat").write_bytes((tmp_path / "data/A1.mat").read_bytes())
     result = call_script("driver.py", model_folder, tmp_path / "data", out, "--resume")
     assert result.returncode == 0, result.stderr
-    after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.csv")}
+    after = {path.name: path.stat().st_mtime_ns for path in out.glob("A*.csv")}
     assert len(after) == 9 and [name for name in before if after[name] != before[name]] == ["A2.csv"]
 
 
@@ -88,9 +95,10 @@ def test_resume_reruns_recordings_if_they_or_the_model_have_changed(model_copy, 
     use_dat_file(tmp_path / "data", "A3")
     call_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out")
 
-    def rerun() -> set[str]:
-        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.csv")}
-        assert call_script("driver.py", model_copy, tmp_path / "data", tmp_path / "out", "--resume").returncode == 0
+    def rerun(*options) -> set[str]:
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("A*.csv")}
+        command = ("driver.py", model_copy, tmp_path / "data", tmp_path / "out", "--resume", *options)
+        assert call_script(*command).returncode == 0
         return {path.stem for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
 
     assert rerun() == set()
@@ -105,6 +113,8 @@ def test_resume_reruns_recordings_if_they_or_the_model_have_changed(model_copy, 
     os.utime(description, (0, 0))  # another model, older than the outputs
     assert rerun() == {"A1", "A2", "A3"}
     assert rerun() == set()
+    assert rerun("--decide", "clinical") == {"A1", "A2", "A3"}
+    assert rerun("--decide", "clinical") == set()  # also recordings without a positive label
 
 
 def test_resume_reruns_outputs_of_an_earlier_model_after_an_interruption(model_copy, tmp_path):
@@ -113,15 +123,16 @@ def test_resume_reruns_outputs_of_an_earlier_model_after_an_interruption(model_c
     out = tmp_path / "out"
     call_script("driver.py", model_copy, tmp_path / "data", out)
     (model_copy / "fold-1.safetensors").write_bytes((model_copy / "fold-2.safetensors").read_bytes())
-    driver.prepare_outputs(out, model_copy, resume=False)
+    driver.prepare_outputs(out, f"{model_digest(model_copy)} challenge", resume=False)
     before = (out / "A1.csv").read_text()
     assert call_script("driver.py", model_copy, tmp_path / "data", out, "--resume").returncode == 0
     assert (out / "A1.csv").read_text() != before
 
 
 def test_a_recording_called_failures_is_refused_and_the_others_are_run(model_folder, tmp_path):
-    for name in ("A1", "failures"):
+    for name in ("A1", "failures", "notes"):
         write_recording(tmp_path / "data", name)
     result = call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
-    assert result.returncode == 1 and "1 of 2 recordings done" in result.stdout
-    assert "its output would overwrite the list of failures" in (tmp_path / "out/failures.csv").read_text()
+    assert result.returncode == 1 and "1 of 3 recordings done" in result.stdout
+    for name in ("failures", "notes"):
+        assert f"its output would overwrite the list of {name}" in (tmp_path / "out/failures.csv").read_text()

@@ -88,9 +88,9 @@ def test_temperature_makes_probabilities_less_or_more_confident():
 def test_recipe_chooses_the_decision():
     p = np.random.default_rng(0).beta(0.3, 1, (3, 20, 24))
     thresholds = np.full((3, 24), 0.3)
-    by_vote = decide_labels(replace(RECIPES["published"], decision="vote"), WEIGHTS.matrix, p, thresholds)
+    by_vote = decide_labels(replace(RECIPES["published"], challenge_labels="vote"), WEIGHTS.matrix, p, thresholds)
     assert all((decided == voted).all() for decided, voted in zip(by_vote, vote(p, thresholds)))
-    recipe = replace(RECIPES["published"], decision="expected", temperature=1.5)
+    recipe = replace(RECIPES["published"], challenge_labels="expected", temperature=1.5)
     labels, scores = decide_labels(recipe, WEIGHTS.matrix, p, thresholds)
     np.testing.assert_allclose(scores, p.mean(axis=0))
     assert (labels == maximise_expected_metric(WEIGHTS.matrix, apply_temperature(scores, 1.5))).all()

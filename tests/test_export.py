@@ -1,5 +1,6 @@
 """An exported ensemble: with onnxruntime and NumPy, without PyTorch, it has the outputs of the driver."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -47,8 +48,8 @@ def data(tmp_path_factory):
         "usual": simulated("LBBB", 500, 10),
         "sixteen": simulated("SNR", 500, 16),  # one window of `best`
         "long": simulated("PVC", 500, 50),
-        "sample": noise(1),
-        "zeros": np.zeros((12, 5000), np.int16),
+        "two samples": noise(2),
+        "one flat lead": np.where(np.arange(12)[:, np.newaxis] == 7, 0, noise(5000)).astype(np.int16),
         "gaps": np.where(noise(5000, seed=1) > 0, simulated("STach", 500, 10), -32768).astype(np.int16),
     }
     for name, signal in counts.items():
@@ -86,12 +87,17 @@ def exported(request, exports):
     return exports[request.param]
 
 
-def test_the_outputs_without_torch_are_those_of_the_driver(exported, data, tmp_path):
-    folder, file = exported
-    assert call_script("driver.py", folder, data, tmp_path, "--float32").returncode == 0
+@pytest.mark.parametrize("decision", ["challenge", "clinical"])
+def test_the_outputs_without_torch_are_those_of_the_driver(exports, data, tmp_path, decision):
+    """The model `published` has no clinical thresholds."""
+    folder, file = exports["open" if decision == "clinical" else "published"]
+    options = ("--decide", decision)
+    assert call_script("driver.py", folder, data, tmp_path, "--float32", *options).returncode == 0
     headers = sorted(data.glob("*.hea"))
-    result = serve_without_torch(file, *headers)
-    assert (result.returncode, result.stderr) == (0, "")
+    result = serve_without_torch(file, *options, *headers)
+    notes = [f"{row['recording']}: {row['note']}\n" for row in csv.DictReader((tmp_path / "notes.csv").open())]
+    assert result.returncode == 0 and sorted(result.stderr.splitlines(keepends=True)) == sorted(notes)
+    assert "one flat lead: flat leads: V2\n" in notes
     served = result.stdout.splitlines(keepends=True)
     assert len(served) == 4 * len(headers) == 48
     for i, header in enumerate(headers):

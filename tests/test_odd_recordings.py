@@ -29,12 +29,10 @@ READABLE = {
     "leads in another order": {"counts": COUNTS[::-1], "leads": LEADS[::-1]},
     "unknown lead names": {"counts": noise(leads=14), "leads": (*LEADS, "MLII", "")},
     "doubled leads": {"counts": noise(leads=14), "leads": (*LEADS, "II", "v6")},
-    "all zero": with_counts(lambda counts: counts.fill(0)),
-    "only missing samples": with_counts(lambda counts: counts.fill(-32768)),
     "one flat lead": with_counts(lambda counts: counts[4].fill(0)),
     "samples missing": with_counts(lambda counts: counts[:, 100:900].fill(-32768)),
     "spikes": with_counts(lambda counts: counts[:, ::700].fill(32767)),
-    "1 sample": with_counts(lambda counts: counts[:, :1]),
+    "2 samples": with_counts(lambda counts: counts[:, :2]),
     "0.1 s": with_counts(lambda counts: counts[:, :50]),
     "60 s": with_counts(lambda counts: np.tile(counts, 6)),
     "a name.with dots": {"counts": COUNTS},
@@ -46,6 +44,18 @@ READABLE = {
     "\udcff\udcfe": {"counts": COUNTS},  # bytes that are not UTF-8
     "n" * 240: {"counts": COUNTS},
     "\u00e4\u5fc3\u7535": {"counts": COUNTS},
+}
+
+NO_ECG = {  # signals that can be read, and the reason to refuse them
+    "all zero": (with_counts(lambda counts: counts.fill(0)), "all leads flat"),
+    "one value": (with_counts(lambda counts: counts.fill(32767)), "all leads flat"),
+    "1 sample": (with_counts(lambda counts: counts[:, :1]), "all leads flat"),
+    "only missing samples": (with_counts(lambda counts: counts.fill(-32768)), "no valid sample"),
+    "millivolts": (with_counts(lambda counts: counts // 400), "its height is 3 counts"),
+    "nanovolts": (
+        with_counts(lambda counts: np.clip(1e3 * counts, -32767, 32767)),
+        "the limit of 16 bits",
+    ),
 }
 
 
@@ -64,7 +74,10 @@ ALTERED = {
     "fewer samples": (lambda path: write_mat(path.with_suffix(".mat"), COUNTS[:, :4000]), None),
     "another name inside": (lambda path: replace_text(path, "another name inside", "../../B1"), None),
     "floats": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS + 0.25}), None),
-    "not a number": (lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS * np.nan}), None),
+    "not a number": (
+        lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": COUNTS * np.nan}),
+        "no valid sample",
+    ),
     "no signal": (lambda path: path.with_suffix(".mat").unlink(), "cannot be read (No such file"),
     "no header": (lambda path: path.unlink(), "cannot be read (No such file"),
     "truncated": (lambda path: os.truncate(path.with_suffix(".mat"), 9999), "holds 9975 bytes"),
@@ -102,7 +115,7 @@ def run(model_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("odd")
     data, outputs = folder / "below/data", folder / "outputs"
     (folder / "secret.dat").write_bytes(COUNTS.tobytes())
-    for name, recording in READABLE.items():
+    for name, recording in (READABLE | {name: recording for name, (recording, _) in NO_ECG.items()}).items():
         write_recording(data, name, **recording)
     for name, (alter, _) in ALTERED.items():
         alter(write_recording(data, name, COUNTS))
@@ -111,19 +124,33 @@ def run(model_folder, tmp_path_factory):
 
 def test_each_recording_has_an_output_or_a_reason(run):
     _, outputs, result = run
-    expected = {name: reason for name, (_, reason) in ALTERED.items() if reason}
+    expected = {name: reason for name, (_, reason) in (NO_ECG | ALTERED).items() if reason}
     assert result.returncode == 1 and "Traceback" not in result.stderr and "failed together" not in result.stdout
-    recordings = len(READABLE) + len(ALTERED)
+    recordings = len(READABLE) + len(NO_ECG) + len(ALTERED)
     assert f"{recordings - len(expected)} of {recordings} recordings" in result.stdout
     failures = {row["recording"]: row["reason"] for row in csv.DictReader((outputs / "failures.csv").open())}
     assert failures.keys() == expected.keys()
     for name, reason in expected.items():
         assert reason in failures[name] and f"{name}." in failures[name]
-    for name in (*READABLE, *ALTERED):
+    for name in (*READABLE, *NO_ECG, *ALTERED):
         _, labels, scores = parse_outputs((outputs / f"{name}.csv").read_text())
         assert any(labels) == (name not in expected)
         assert np.isfinite(scores).all() and any(scores) == (name not in expected)
-    assert len(list(outputs.glob("*.csv"))) == recordings + 1
+    assert len(list(outputs.glob("*.csv"))) == recordings + 2  # failures.csv and notes.csv
+
+
+def test_what_is_unusual_about_a_recording_is_noted(run):
+    _, outputs, result = run
+    notes = {}
+    for row in csv.DictReader((outputs / "notes.csv").open()):
+        notes.setdefault(row["recording"], []).append(row["note"])
+    assert notes["one flat lead"] == ["flat leads: aVL"]
+    assert notes["samples missing"] == ["missing samples: 16 %"]
+    assert notes["spikes"] == ["clipped samples: 96"]
+    assert notes["8 leads"] == ["missing leads: V3, V4, V5, V6"]
+    assert notes["0.1 s"] == ["short recording: 0.1 s"]
+    assert not {"right", "leads in another order", "60 s", "millivolts", "no header"} & notes.keys()
+    assert "warning: missing leads" in result.stdout and "notes.csv" in result.stdout
 
 
 def test_a_right_recording_has_the_same_output_alone_and_among_the_others(run, model_folder, tmp_path):
@@ -142,7 +169,7 @@ def test_training_leaves_out_unreadable_recordings(run, tmp_path):
     options = ("--recipe", "small,width=4,reduction=2", "--epochs", 1, "--folds", 2, "--simulated", 10)
     trained = call_script("train_model.py", data, tmp_path / "model", *options)
     assert trained.returncode == 0 and "Traceback" not in trained.stderr
-    for name, (_, reason) in ALTERED.items():
+    for name, (_, reason) in (NO_ECG | ALTERED).items():
         if reason:
             assert any(line.startswith("skipped:") and f"{name}." in line for line in trained.stdout.splitlines())
 

@@ -36,7 +36,7 @@ def test_batches_are_in_order_and_within_their_limits(headers, monkeypatch, ahea
     batches = list(prefetch.read_batches(headers, RECIPE))
     assert [path for batch in batches for path, _ in batch] == headers
     for batch in batches:
-        samples = [item[0].shape[1] for _, item in batch if not isinstance(item, RecordError)]
+        samples = [item.input[0].shape[1] for _, item in batch if not isinstance(item, RecordError)]
         assert len(batch) <= 4 and sum(samples[:-1]) < batch_samples
     errors = {path.stem: str(item) for batch in batches for path, item in batch if isinstance(item, RecordError)}
     assert tuple(errors) == UNREADABLE and "A0003.mat" in errors["A0003"]
@@ -62,16 +62,17 @@ def test_reading_ahead_is_bounded_by_bytes_and_by_two_batches(headers, monkeypat
 
 def test_recording_that_makes_the_networks_fail_does_not_fail_its_batch(headers, model_folder, monkeypatch, capsys):
     model = load_model(model_folder, compute=CPU)
-    expected = dict(driver.run_folder(model, headers))
-    (((_, (failing, _)),),) = prefetch.read_batches(headers[8:9], model.recipe)
+    expected = dict(driver.run_folder(model, headers, "challenge"))
+    (((_, prepared),),) = prefetch.read_batches(headers[8:9], model.recipe)
+    failing = prepared.input[0]
 
-    def fail_on_one(model, inputs):
+    def fail_on_one(model, inputs, decision):
         if any(np.array_equal(signal, failing) for signal, _ in inputs):
             raise MemoryError("too much")
-        return run_recordings(model, inputs)
+        return run_recordings(model, inputs, decision)
 
     monkeypatch.setattr(driver, "run_recordings", fail_on_one)
-    results = dict(driver.run_folder(model, headers))
+    results = dict(driver.run_folder(model, headers, "challenge"))
     assert isinstance(results[headers[8]], RecordError) and "too much" in str(results[headers[8]])
     assert "each is run alone" in capsys.readouterr().out
     for path in headers:

@@ -86,7 +86,7 @@ def assert_outputs_match(a, b):
 
 
 def test_the_driver_writes_the_official_four_lines(outputs):
-    assert sorted(path.name for path in outputs.glob("*.csv")) == [f"E0750{i}.csv" for i in range(4)]
+    assert sorted(path.name for path in outputs.glob("E*.csv")) == [f"E0750{i}.csv" for i in range(4)]
     lines = (outputs / "E07500.csv").read_text().split("\n")
     assert lines[0] == "#E07500" and len(lines) == 5 and lines[4] == ""
     classes, labels, scores = parse_outputs("\n".join(lines))
@@ -99,7 +99,7 @@ def test_the_driver_writes_the_official_four_lines(outputs):
 def test_the_driver_by_the_names_and_flags_of_other_years(outputs, model_folder, test_data, tmp_path, run, script):
     result = run(script, "-d", test_data, "-m", model_folder, "-o", "out", "-v", "-f", folder=tmp_path)
     assert result.returncode == 0, result.stderr
-    for path in outputs.glob("*.csv"):
+    for path in outputs.glob("E*.csv"):
         assert (tmp_path / "out" / path.name).read_text() == path.read_text()
 
 
@@ -170,7 +170,7 @@ def outputs_of_2021(model_folder, test_data, lead_sets, tmp_path_factory):
 
 
 def test_the_official_scripts_of_2021_with_our_team_code(outputs, outputs_of_2021):
-    for path in outputs.glob("*.csv"):
+    for path in outputs.glob("E*.csv"):
         assert_outputs_match(outputs_of_2021 / path.name, path)
 
 
@@ -178,7 +178,8 @@ def test_the_lead_sets_of_2021(outputs_of_2021, lead_sets, model_folder, tmp_pat
     """Missing leads are as zeros, in the official scripts of 2021 and in the driver."""
     for data in ("data", "zeros"):
         assert call_script("driver.py", model_folder, lead_sets / data, tmp_path / data).returncode == 0
-    outputs = [outputs_of_2021 / path.name for path in sorted((tmp_path / "data").iterdir()) if path.suffix == ".csv"]
+    names = [path.stem for path in lead_sets.glob("data/*.hea")]
+    outputs = [outputs_of_2021 / f"{name}.csv" for name in names]
     assert len({path.read_text().split("\n", 1)[1] for path in outputs}) == len(LEAD_SETS_OF_2021) == len(outputs)
     for path in outputs:
         assert_outputs_match(path, tmp_path / "data" / path.name)
@@ -220,7 +221,7 @@ def test_the_commands_of_training_and_scoring(training_data, tmp_path):
     table = [line.split(",") for line in (tmp_path / "classes.csv").read_text().splitlines()]
     assert [row[0] for row in table] == ["Classes", "AUROC", "AUPRC", "F-measure"]
     assert {len(row) for row in table} == {25}
-    assert "is no rank" in scored.stdout and "41 ranked teams" in scored.stdout
+    assert "sinus rhythm for every recording 0.000" in scored.stdout
 
 
 @pytest.mark.parametrize(
@@ -249,10 +250,28 @@ def test_a_missing_output_is_an_error_that_names_the_file(test_data, tmp_path):
     assert result.returncode == 2 and "E07500.csv" in result.stderr
 
 
-def test_the_place_of_a_score_among_the_teams_of_2020():
-    places = {standing.set: standing.place for standing in standings(0.520)}
-    assert places["full test set"] == 2  # the place of the paper's team
-    assert standings(1.0)[0].place == 1 and standings(-1.0)[0].place == len(standings(-1.0)[0].scores) + 1 == 42
+def test_a_score_is_printed_with_its_interval_and_beside_trivial_outputs(outputs, test_data, tmp_path):
+    """`test_data` has no diagnoses: the same recordings with some."""
+    data = tmp_path / "data"
+    shutil.copytree(test_data, data)
+    for number, path in enumerate(sorted(data.glob("*.hea"))):
+        path.write_text(path.read_text() + f"#Dx: {('426783006', '426783006', '164889003', '1')[number]}\n")
+    printed = call_script("evaluate_model.py", data, outputs).stdout
+    metric = printed.splitlines()[1].split(",")[-1]
+    assert f"Challenge metric {metric} (95 % interval " in printed
+    assert "on 4 recordings, 3 of them with a scored diagnosis" in printed
+    assert "sinus rhythm for every recording 0.000" in printed
+    assert "the most frequent label set here (SNR) for every recording 0.000" in printed
+    assert "teams" not in printed and "trained on" not in printed
+    compared = call_script("evaluate_model.py", data, outputs, "--leaderboard").stdout
+    assert compared.startswith(printed) and "  full test set" in compared and "of 41 teams are above" in compared
+    assert "so this is no rank" in compared and "place" not in compared
+
+
+def test_how_many_teams_of_2020_scored_higher():
+    higher = {standing.set: standing.higher for standing in standings(0.520)}
+    assert higher["full test set"] == 1  # 0.520 is the paper's team
+    assert standings(1.0)[0].higher == 0 and standings(-1.0)[0].higher == len(standings(-1.0)[0].scores) == 41
 
 
 def test_the_functions_of_the_official_helper():

@@ -45,7 +45,7 @@ def explain(model: Model, record: Record, class_name: str | None, page: Path) ->
         rows = np.arange(len(recordings.lengths))
         return predict(model.networks, recordings, rows, model.recipe, model.compute).mean(axis=0)
 
-    labels, scores = run_recordings(model, [network_input(record, model.recipe)])
+    labels, scores, _ = run_recordings(model, [network_input(record, model.recipe)])
     class_ = int(np.argmax(scores[0])) if class_name is None else find_class(model.classes, class_name)
     explanation = explain_class(model.networks, mean_prediction, record, class_, model.recipe)
     write_explanation(page, record, explanation, model.classes, labels[0], scores[0])

@@ -4,10 +4,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from ecg.data.listing import signal_size
 from ecg.data.preprocessing import NetworkInput, network_input
-from ecg.data.record import read_record
+from ecg.data.record import read_record, signal_digest
+from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
 from ecg.recipe import Recipe
 
@@ -16,16 +18,27 @@ AHEAD = 32 << 20  # bytes of signal files read ahead, so that long recordings do
 BATCH_SAMPLES = 1 << 20  # a batch is full if its recordings have so many samples together
 
 
-def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, NetworkInput | RecordError]]]:
+class PreparedRecording(NamedTuple):
+    """A recording ready for the networks, the warnings about its signal, and its ``signal_digest``."""
+
+    input: NetworkInput
+    warnings: list[str]
+    digest: bytes
+
+
+Prepared = PreparedRecording | RecordError
+
+
+def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, Prepared]]]:
     """Yield batches of at most ``recipe.batch`` recordings in the order of ``headers``; a broken one is an error.
 
     No batch crosses a block of ``recipe.batch`` headers. So a recording's result is the same to the last digit when
     other processes run the other blocks.
     """
     batch, samples = [], 0
-    for number, (path, view) in enumerate(_read_ahead(headers, recipe), 1):
-        batch.append((path, view))
-        samples += 0 if isinstance(view, RecordError) else view[0].shape[1]
+    for number, (path, prepared) in enumerate(_read_ahead(headers, recipe), 1):
+        batch.append((path, prepared))
+        samples += 0 if isinstance(prepared, RecordError) else prepared.input[0].shape[1]
         if number % recipe.batch == 0 or number == len(headers) or samples >= BATCH_SAMPLES:
             yield batch
             batch, samples = [], 0
@@ -37,26 +50,28 @@ def blocks_for_process(headers: Sequence[Path], recipe: Recipe, rank: int, ranks
     return [path for start in starts for path in headers[start : start + recipe.batch]]
 
 
-def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, NetworkInput | RecordError]]:
+def _read_ahead(headers: Sequence[Path], recipe: Recipe) -> Iterator[tuple[Path, Prepared]]:
     """Read at most two batches and AHEAD bytes of files ahead."""
     with ThreadPoolExecutor(READERS) as readers:
-        waiting: deque[tuple[Path, int, Future[NetworkInput | RecordError]]] = deque()
+        waiting: deque[tuple[Path, int, Future[Prepared]]] = deque()
         size = 0
         for path in headers:
             waiting.append((path, signal_size(path), readers.submit(_read, path, recipe)))
             size += waiting[-1][1]
             while size > AHEAD or len(waiting) > 2 * recipe.batch:
-                path, bytes_read, view = waiting.popleft()
+                path, bytes_read, prepared = waiting.popleft()
                 size -= bytes_read
-                yield path, view.result()
+                yield path, prepared.result()
         while waiting:
-            path, _, view = waiting.popleft()
-            yield path, view.result()
+            path, _, prepared = waiting.popleft()
+            yield path, prepared.result()
 
 
-def _read(path: Path, recipe: Recipe) -> NetworkInput | RecordError:
-    """The network input of the recording at ``path``, or the error."""
+def _read(path: Path, recipe: Recipe) -> Prepared:
+    """The recording at ``path``, or the error: it cannot be read, or is no ECG."""
     try:
-        return network_input(read_record(path, lenient=True), recipe)
+        record = read_record(path, lenient=True)
+        warnings = require_ecg(record, str(path))
+        return PreparedRecording(network_input(record, recipe), warnings, signal_digest(record))
     except Exception as error:  # one broken recording must not stop the others
         return as_record_error(error, path)

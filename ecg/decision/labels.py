@@ -45,11 +45,11 @@ def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def decide_labels(
     recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ensemble's labels, bool, and scores, both (recordings, classes), by the recipe's decision.
+    """The ensemble's labels, bool, and scores, both (recordings, classes), for the Challenge metric.
 
     ``rewards`` (classes, classes) is the Challenge's reward matrix; ``p`` and ``thresholds`` are as in ``vote``.
     """
-    if recipe.decision == "vote":
+    if recipe.challenge_labels == "vote":
         return vote(p, thresholds)
     scores = p.mean(axis=0)
     return maximise_expected_metric(rewards, apply_temperature(scores, recipe.temperature)), scores

@@ -148,6 +148,19 @@ def interval(estimate: float, resamples: np.ndarray) -> tuple[float, float]:
     return float(estimate + (low - median)), float(estimate + (high - median))
 
 
+def metric_interval(gained: np.ndarray, possible: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the Challenge metric, by a bootstrap over the recordings.
+
+    ``gained`` and ``possible`` (recordings,) are those of ``ecg.evaluation.metrics.metric_parts``. NaN if the metric is
+    not defined, or for fewer than two recordings.
+    """
+    if not possible.sum() or len(gained) < 2:
+        return np.nan, np.nan
+    parts, rng = np.stack((gained, possible), axis=1), np.random.default_rng(0)
+    resamples = np.array([rng.standard_exponential(len(parts)) @ parts for _ in range(RESAMPLES)])
+    return interval(gained.sum() / possible.sum(), resamples[:, 0] / resamples[:, 1])
+
+
 def reliability(
     labels: np.ndarray, scores: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

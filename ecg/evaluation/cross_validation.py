@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ecg.classes import Weights
+from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
 from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError
 from ecg.evaluation.metrics import Scores, mean, score
 from ecg.files import read_csv, write_csv
+from ecg.recipe import Recipe
 
 # decision method: figure: "mean" and "sd" (standard deviation) over the folds, None if not defined
 Figures = dict[str, dict[str, dict[str, float | None]]]
@@ -18,18 +20,19 @@ Search = Callable[[Weights, np.ndarray, np.ndarray], np.ndarray]  # weights, lab
 
 
 def cross_validate(
+    recipe: Recipe,
     weights: Weights,
     labels: np.ndarray,
     p: np.ndarray,
     fold_of: np.ndarray,
     searches: Mapping[str, Search],
-    temperature: float,
 ) -> Figures:
     """The paper's table: the scores of the held-out predictions, for each method to decide the labels.
 
     ``labels``, bool, and the probabilities ``p`` are (recordings, classes), ``fold_of`` is (recordings,). ``searches``
     are the threshold searches by name. Their rows "on this fold" search thresholds on the recordings that they score,
     so they are optimistic, as the paper's are. The rows "on the other folds" are not; the first search has no such row.
+    The clinical thresholds are searched on the other folds.
     """
     folds = []
     for fold in range(fold_of.max() + 1):
@@ -40,8 +43,10 @@ def cross_validate(
         for name, search in list(searches.items())[1:]:
             thresholds[f"{name}, on the other folds"] = search(weights, labels[elsewhere], p[elsewhere])
         outputs = {method: apply_thresholds(p[here], values) for method, values in thresholds.items()}
-        tempered = apply_temperature(p[here], temperature)
+        tempered = apply_temperature(p[here], recipe.temperature)
         outputs["highest expected metric"] = maximise_expected_metric(weights.matrix, tempered)
+        clinical = clinical_thresholds(recipe, labels[elsewhere], p[elsewhere])
+        outputs["clinical, on the other folds"] = decide_clinically(weights.classes, p[np.newaxis, here], clinical)[0]
         folds.append({method: score(weights, labels[here], chosen, p[here]) for method, chosen in outputs.items()})
     return summarise_folds(folds)
 
@@ -91,12 +96,11 @@ def _cell(value: float | None) -> str:
 def write_out_of_fold(path: Path, names: Sequence[str], fold_of: np.ndarray, weights: Weights, p: np.ndarray) -> None:
     """Write a csv with each recording's fold and its probabilities by the network that did not train on it.
 
-    ``fold_of`` (recordings,) is -1 for a recording in no fold, which is left out; ``p`` is (recordings, classes).
+    ``fold_of`` is (recordings,), ``p`` (recordings, classes).
     """
     rows = [["recording", "fold", *weights.classes]]
     for name, fold, row in zip(names, fold_of, p):
-        if fold >= 0:
-            rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])
+        rows.append([name, fold + 1, *(f"{value:.6g}" for value in row)])
     write_csv(path, rows)
 
 

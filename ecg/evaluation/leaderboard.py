@@ -16,10 +16,10 @@ SETS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """The place of a score on one hidden set, and the ``scores`` of the teams there in descending order."""
+    """How many teams have a higher score on one hidden set, and the ``scores`` of the teams in descending order."""
 
     set: str
-    place: int
+    higher: int
     scores: tuple[float, ...]
 
     @property
@@ -32,12 +32,12 @@ class Standing:
 
 
 def standings(score: float) -> list[Standing]:
-    """Rank a Challenge metric among the teams on each hidden set.
+    """Compare a Challenge metric with the teams' on each hidden set.
 
     Parameters
     ----------
     score : float
-        The Challenge metric. A score equal to that of a team shares its place.
+        The Challenge metric.
 
     Returns
     -------
@@ -47,14 +47,13 @@ def standings(score: float) -> list[Standing]:
     Examples
     --------
     >>> test = standings(0.5)[-1]
-    >>> test.set, test.place, test.best
-    ('full test set', 4, 0.533)
+    >>> test.set, test.higher, test.best
+    ('full test set', 3, 0.533)
     """
     with open(TABLE, newline="", encoding="utf-8") as file:
         teams = list(csv.DictReader(file))
     result = []
     for column, name in SETS.items():
         scores = sorted((float(team[column]) for team in teams), reverse=True)
-        place = 1 + sum(other > score for other in scores)
-        result.append(Standing(name, place, tuple(scores)))
+        result.append(Standing(name, sum(other > score for other in scores), tuple(scores)))
     return result

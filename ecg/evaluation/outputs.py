@@ -24,6 +24,7 @@ class Evaluation:
     outputs: np.ndarray
     scores: np.ndarray
     malformed: tuple[str, ...]  # names of the recordings with a malformed output file
+    trained_on: np.ndarray  # bool (recordings,): the driver noted that the model was trained on them
 
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ecg.decision.clinical import decide_clinically
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
-from ecg.recipe import Recipe
+from ecg.model.trained_on import TrainedOn
+from ecg.recipe import CHOICES, Recipe
 from ecg.version import VERSION
 
-MODEL_FORMAT = 3
-OLDEST_FORMAT = 2  # its recipes have other names for two numbers, which Recipe.from_json knows
+MODEL_FORMAT = 4
+OLDEST_FORMAT = 2  # formats 2 and 3 have other names for some fields of a recipe, which Recipe.from_json knows
 MOST_CLASSES = 200  # the time and memory of a decision grow with the cube of the classes
 LARGEST_REWARD = 1000.0
 CODE = re.compile(r"[^\s,#]{1,200}")  # a class code that can stand in an output file
@@ -31,21 +33,35 @@ class Description:
     """How an ensemble prepares a recording, and how its networks' probabilities become labels.
 
     ``classes`` are codes, ``rewards`` (classes, classes) is the Challenge's reward matrix, ``thresholds`` has the shape
-    (networks, classes). ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry
-    that trained the ensemble, empty before 1.0.0.
+    (networks, classes). ``clinical_thresholds`` (classes,) is None for a model that was trained before format 4.
+    ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
+    ensemble, empty before 1.0.0.
     """
 
     recipe: Recipe
     classes: tuple[str, ...]
     rewards: np.ndarray
     thresholds: np.ndarray
+    clinical_thresholds: np.ndarray | None = None
+    trained_on: TrainedOn = TrainedOn()
     histories: Sequence[History] = ()
     cross_validation: dict[str, Any] = field(default_factory=dict)
     version: str = VERSION
 
-    def decide(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels, bool, and scores, both (recordings, classes); ``p`` is (networks, recordings, classes)."""
-        return decide_labels(self.recipe, self.rewards, p, self.thresholds)
+    def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
+
+        ``p`` is (networks, recordings, classes). ``decision``: "challenge", "clinical", or None for the recipe's.
+        Raises EntryError if there is no such decision.
+        """
+        decision = decision or self.recipe.decide
+        if decision not in CHOICES["decide"]:
+            raise EntryError(f"no decision {decision!r}; there are {', '.join(CHOICES['decide'])}")
+        if decision == "challenge":
+            return *decide_labels(self.recipe, self.rewards, p, self.thresholds), [""] * p.shape[1]
+        if self.clinical_thresholds is None:
+            raise EntryError("the model has no clinical thresholds: an earlier version trained it; train it again")
+        return decide_clinically(self.classes, p, self.clinical_thresholds)
 
     def as_json(self) -> dict[str, Any]:
         folds: list[dict[str, Any]] = [{"thresholds": row.tolist()} for row in self.thresholds]
@@ -59,6 +75,8 @@ class Description:
             "classes": list(self.classes),
             "rewards": self.rewards.tolist(),
             "folds": folds,
+            "clinical_thresholds": _as_numbers(self.clinical_thresholds),
+            "trained_on": self.trained_on.as_json(),
             "cross_validation": self.cross_validation,
         }
 
@@ -73,6 +91,10 @@ class Description:
             classes = tuple(content["classes"])
             rewards = np.array(content["rewards"], float)
             thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
+            clinical = content.get("clinical_thresholds")
+            if clinical is not None:
+                clinical = np.array([math.inf if value is None else float(value) for value in clinical])
+            trained_on = TrainedOn.from_json(content["trained_on"]) if "trained_on" in content else TrainedOn()
             histories = [_check_history(fold.get("history", [])) for fold in content["folds"]]
             cross_validation = dict(content.get("cross_validation", {}))
             version = str(content.get("version", ""))
@@ -84,9 +106,26 @@ class Description:
             raise EntryError(f"{path}: its classes are not codes; train again")
         if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
             raise EntryError(f"{path}: does not hold one threshold for each class and fold; train again")
+        if clinical is not None and (clinical.shape != (len(classes),) or np.isnan(clinical).any()):
+            raise EntryError(f"{path}: does not hold one clinical threshold for each class; train again")
         if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
             raise EntryError(f"{path}: does not hold one reward for each pair of classes; train again")
-        return cls(recipe, classes, rewards, np.array(thresholds), histories, cross_validation, version)
+        return cls(
+            recipe,
+            classes,
+            rewards,
+            np.array(thresholds),
+            clinical,
+            trained_on,
+            histories,
+            cross_validation,
+            version,
+        )
+
+
+def _as_numbers(thresholds: np.ndarray | None) -> list[float | None] | None:
+    """JSON has no infinity: a class that is never positive has None."""
+    return None if thresholds is None else [value if math.isfinite(value) else None for value in thresholds.tolist()]
 
 
 def _check_history(history: Any) -> History:

@@ -48,7 +48,7 @@ class ErrorCost:
     cost: float  # what the Challenge metric would gain if these errors alone were corrected
 
 
-def write_report(path: Path, evaluation: Evaluation, data: str, outputs: str) -> None:
+def write_report(path: Path, evaluation: Evaluation, data: str, outputs: str, leaderboard: bool = False) -> None:
     """Write the report of an evaluation.
 
     Parameters

@@ -13,6 +13,7 @@ from ecg.data.packed import PackedRecordings
 from ecg.errors import EntryError
 from ecg.files import file_digest
 from ecg.model.compute import Compute
+from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
@@ -61,6 +62,16 @@ class Training:
     @property
     def simulated(self) -> np.ndarray:
         return np.flatnonzero(self.store.simulated)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the real recordings."""
+        return [name for name, simulated in zip(self.store.names(), self.store.simulated) if not simulated]
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """The digests of the real recordings; their files make the key."""
+        return TrainedOn.of((digest.tobytes() for digest in self.store.digests[self.real]), self.store.fingerprint)
 
     def held_out(self, fold: int) -> np.ndarray:
         """The recordings of ``fold``, which its network does not train on."""

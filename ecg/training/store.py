@@ -26,7 +26,8 @@ from ecg.classes import Weights
 from ecg.data import preprocessing
 from ecg.data.header import Header
 from ecg.data.listing import signal_size
-from ecg.data.record import LEADS, read_record
+from ecg.data.record import LEADS, read_record, signal_digest
+from ecg.data.signal_check import require_ecg
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_errors, write_json
 from ecg.recipe import Recipe
@@ -34,7 +35,7 @@ from ecg.simulation.dataset import simulated_record
 
 # Raise it if the files, the results of preprocessing or the simulated recordings change. Older stores are then built
 # again, and older trainings and validations are not resumed.
-STORE_FORMAT = 7
+STORE_FORMAT = 8
 FILES = ("signals.i16", "rows.bin", "names.jsonl")
 FEW = 64  # so few recordings are decoded before other processes would have started
 SIMULATED_SIZE = 1 << 18  # bytes that a simulated recording counts for, because simulating takes time
@@ -50,11 +51,12 @@ class Store:
     labels: np.ndarray  # boolean (recordings, classes)
     sources: np.ndarray  # str
     simulated: np.ndarray  # boolean
+    digests: np.ndarray  # uint8 (recordings, 16): signal_digest of each
 
     def __init__(self, folder: Path, sources: Sequence[str], classes: int, fingerprint: str):
         rows = np.fromfile(folder / "rows.bin", row_type(classes))
-        self.lengths, self.demographics, self.labels, self.simulated = (
-            np.ascontiguousarray(rows[column]) for column in ("length", "demographics", "labels", "simulated")
+        self.lengths, self.demographics, self.labels, self.simulated, self.digests = (
+            np.ascontiguousarray(rows[column]) for column in ("length", "demographics", "labels", "simulated", "digest")
         )
         self.sources = np.array(sources, object)[rows["source"]]
         self.fingerprint = fingerprint
@@ -72,7 +74,7 @@ class Store:
 
 def row_type(classes: int) -> np.dtype:
     columns = [("length", "<i8"), ("source", "<i4"), ("demographics", "<f4", 5), ("labels", "?", classes)]
-    return np.dtype([*columns, ("simulated", "?")])
+    return np.dtype([*columns, ("simulated", "?"), ("digest", "u1", 16)])
 
 
 def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int = 0) -> Store:
@@ -135,6 +137,7 @@ class Decoded(NamedTuple):
     header: Header
     labels: np.ndarray
     length: int
+    digest: bytes
 
 
 def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Recipe, simulated: int) -> list[str]:
@@ -157,7 +160,8 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
                 unscored += 1
             else:
                 scored += isinstance(entry, Path)
-                header, row["labels"], row["length"] = found
+                header, row["labels"], row["length"], digest = found
+                row["digest"] = np.frombuffer(digest, np.uint8)
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["simulated"] = isinstance(entry, SimulatedEntry)
                 row["demographics"] = preprocessing.demographics(header.age, header.sex)
@@ -223,8 +227,9 @@ def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> D
         labels = weights.encode(record.header.diagnoses)
         if not labels.any():
             return None
+        require_ecg(record, str(entry))
         counts = np.ascontiguousarray(preprocessing.network_signal(record.counts, record.header.rate, recipe))
     except Exception as error:  # one broken recording must not stop the others
         return as_record_error(error, entry)
     file.write(counts.data)
-    return Decoded(record.header, labels, counts.shape[1])
+    return Decoded(record.header, labels, counts.shape[1], signal_digest(record))
