@@ -138,9 +138,12 @@ def test_two_drivers_share_a_folder_and_resume_it(model_folder, training_data, t
     shared = run_distributed(2, "driver.py", model_folder, data, tmp_path / "shared", "--device", "cpu")
     assert alone.returncode == shared.returncode == 1
     outputs = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "shared")]
-    assert outputs[0] == outputs[1] and len(outputs[0]) == 25  # 23 recordings, failures.csv, .model
-    assert shared.stdout.splitlines() == [f"20 of 23 recordings done; their outputs are in {tmp_path / 'shared'}"]
+    assert outputs[0] == outputs[1] and len(outputs[0]) == 26  # 23 recordings, failures.csv, notes.csv, .model
+    done, noted, *_ = shared.stdout.splitlines()
+    assert done == f"20 of 23 recordings done; their outputs are in {tmp_path / 'shared'}"
+    assert noted.startswith("notes on 20 recordings are in")
     (tmp_path / "shared/HR00004.csv").unlink()
     resumed = run_distributed(2, "driver.py", model_folder, data, tmp_path / "shared", "--resume", "--device", "cpu")
     assert resumed.returncode == 1
-    assert (tmp_path / "shared/HR00004.csv").read_bytes() == outputs[0]["HR00004.csv"]
+    for name in ("HR00004.csv", "notes.csv"):
+        assert (tmp_path / "shared" / name).read_bytes() == outputs[0][name]

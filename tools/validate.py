@@ -8,7 +8,8 @@ trained on the other parts, just as train_model.py trains it, and predicts the p
 figures of these predictions: all together, by source, and as the mean of the sources, where small sources count as much
 as large ones. Beside them stand the figures of single networks on their held-out folds: if epochs and thresholds were
 chosen there, the difference is optimism. Several recipes are compared with the first one. (Networks are calibrated on
-each other's folds. With --members 1 there is no other network, so the network is calibrated on its own fold.)
+each other's folds. With --members 1 there is no other network, so the network is calibrated on its own fold.) A last
+table compares the labels of the two decisions, challenge and clinical.
 
 Simulated recordings have the label sets and ages of all of the Challenge's sources. So of a source that is left out, a
 model knows these, but no signal.
@@ -37,10 +38,11 @@ from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import Predictions
 from ecg.evaluation.comparison import compare
+from ecg.evaluation.decisions import print_decisions
 from ecg.files import file_digest, write_json, write_whole
 from ecg.model.compute import Compute, pick_compute
 from ecg.progress import print_line
-from ecg.recipe import Recipe, parse_recipe
+from ecg.recipe import CHOICES, Recipe, parse_recipe
 from ecg.training.checkpoint import training_lock, work_dir_of
 from ecg.training.left_out import LEFT_OUT, PartPredictions, ValidationData, read_validation_data
 from team_code import fit, predict, pretrain, validate
@@ -68,8 +70,12 @@ def main() -> int:
         raise EntryError("two --unseen folders have the same name; rename one of them")
     compute, weights = pick_compute(args.device, args.float32), load_weights()
     with training_lock(args.results):
-        predictions = {name: validate_recipe(args, name, recipe, compute) for name, recipe in recipes.items()}
+        validated = {name: validate_recipe(args, name, recipe, compute) for name, recipe in recipes.items()}
+        predictions = {name: of["challenge"] for name, of in validated.items()}
         compare(args.results / "figures.csv", predictions, weights)
+        for name, of in validated.items():
+            print(f"\nThe decisions of {name}:")
+            print_decisions(args.results / name / "decisions.csv", weights, of)
         write_json(args.results / "recipes.json", {name: recipe.as_json() for name, recipe in recipes.items()})
         print(f"\nAll official figures are in {args.results / 'figures.csv'}.")
         draw_reliability(args.results / "reliability.png", {name: of[LEFT_OUT] for name, of in predictions.items()})
@@ -77,8 +83,8 @@ def main() -> int:
     return ALL_WELL
 
 
-def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute) -> dict[str, Predictions]:
-    """Train and predict what is missing in RESULTS; return the recipe's predictions by the kind of recordings."""
+def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute) -> dict[str, dict[str, Predictions]]:
+    """Train and predict what is missing in RESULTS; return the predictions by decision and kind of recordings."""
     work_dir = work_dir_of(args.results) / name
     data = read_validation_data(args.data, args.unseen, args.patients, work_dir, recipe, compute)
     claim_results(args, args.results / name / "validation.json", data, recipe)
@@ -94,7 +100,7 @@ def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute
                 write_whole(file, partial(save_arrays, predictions))
             with np.load(file) as stored:
                 seeds[seed].append(dict(stored))
-    return data.gather(seeds)
+    return {decision: data.gather(seeds, decision) for decision in CHOICES["decide"]}
 
 
 def claim_results(args: Namespace, file: Path, data: ValidationData, recipe: Recipe) -> None:

@@ -10,12 +10,24 @@ from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
 from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError
-from ecg.evaluation.metrics import Scores, mean, score
+from ecg.evaluation.decisions import decision_figures
+from ecg.evaluation.metrics import confusion, mean, score
 from ecg.files import read_csv, write_csv
 from ecg.recipe import Recipe
 
 # decision method: figure: "mean" and "sd" (standard deviation) over the folds, None if not defined
 Figures = dict[str, dict[str, dict[str, float | None]]]
+COLUMNS = {  # figure: its title in the table; a fraction of recordings, or a mean over the classes
+    "challenge_metric": "Challenge metric",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "ppv": "  PPV",
+    "f_measure": "   F1",
+    "labels": "labels a recording",
+    "impossible": "impossible pairs",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
 Search = Callable[[Weights, np.ndarray, np.ndarray], np.ndarray]  # weights, labels, probabilities -> thresholds
 
 
@@ -47,24 +59,26 @@ def cross_validate(
         outputs["highest expected metric"] = maximise_expected_metric(weights.matrix, tempered)
         clinical = clinical_thresholds(recipe, labels[elsewhere], p[elsewhere])
         outputs["clinical, on the other folds"] = decide_clinically(weights.classes, p[np.newaxis, here], clinical)[0]
-        folds.append({method: score(weights, labels[here], chosen, p[here]) for method, chosen in outputs.items()})
-    return summarise_folds(folds)
-
-
-def summarise_folds(folds: Sequence[dict[str, Scores]]) -> Figures:
-    """Summarise the scores of the folds, each given as decision method: scores."""
-    return {method: _summarise([fold[method] for fold in folds]) for method in folds[0]}
-
-
-def _summarise(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
-    columns = {
-        "challenge_metric": [fold.challenge_metric for fold in scores],
-        "sensitivity": [mean(fold.sensitivity) for fold in scores],
-        "specificity": [mean(fold.specificity) for fold in scores],
-        "auroc": [mean(fold.auroc) for fold in scores],
-        "auprc": [mean(fold.auprc) for fold in scores],
+        folds.append({method: _figures(weights, labels[here], chosen, p[here]) for method, chosen in outputs.items()})
+    return {
+        method: {name: _mean_and_deviation(np.array([fold[method][name] for fold in folds])) for name in COLUMNS}
+        for method in folds[0]
     }
-    return {name: _mean_and_deviation(np.array(column)) for name, column in columns.items()}
+
+
+def _figures(weights: Weights, labels: np.ndarray, outputs: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    scores, decided = score(weights, labels, outputs, p), decision_figures(weights, labels, outputs)
+    return {
+        "challenge_metric": scores.challenge_metric,
+        "sensitivity": mean(scores.sensitivity),
+        "specificity": mean(scores.specificity),
+        "ppv": mean(confusion(labels, outputs).ppv),
+        "f_measure": mean(scores.f_measure),
+        "labels": decided["labels a recording"],
+        "impossible": decided["with impossible pair"],
+        "auroc": mean(scores.auroc),
+        "auprc": mean(scores.auprc),
+    }
 
 
 def _mean_and_deviation(values: np.ndarray) -> dict[str, float | None]:
@@ -77,15 +91,12 @@ def _mean_and_deviation(values: np.ndarray) -> dict[str, float | None]:
 
 def format_table(figures: Figures) -> str:
     """Format the figures as a text table. A figure that is not defined is a dash."""
-    columns = "Challenge metric  sensitivity  specificity  AUROC  AUPRC   (mean over the folds)"
-    lines = [f"{'decision':33s}  {columns}"]
+    lines = [f"{'decision':33s}  " + "  ".join(COLUMNS.values()) + "   (mean over the folds)"]
     for method, row in figures.items():
-        metric, *others = row.values()
-        sensitivity, specificity, auroc, auprc = (_cell(figure["mean"]) for figure in others)
-        lines.append(
-            f"{method:33s}  {_cell(metric['mean']):>7} +- {_cell(metric['sd']):5}  {sensitivity:>11}  {specificity:>11}"
-            f"  {auroc:>5}  {auprc:>5}"
-        )
+        metric = row["challenge_metric"]
+        cells = [f"{_cell(metric['mean']):>7} +- {_cell(metric['sd']):5}"]
+        cells += [f"{_cell(row[name]['mean']):>{len(title)}}" for name, title in list(COLUMNS.items())[1:]]
+        lines.append(f"{method:33s}  " + "  ".join(cells))
     return "\n".join(lines)
 
 

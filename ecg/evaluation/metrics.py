@@ -110,6 +110,10 @@ class Confusion:
         return _ratio(self.tn, self.tn + self.fp)
 
     @property
+    def ppv(self) -> np.ndarray:
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
     def f_measure(self) -> np.ndarray:
         return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 

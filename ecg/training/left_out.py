@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ecg.data.packed import PackedRecordings
+from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import Predictions
@@ -63,29 +63,42 @@ class ValidationData:
         fold_of[rest] = assign_folds(training.labels[rest], sources, recipe.folds, recipe.seed, patients)
         return fold_of
 
-    def gather(self, seeds: Sequence[Sequence[PartPredictions]]) -> dict[str, Predictions]:
-        """The predictions of all parts, for each seed, by the kind of recordings."""
+    def decide(self, part: PartPredictions, p: np.ndarray, decision: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels, bool, and scores, both (recordings, classes), of the part's model for ``p``.
+
+        ``p`` is (networks, recordings, classes); ``decision`` is "challenge" or "clinical".
+        """
+        recipe, weights = self.training.recipe, self.training.weights
+        if decision == "challenge":
+            return decide_labels(recipe, weights.matrix, p, part["thresholds"])
+        thresholds = clinical_thresholds(recipe, self.training.labels[part["held_out"]], part["held_out_p"])
+        return decide_clinically(weights.classes, p, thresholds)[:2]
+
+    def gather(self, seeds: Sequence[Sequence[PartPredictions]], decision: str = "challenge") -> dict[str, Predictions]:
+        """The predictions of all parts, for each seed, by the kind of recordings.
+
+        The clinical decision has none for the held-out folds, on which its thresholds are chosen.
+        """
         labels, sources = self.training.labels, self.training.store.sources
-        decide = partial(decide_labels, self.training.recipe, self.training.weights.matrix)
         runs = []
         for parts in seeds:
             order = np.argsort(np.concatenate([part["test"] for part in parts]))
-            decided = [decide(part["p"], part["thresholds"]) for part in parts]
+            decided = [self.decide(part, part["p"], decision) for part in parts]
             outputs, scores = (np.concatenate(column)[order] for column in zip(*decided))
             runs.append((outputs, scores))
         every_part = [part for parts in seeds for part in parts]
-        held_out, outputs, p = (
-            np.concatenate([part[name] for part in every_part])
-            for name in ("held_out", "held_out_outputs", "held_out_p")
-        )
         test = np.sort(np.concatenate([part["test"] for part in seeds[0]]))
         patients = None if self.patients is None else self.patients[test]
-        gathered = {
-            HELD_OUT: Predictions(labels[held_out], sources[held_out], [(outputs, p)]),
-            LEFT_OUT: Predictions(labels[test], sources[test], runs, patients),
-        }
+        gathered = {}
+        if decision == "challenge":
+            held_out, outputs, p = (
+                np.concatenate([part[name] for part in every_part])
+                for name in ("held_out", "held_out_outputs", "held_out_p")
+            )
+            gathered[HELD_OUT] = Predictions(labels[held_out], sources[held_out], [(outputs, p)])
+        gathered[LEFT_OUT] = Predictions(labels[test], sources[test], runs, patients)
         for name, (store, _) in self.unseen.items():
-            runs = [decide(part[f"unseen {name}"], part["thresholds"]) for part in every_part]
+            runs = [self.decide(part, part[f"unseen {name}"], decision) for part in every_part]
             gathered[f"recordings of {name}"] = Predictions(store.labels, store.sources, runs)
         return gathered
 
