@@ -31,10 +31,13 @@ def checked_folder(tmp_path_factory):
         "missing leads": {"counts": noise(seed=5)[:11], "leads": LEADS[:11]},
         "unknown leads": {"counts": noise(leads=13, seed=6), "leads": (*LEADS, "X")},
         "duplicate leads": {"counts": noise(leads=13, seed=7), "leads": (*LEADS, "v6")},
-        "flat lead": {"counts": modified(lambda counts: counts[3].fill(7))},
+        "flat leads": {"counts": modified(lambda counts: counts[3].fill(7))},
         "all leads flat": {"counts": np.zeros((12, 2500), np.int16)},
-        "amplitude": {"counts": (noise(seed=8) / 20).astype(np.int16)},
-        "saturated samples": {"counts": modified(lambda counts: counts[0, :5].fill(32767))},
+        "no valid sample": {"counts": np.full((12, 2500), -32768, np.int16)},
+        "clipped": {"counts": modified(lambda counts: counts[:4].fill(32767))},
+        "height": {"counts": (noise(seed=16) / 60).astype(np.int16)},
+        "unusual height": {"counts": (noise(seed=8) / 20).astype(np.int16)},
+        "clipped samples": {"counts": modified(lambda counts: counts[0, :5].fill(32767))},
         "missing samples": {"counts": modified(lambda counts: counts[:, :25].fill(-32768))},
         "unknown age": {"counts": noise(seed=9), "comments": ("#Age: NaN", *COMMENTS[1:])},
         "unknown sex": {"counts": noise(seed=10), "comments": ("#Age: 60", "#Dx: 426783006")},
@@ -73,25 +76,26 @@ def test_the_csv_has_all_findings_and_their_handling(checked_folder, tmp_path):
     folder, expected = checked_folder
     result = run_script("tools/check_data.py", folder, "--csv", tmp_path / "findings.csv")
     assert result.returncode == 1, result.stderr
-    assert "21 of 23 recordings can be read" in result.stdout
+    assert "20 of 26 recordings can be used" in result.stdout
     assert "unreadable: 1  ->  skipped in training" in result.stdout and "not a MATLAB file" in result.stdout
     rows = list(csv.DictReader((tmp_path / "findings.csv").read_text().splitlines()))
     assert {row["recording"] for row in rows} == set(expected)
     assert all(row["handling"] == HANDLING[row["finding"]] for row in rows)
 
 
-def test_unreadable_recordings_are_those_that_the_driver_reports(checked_folder, model_folder, tmp_path):
+def test_unusable_recordings_are_those_that_the_driver_reports(checked_folder, model_folder, tmp_path):
     folder, _ = checked_folder
     assert run_script("driver.py", model_folder, folder, tmp_path / "out").returncode == 1
     failed = list(csv.DictReader((tmp_path / "out/failures.csv").read_text().splitlines()))
-    assert [row["recording"] for row in failed] == ["unreadable", ""]
+    refused = ["all leads flat", "clipped", "height", "no valid sample", "unreadable", ""]
+    assert [row["recording"] for row in failed] == refused
 
 
-def test_a_folder_without_findings_and_one_without_a_readable_recording(tmp_path):
+def test_a_folder_without_findings_and_one_without_a_usable_recording(tmp_path):
     write_recording(tmp_path / "good", "A1", noise(5000))
     result = run_script("tools/check_data.py", tmp_path / "good")
     assert result.returncode == 0 and "No findings" in result.stdout
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/A1.hea").write_text(header_text("A1", noise()))
     result = run_script("tools/check_data.py", tmp_path / "bad")
-    assert result.returncode == 2 and "0 of 1 recordings can be read" in result.stdout
+    assert result.returncode == 2 and "0 of 1 recordings can be used" in result.stdout

@@ -2,8 +2,8 @@
 """Check a folder of recordings before training or inference:  python tools/check_data.py FOLDER
 
 Reports what is unusual about each recording and how this entry handles it: unreadable files, missing leads, samples or
-labels, unusual amplitudes, rates or lengths, duplicate signals. Nothing is changed. The exit code is 0 if all
-recordings can be read, 1 if some can, 2 if none can.
+labels, signals that are no ECG, unusual heights, rates or lengths, duplicate signals. Nothing is changed. The exit code
+is 0 if all recordings can be used, 1 if some can, 2 if none can.
 """
 
 import sys
@@ -37,21 +37,21 @@ def main() -> int:
     if args.csv:
         write_csv(args.csv, findings_table(recordings))
         print(f"\nAll findings are in {args.csv}.")
-    readable = sum(recording.readable for recording in recordings)
-    return ALL_WELL if readable == len(recordings) else SOME_FAILED if readable else NOTHING_DONE
+    usable = sum(recording.usable for recording in recordings)
+    return ALL_WELL if usable == len(recordings) else SOME_FAILED if usable else NOTHING_DONE
 
 
 def format_summary(recordings: Sequence[CheckedRecording]) -> str:
-    """The number of readable recordings, and their sources, rates, lengths and classes."""
-    readable = [recording for recording in recordings if recording.readable]
-    lines = [f"{len(readable)} of {len(recordings)} recordings can be read."]
-    if not readable:
+    """The number of usable recordings, and their sources, rates, lengths and classes."""
+    usable = [recording for recording in recordings if recording.usable]
+    lines = [f"{len(usable)} of {len(recordings)} recordings can be used."]
+    if not usable:
         return lines[0]
     weights = load_weights()
-    sources = Counter(recording.source or "(no letters)" for recording in readable)
-    rates = Counter(f"{recording.rate:g} Hz" for recording in readable)
-    seconds = np.array([recording.seconds for recording in readable])
-    labels = np.array([weights.encode(recording.diagnoses) for recording in readable])
+    sources = Counter(recording.source or "(no letters)" for recording in usable)
+    rates = Counter(f"{recording.rate:g} Hz" for recording in usable)
+    seconds = np.array([recording.seconds for recording in usable])
+    labels = np.array([weights.encode(recording.diagnoses) for recording in usable])
     classes = Counter(
         {ABBREVIATIONS[code]: int(count) for code, count in zip(weights.classes, labels.sum(axis=0)) if count}
     )

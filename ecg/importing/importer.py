@@ -10,6 +10,7 @@ import numpy as np
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
 from ecg.data.header import parse_header
 from ecg.data.record import find_leads, make_record, to_counts
+from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
 from ecg.progress import bar
@@ -80,7 +81,7 @@ def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple
 def to_challenge_format(name: str, recording: ImportedRecording, place: str) -> tuple[np.ndarray, str]:
     """Convert a recording to counts, int16 (leads, samples), and its header. Other leads than the twelve are dropped.
 
-    Raises RecordError if the result would not be a readable recording.
+    Raises RecordError if the result would not be a readable recording, or is no ECG.
     """
     rows = require_leads(recording.leads, place)
     counts = to_counts(np.asarray(recording.microvolts, np.float64)[list(rows.values())])
@@ -88,7 +89,7 @@ def to_challenge_format(name: str, recording: ImportedRecording, place: str) -> 
         raise RecordError(f"{place}: has no samples")
     comments = patient_facts(recording.age, recording.sex, recording.diagnoses)
     header = header_content(name, list(rows), recording.rate, counts, comments)
-    make_record(parse_header(header), counts, place)
+    require_ecg(make_record(parse_header(header), counts, place), place)
     return counts, header
 
 

@@ -6,36 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import joblib
-import numpy as np
 
 from ecg import progress
 from ecg.classes import Weights, abbreviation
 from ecg.data.listing import find_headers
-from ecg.data.record import INVALID, LEADS, Record, read_record
+from ecg.data.record import LEADS, Record, read_record
+from ecg.data.signal_check import REFUSED, WARNED, signal_findings
 from ecg.errors import RecordError, as_record_error
 from ecg.files import read_text
 from ecg.recipe import Recipe
 
 BATCH = 64  # recordings that a worker checks before it returns them
 USUAL_RATES = (100.0, 1000.0)  # Hz
-USUAL_AMPLITUDES = (100.0, 20_000.0)  # uV, peak to peak
-SHORT = 5.0  # seconds
 OTHER_RHYTHMS = ("AF", "AFL", "Brady", "PR", "SB", "STach")  # none of them is sinus rhythm at a normal rate
 
 HANDLING = {  # finding: how this entry handles it
     "unreadable": "skipped in training; the driver writes an output without a positive label",
     "refused": "skipped; the driver lists it",
     "length mismatch": "the header has another length: skipped in training; the driver uses the whole signal",
-    "missing leads": "limb leads are computed if two others are present; all other leads are zero",
     "unknown leads": "dropped",
     "duplicate leads": "the first one is used",
-    "missing samples": "interpolated linearly",
-    "flat lead": "used as it is; a limb lead of zeros is computed if two others are present",
-    "all leads flat": "used as it is, although it shows nothing",
-    "amplitude": "used as it is, 1 count as 1 uV; rescale the file if it has another unit",
-    "saturated samples": "used as they are, clipped to 16 bits",
+    **{kind: f"no ECG: skipped in training, and listed by the driver; {advice}" for kind, advice in REFUSED.items()},
+    **WARNED,
     "sampling rate": "resampled; the frequencies that a slow recording lacks cannot be restored",
-    "short recording": "padded with zeros",
     "long recording": "the driver averages several windows; training draws one at random",
     "name mismatch": "named after its file",
     "unknown age": "encoded as unknown",
@@ -62,8 +55,9 @@ class CheckedRecording:
     signal_digest: str = ""  # empty if the recording cannot be read
 
     @property
-    def readable(self) -> bool:
-        return bool(self.signal_digest)
+    def usable(self) -> bool:
+        """Whether training and driver use the recording: it can be read, and is an ECG."""
+        return bool(self.signal_digest) and not any(finding in REFUSED for finding, _ in self.findings)
 
 
 def check_folder(folder: Path, weights: Weights, recipe: Recipe) -> list[CheckedRecording]:
@@ -95,9 +89,7 @@ def check_recording(path: Path, weights: Weights, recipe: Recipe) -> CheckedReco
         return CheckedRecording(path, [("unreadable", str(as_record_error(error, path)))])
     header, samples = record.header, record.counts.shape[1]
     seconds = samples / header.rate
-    findings = [*_header_findings(path, record), *_signal_findings(record), *_label_findings(record, weights)]
-    if seconds < SHORT:
-        findings.append(("short recording", f"{seconds:.3g} s"))
+    findings = [*_header_findings(path, record), *signal_findings(record), *_label_findings(record, weights)]
     if seconds * recipe.rate > recipe.window:
         findings.append(("long recording", f"{seconds:.0f} s"))
     digest = hashlib.sha256(record.counts.tobytes()).hexdigest()
@@ -116,8 +108,6 @@ def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
         yield "sampling rate", f"{header.rate:g} Hz"
     leads = [lead.lower() for lead in header.leads]
     known = {lead.lower() for lead in LEADS}
-    if not record.mask.all():
-        yield "missing leads", ", ".join(lead for lead, present in zip(LEADS, record.mask) if not present)
     if unknown := [lead for lead in header.leads if lead.lower() not in known]:
         yield "unknown leads", ", ".join(unknown)
     if duplicates := sorted({lead for lead in leads if lead in known and leads.count(lead) > 1}):
@@ -126,25 +116,6 @@ def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
         yield "unknown age", ""
     if header.sex is None:
         yield "unknown sex", ""
-
-
-def _signal_findings(record: Record) -> Iterator[Finding]:
-    leads, counts = np.array(LEADS)[record.mask], record.counts[record.mask].astype(np.int32)
-    valid = counts != INVALID
-    if not valid.all():
-        yield "missing samples", f"{100 * (1 - valid.mean()):.3g} %"
-    amplitudes = np.where(valid, counts, -(2**17)).max(axis=1) - np.where(valid, counts, 2**17).min(axis=1)
-    flat = amplitudes <= 0
-    if flat.all():
-        yield "all leads flat", ""
-        return
-    if flat.any():
-        yield "flat lead", ", ".join(leads[flat])
-    amplitude = float(np.median(amplitudes[~flat]))
-    if not USUAL_AMPLITUDES[0] <= amplitude <= USUAL_AMPLITUDES[1]:
-        yield "amplitude", f"{amplitude:.0f} counts"
-    if saturated := int((valid & (abs(counts) >= 32767)).sum()):
-        yield "saturated samples", f"{saturated} samples"
 
 
 def _label_findings(record: Record, weights: Weights) -> Iterator[Finding]:
@@ -162,7 +133,7 @@ def _add_duplicates(recordings: Sequence[CheckedRecording], weights: Weights) ->
     """Add a finding to each recording whose signal equals that of an earlier recording."""
     first_with: dict[str, CheckedRecording] = {}
     for recording in recordings:
-        if not recording.readable:
+        if not recording.signal_digest:
             continue
         first = first_with.setdefault(recording.signal_digest, recording)
         if first is not recording:
