@@ -15,7 +15,7 @@ Several processes can share the folder, with the same outputs: torchrun OPTIONS 
 """
 
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,11 +26,12 @@ from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.listing import find_headers, signal_changed_at
 from ecg.data.prefetch import PreparedRecording, blocks_for_process, read_batches
 from ecg.errors import RecordError, as_record_error, printable
-from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes
+from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes, summary_lines
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_csv, write_errors, write_text
 from ecg.model.compute import pick_compute
 from ecg.model.folder import Model, model_digest
+from ecg.model.trained_on import TRAINED_ON_IT
 from ecg.recipe import CHOICES
 from ecg.training import distributed
 from team_code import load_model, run_recordings
@@ -65,6 +66,7 @@ def main() -> int:
     arguments.add_compute()
     args = arguments.parse()
     model = load_model(args.model, compute=pick_compute(args.device, args.float32))
+    model.description.clinical_thresholds_for(args.decide)  # before anything is written
     refused: list[RecordError] = []
     headers = find_headers(args.data, refuse=refused.append)
     for path in headers:
@@ -94,7 +96,8 @@ def main() -> int:
         return ALL_WELL
     failures += [("", str(error)) for error in refused]
     exit_code = report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
-    print_notes(merge_notes(outputs, names_of(headers)), outputs)
+    for line in summary_lines(merge_notes(outputs, names_of(headers)), outputs):
+        print(line)
     return exit_code
 
 
@@ -196,7 +199,7 @@ def run_prepared(
         if remark:
             notes.append(Note(name, DECISION, remark))
         if prepared.digest in model.description.trained_on:
-            notes.append(Note(name, TRAINED_ON, "the model was trained on this signal"))
+            notes.append(Note(name, TRAINED_ON, TRAINED_ON_IT))
         yield path, Prediction(labels.tolist(), scores.tolist(), notes)
 
 
@@ -205,19 +208,6 @@ def run_alone(model: Model, path: Path, prepared: PreparedRecording, decision: s
         return next(run_prepared(model, [(path, prepared)], decision))[1]
     except Exception as error:
         return as_record_error(error, path)
-
-
-def print_notes(notes: Sequence[Note], outputs: Path) -> None:
-    """Say how many recordings have a note of each kind."""
-    if not notes:
-        return
-    kinds = Counter(f"{note.kind}: {note.text.partition(':')[0]}" for note in notes if note.kind != TRAINED_ON)
-    trained_on = sum(note.kind == TRAINED_ON for note in notes)
-    print(f"notes on {len({note.recording for note in notes})} recordings are in {outputs / NOTES}.csv:")
-    if trained_on:
-        print(f"  {trained_on:6,}  the model was trained on them, so their results say nothing about new recordings")
-    for kind, number in kinds.most_common():
-        print(f"  {number:6,}  {kind}")
 
 
 def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:

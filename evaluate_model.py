@@ -126,15 +126,21 @@ def comparison_lines(evaluation: Evaluation) -> list[str]:
     known = evaluation.trained_on
     if known.any():
         line = f"The model was trained on {known.sum():,} of the {number:,} recordings."
-        if not known.all():
+        if labels[~known].any():
             others = score_outputs("Challenge metric", weights, labels[~known], evaluation.outputs[~known])
             line += f" The other {(~known).sum():,}: {with_interval(others)}"
+        else:
+            line += " No other recording has a scored diagnosis, so this score says nothing about new recordings."
         lines += ["", line]
     return lines
 
 
 def with_interval(scored: ScoredOutputs) -> str:
-    interval = "" if np.isnan(scored.low) else f" (95 % interval {scored.low:.3f} to {scored.high:.3f})"
+    interval = (
+        ""
+        if np.isnan(scored.low) or scored.low == scored.high
+        else f" (95 % interval {scored.low:.3f} to {scored.high:.3f})"
+    )
     return f"{scored.name} {scored.metric:.3f}{interval}"
 
 

@@ -17,12 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.preprocessing import network_input
-from ecg.data.record import read_record
+from ecg.data.record import read_record, signal_digest
 from ecg.data.signal_check import require_ecg
 from ecg.data.windows import covering_windows
 from ecg.errors import EntryError, NonFiniteError, RecordError
 from ecg.evaluation.outputs import format_outputs
 from ecg.model.description import Description
+from ecg.model.trained_on import TRAINED_ON_IT
 from ecg.recipe import CHOICES
 
 TENSORS = {"windows", "demographics", "probabilities"}  # the inputs and the output
@@ -89,7 +90,10 @@ def classify(
     if not np.isfinite(p).all():
         raise NonFiniteError(f"{path}: the networks give no finite probability")
     labels, scores, remarks = description.decide(p, decision)
-    return labels[0].astype(int).tolist(), scores[0].tolist(), notes + [remark for remark in remarks if remark]
+    notes += [remark for remark in remarks if remark]
+    if signal_digest(record) in description.trained_on:
+        notes.append(TRAINED_ON_IT)
+    return labels[0].astype(int).tolist(), scores[0].tolist(), notes
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The clinical decision: thresholds for F1, sensitivity or PPV, and the best label set that can be."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from ecg.decision.plausible import RULES, SOURCES, best_sets, exclusions, imposs
 from ecg.errors import EntryError
 from ecg.recipe import RECIPES
 from team_code import load_model, run_model
-from tests.conftest import CPU, ROOT, header_text, noise
+from tests.conftest import CPU, ROOT, call_script, header_text, noise
 
 WEIGHTS = load_weights()
 COLUMN = {ABBREVIATIONS[code]: index for index, code in enumerate(WEIGHTS.classes)}
@@ -78,10 +79,10 @@ def test_all_classes_at_once_are_decided_in_no_time():
 def test_networks_that_disagree_make_a_class_negative_and_a_recording_inconclusive():
     p = np.concatenate([probabilities(AF=x, TAb=y) for x, y in ((0.4, 0.1), (0.45, 0.2), (0.99, 0.1))])
     labels, _, (remark,) = decide_clinically(WEIGHTS.classes, p, HALF)
-    assert names_of(labels[0]) == set() and remark == "inconclusive: the networks disagree about AF"
+    assert names_of(labels[0]) == set() and remark == "inconclusive: the networks disagree: AF"
     p[:, 0, COLUMN["TAb"]] = 0.9
     labels, _, (remark,) = decide_clinically(WEIGHTS.classes, p, HALF)
-    assert names_of(labels[0]) == {"TAb"} and remark == "the networks disagree about AF"
+    assert names_of(labels[0]) == {"TAb"} and remark == "the networks disagree: AF"
 
 
 def test_a_recording_without_a_class_above_its_threshold_is_inconclusive():
@@ -162,3 +163,13 @@ def test_run_model_decides_as_asked(model_folder):
     earlier = replace(model, description=replace(model.description, clinical_thresholds=None))
     with pytest.raises(EntryError, match="no clinical thresholds: an earlier version trained it"):
         run_model(earlier, header, counts, decision="clinical")
+
+
+def test_a_model_without_clinical_thresholds_is_one_clear_line(model_copy, tmp_path):
+    """It was trained before they existed; nothing is written."""
+    content = json.loads((model_copy / "model.json").read_text())
+    del content["clinical_thresholds"]
+    (model_copy / "model.json").write_text(json.dumps(content | {"format": 3}))
+    result = call_script("driver.py", model_copy, tmp_path, tmp_path / "out", "--decide", "clinical")
+    assert result.returncode == 2 and not (tmp_path / "out").exists()
+    assert result.stderr.startswith("error: the model has no clinical thresholds") and result.stderr.count("\n") == 1

@@ -79,7 +79,7 @@ def decide_clinically(
     remarks = []
     for row, label in enumerate(labels):
         disputed = [name for name, mean, vote in zip(names, reached[row], votes[row]) if mean != vote]
-        remark = f"the networks disagree about {', '.join(disputed)}" if disputed else ""
+        remark = f"the networks disagree: {', '.join(disputed)}" if disputed else ""
         if not label.any():
             remark = f"inconclusive: {remark or 'no class reaches its threshold'}"
         remarks.append(remark)

@@ -6,6 +6,7 @@ to a file of its own, before it writes the output. So an interrupted or killed r
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +56,20 @@ def merge_notes(folder: Path, keep: Container[str]) -> list[Note]:
         for part in parts:
             part.unlink()
     return merged
+
+
+def summary_lines(notes: Sequence[Note], folder: Path) -> list[str]:
+    """How many recordings have a note of each kind, as lines to print; none without notes."""
+    if not notes:
+        return []
+    trained_on = sum(note.kind == TRAINED_ON for note in notes)
+    others = Counter(f"{note.kind}: {note.text.partition(':')[0]}" for note in notes if note.kind != TRAINED_ON)
+    lines = [f"notes on {len({note.recording for note in notes})} recordings are in {folder / NOTES}.csv:"]
+    if trained_on:
+        lines.append(
+            f"  {trained_on:6,}  the model was trained on them: their results say nothing about new recordings"
+        )
+    return lines + [f"  {number:6,}  {kind}" for kind, number in others.most_common()]
 
 
 def read_trained_on(folder: Path) -> set[str]:

@@ -52,16 +52,21 @@ class Description:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
 
         ``p`` is (networks, recordings, classes). ``decision``: "challenge", "clinical", or None for the recipe's.
-        Raises EntryError if there is no such decision.
+        Raises EntryError if the model has no such decision.
         """
+        thresholds = self.clinical_thresholds_for(decision)
+        if thresholds is None:
+            return *decide_labels(self.recipe, self.rewards, p, self.thresholds), [""] * p.shape[1]
+        return decide_clinically(self.classes, p, thresholds)
+
+    def clinical_thresholds_for(self, decision: str | None) -> np.ndarray | None:
+        """The clinical thresholds if ``decision`` is clinical, else None; EntryError if there is no such decision."""
         decision = decision or self.recipe.decide
         if decision not in CHOICES["decide"]:
             raise EntryError(f"no decision {decision!r}; there are {', '.join(CHOICES['decide'])}")
-        if decision == "challenge":
-            return *decide_labels(self.recipe, self.rewards, p, self.thresholds), [""] * p.shape[1]
-        if self.clinical_thresholds is None:
+        if decision == "clinical" and self.clinical_thresholds is None:
             raise EntryError("the model has no clinical thresholds: an earlier version trained it; train it again")
-        return decide_clinically(self.classes, p, self.clinical_thresholds)
+        return self.clinical_thresholds if decision == "clinical" else None
 
     def as_json(self) -> dict[str, Any]:
         folds: list[dict[str, Any]] = [{"thresholds": row.tolist()} for row in self.thresholds]

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TRAINED_ON_IT = "the model was trained on this signal"
+
 
 @dataclass(frozen=True)
 class TrainedOn:
