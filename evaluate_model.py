@@ -10,6 +10,7 @@ with the teams of 2020.
 
 import os
 import sys
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from ecg import progress
 from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.header import format_not_understood
 from ecg.data.listing import find_headers
 from ecg.errors import RecordError, printable
 from ecg.evaluation.leaderboard import standings
@@ -44,6 +46,8 @@ def main() -> int:
     if evaluation.malformed:
         names = printable(", ".join(evaluation.malformed))
         print(f"malformed outputs count as negative in every class: {names}", file=sys.stderr)
+    if evaluation.unknown_diagnoses:
+        print(format_not_understood(evaluation.unknown_diagnoses), file=sys.stderr)
     if not evaluation.labels.any():
         print(f"{args.labels}: no header has a scored diagnosis, so the figures are meaningless", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
@@ -81,7 +85,8 @@ def evaluate_model(
     malformed = tuple(name for part in parts for name in part[3])
     names = read_trained_on(Path(output_directory))
     trained_on = np.array([bool(names) and printable(Path(header).stem) in names for header in headers])
-    evaluation = Evaluation(headers, labels, outputs, scores, malformed, trained_on)
+    unknown = sum((part[4] for part in parts), Counter())
+    evaluation = Evaluation(headers, labels, outputs, scores, malformed, unknown, trained_on)
     return score(weights, labels, outputs, scores), evaluation
 
 

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ecg import progress
 from ecg.classes import load_weights
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_headers
 from ecg.data.preprocessing import network_input
-from ecg.data.record import LEADS, Record, read_record
+from ecg.data.record import Record, read_record
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import FIGURES, Predictions, bootstrap_figures, figures, interval

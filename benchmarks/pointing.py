@@ -19,7 +19,8 @@ from ecg import progress
 from ecg.classes import find_class
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import Header
-from ecg.data.record import LEADS, Record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import Record
 from ecg.explanation.attribution import relevance
 from ecg.explanation.counterfactual import WAVES, wave_masks
 from ecg.model.compute import pick_compute

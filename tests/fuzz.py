@@ -85,7 +85,7 @@ def other_formats(content: bytes) -> None:
 def outputs(content: bytes) -> None:
     (FOLDER / "A1.hea").write_text(HEADER)
     (FOLDER / "A1.csv").write_bytes(content)
-    truth, labels, scores, _ = load_labels_and_outputs([str(FOLDER / "A1.hea")], FOLDER, WEIGHTS)
+    truth, labels, scores, *_ = load_labels_and_outputs([str(FOLDER / "A1.hea")], FOLDER, WEIGHTS)
     score(WEIGHTS, truth, labels, scores)
 
 

@@ -12,9 +12,10 @@ from scipy.stats import spearmanr
 from benchmarks.pointing import DIAGNOSTIC_WAVE, random_network, simulated_record, wave_figures
 from ecg.classes import find_class
 from ecg.data.header import Header
+from ecg.data.lead_names import LEADS
 from ecg.data.packed import pack
 from ecg.data.preprocessing import network_input
-from ecg.data.record import INVALID, LEADS, Record, read_record
+from ecg.data.record import INVALID, Record, read_record
 from ecg.data.windows import covering_windows
 from ecg.explanation.attribution import relevance, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, wave_masks, with_normal_waves

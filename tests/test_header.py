@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.data.header import Header, parse_header, read_diagnoses, read_header
-from ecg.data.record import LEADS
+from ecg.data.lead_names import LEADS
 from ecg.errors import RecordError
 from tests.conftest import header_text, noise, write_recording
 

@@ -295,7 +295,7 @@ def test_any_bytes_give_outputs_that_can_be_scored(content):
         header = Path(folder, "A1.hea")
         header.write_bytes(HEADER)
         Path(folder, "A1.csv").write_bytes(content)
-        truth, outputs, scores, malformed = load_labels_and_outputs([str(header)], folder, WEIGHTS)
+        truth, outputs, scores, malformed, _ = load_labels_and_outputs([str(header)], folder, WEIGHTS)
     assert truth.sum() == 1 and outputs.shape == scores.shape == truth.shape
     assert (outputs.sum() == 0 and malformed == ("A1",)) or not malformed
     figures = score(WEIGHTS, truth, outputs, scores)

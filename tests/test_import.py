@@ -12,7 +12,8 @@ import scipy.io
 import wfdb
 
 from ecg.classes import abbreviation, load_weights
-from ecg.data.record import INVALID, LEADS, read_record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import INVALID, read_record
 from ecg.errors import EntryError
 from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources

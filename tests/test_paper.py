@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from ecg.data.record import INVALID, LEADS, read_record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import INVALID, read_record
 from ecg.report.paper import draw_ecg
 from tests.conftest import noise, run_script, write_recording
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecg.data.lead_names import LEADS
 from ecg.data.preprocessing import (
     average,
     bridge_gaps,
@@ -17,7 +18,7 @@ from ecg.data.preprocessing import (
     network_signal,
     trim_silence,
 )
-from ecg.data.record import INVALID, LEADS
+from ecg.data.record import INVALID
 from ecg.recipe import RECIPES
 from tests.conftest import noise
 

@@ -8,7 +8,8 @@ import scipy.io
 import wfdb
 
 from ecg.data.header import parse_header
-from ecg.data.record import INVALID, LEADS, Record, make_record, read_record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import INVALID, Record, make_record, read_record
 from ecg.errors import RecordError
 from tests.conftest import header_text, noise, write_mat, write_recording
 

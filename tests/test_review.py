@@ -12,8 +12,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from ecg.classes import load_weights
 from ecg.data.header import parse_header, read_header
+from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_headers
-from ecg.data.record import LEADS, read_record
+from ecg.data.record import read_record
 from ecg.errors import EntryError
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv

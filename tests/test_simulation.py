@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.classes import ABBREVIATIONS
+from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_headers
-from ecg.data.record import LEADS, read_record
+from ecg.data.record import read_record
 from ecg.errors import EntryError
 from ecg.simulation.beats import qrs_waves, t_waves
 from ecg.simulation.cases import SOURCES, draw_case, draw_label_set, scored_classes

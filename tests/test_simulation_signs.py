@@ -9,7 +9,7 @@ import pytest
 from scipy.signal import find_peaks
 
 from ecg.classes import ABBREVIATIONS, load_weights
-from ecg.data.record import LEADS
+from ecg.data.lead_names import LEADS
 from ecg.simulation.cases import scored_classes
 from ecg.simulation.rhythm import ATRIAL, SINUS, VENTRICULAR, Rhythm, draw_beats
 from ecg.simulation.signal import simulate_signal

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.classes import find_class
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.listing import beside
 from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import Record, read_record
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("--class", dest="class_", help="its abbreviation or code (default: the most probable class)")
     args = parser.parse()
     model = load_model(args.model, compute=pick_compute("cpu", float32=True))
-    explain(model, read_record(args.record.with_suffix(".hea")), args.class_, args.page)
+    explain(model, read_record(beside(args.record, ".hea")), args.class_, args.page)
     print(args.page)
     return ALL_WELL
 

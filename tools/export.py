@@ -23,8 +23,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.lead_names import LEADS
 from ecg.data.preprocessing import demographics, network_signal
-from ecg.data.record import LEADS
 from ecg.errors import EntryError
 from ecg.files import write_whole
 from ecg.model.compute import pick_compute

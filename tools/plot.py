@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, so that any folder can call it
 
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.listing import beside
 from ecg.data.record import read_record
 from ecg.errors import EntryError
 
@@ -26,7 +27,7 @@ def main() -> int:
         "--start", type=float, default=0.0, metavar="S", help="the first second on the page (default: 0)"
     )
     args = parser.parse()
-    record = read_record(args.record.with_suffix(".hea"))
+    record = read_record(beside(args.record, ".hea"))
     seconds = record.counts.shape[1] / record.header.rate
     if not 0 <= args.start < seconds:
         raise EntryError(f"--start {args.start:g}: the recording lasts {seconds:.1f} s")

@@ -94,7 +94,7 @@ def sample(args: Namespace) -> None:
     columns = np.array(list(dict.fromkeys(find_class(weights.classes, name) for name in args.classes)))
     classes = [abbreviation(weights.classes[column]) for column in columns]
     headers = [str(path) for path in find_headers(args.labels, headers_only=True)]
-    labels, outputs, _, malformed = load_labels_and_outputs(headers, args.outputs, weights)
+    labels, outputs, _, malformed, _ = load_labels_and_outputs(headers, args.outputs, weights)
     if args.study.exists() and any(args.study.iterdir()):
         raise EntryError(f"{args.study}: is not empty; give a new folder, so that two studies are not mixed")
     labels, outputs = labels[:, columns], outputs[:, columns]

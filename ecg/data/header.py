@@ -1,23 +1,31 @@
 """Header text -> Header. No other file parses a header.
 
 The format is the WFDB's as the Challenge uses it: a record line, one line for each lead, then ``#Key: value`` comments.
-Headers come from strangers: odd values of age, sex and diagnoses count as unknown and never raise an error.
+Headers come from strangers: odd values of age and sex count as unknown, and never raise an error. A diagnosis that is
+no code and no name of a class is kept as it is written, so that it can be named as not understood.
 """
 
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ecg.errors import RecordError
+from ecg.classes import NAMES
+from ecg.errors import RecordError, printable
 from ecg.files import read_text
 
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header without a sampling rate
 SLOWEST = 1.0  # Hz; a slower recording would become too long at the network's rate
 OLDEST = 130  # years; a higher age is a typing error and counts as unknown
+YEARS_PER_UNIT = dict.fromkeys(("", "y", "yr", "yrs", "year", "years"), 1.0)
+YEARS_PER_UNIT |= dict.fromkeys(("m", "mo", "month", "months"), 1 / 12) | dict.fromkeys(("d", "day", "days"), 1 / 365)
+CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
+PLAIN_CODES = re.compile(r"[\d,]*")
+CODES_BY_NAME = {name.casefold(): code for code, names in NAMES.items() for name in names}
+PHYSIONET_COMMENT = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Header:
     signal_lines: tuple[str, ...]
     age: float | None  # years
     sex: str | None  # "female" or "male"
-    diagnoses: tuple[str, ...]  # SNOMED CT codes
+    diagnoses: tuple[str, ...]  # SNOMED CT codes; what is neither a code nor a class's name as it is written
 
     @cached_property
     def signals(self) -> tuple[SignalLine, ...]:
@@ -60,6 +68,22 @@ class Header:
         """The letters at the start of the record's name: A, Q, I, S, HR, E ... in the Challenge's data."""
         letters = re.match(r"[A-Za-z]*", self.name)
         return letters.group() if letters else ""
+
+
+def not_understood(diagnoses: Iterable[str]) -> list[str]:
+    """The ``diagnoses`` of a header that are neither codes nor names of classes.
+
+    >>> not_understood(["426783006", "STEMI"])
+    ['STEMI']
+    """
+    return [diagnosis for diagnosis in diagnoses if not diagnosis.isdigit()]
+
+
+def format_not_understood(numbers: Mapping[str, int]) -> str:
+    """One line that names the diagnoses that are not understood, the most frequent first, with their ``numbers``."""
+    most = sorted(numbers.items(), key=lambda item: -item[1])[:10]
+    names = ", ".join(f"{name} ({number:,})" for name, number in most)
+    return printable(f"not understood in #Dx, and so not used: {names}{' ...' if len(numbers) > 10 else ''}")
 
 
 def read_header(path: str | os.PathLike) -> Header:
@@ -159,6 +183,8 @@ def _parse_comments(lines: Iterable[str]) -> dict[str, str]:
         line = line.strip()
         if not line.startswith("#"):
             continue
+        for key, value in PHYSIONET_COMMENT.findall(line):
+            comments.setdefault(key.lower(), value.strip())
         key, colon, value = line.lstrip("# \t").partition(":")
         key = key.strip().lower()
         if colon:
@@ -175,8 +201,13 @@ def _parse_number(text: str) -> float | None:
 
 
 def _parse_age(text: str) -> float | None:
-    age = _parse_number(text.split(",")[0])
-    return age if age is not None and 0 <= age <= OLDEST else None
+    """ "74", "74.0", "56 years", "8 months"; None for other text and impossible ages."""
+    match = re.match(r"\s*([\d.]+)\s*([A-Za-z]*)", text)
+    number, unit = (_parse_number(match.group(1)), match.group(2).lower()) if match else (None, "")
+    if number is None or unit not in YEARS_PER_UNIT:
+        return None
+    age = number * YEARS_PER_UNIT[unit]
+    return age if 0 <= age <= OLDEST else None
 
 
 def _parse_sex(text: str) -> str | None:
@@ -184,4 +215,22 @@ def _parse_sex(text: str) -> str | None:
 
 
 def _parse_codes(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+    """The diagnoses in the value of ``#Dx``: codes or names, separated by commas, semicolons, bars or blanks."""
+    if PLAIN_CODES.fullmatch(text):  # the usual form, parsed fast
+        return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
+    codes: list[str] = []
+    for part in re.split(r"[,;|]", text):
+        words = part.split()
+        whole = _code_of(part.strip())
+        if whole is None and words and all(map(_code_of, words)):  # codes or abbreviations separated by blanks
+            codes += [_code_of(word) or word for word in words]
+        elif words:
+            codes.append(whole or part.strip())
+    return tuple(dict.fromkeys(codes))
+
+
+def _code_of(text: str) -> str | None:
+    """The code that ``text`` means: a code, with ".0" behind it too, or the name of a class."""
+    if match := CODE.fullmatch(text):
+        return match.group(1)
+    return CODES_BY_NAME.get(text.casefold())

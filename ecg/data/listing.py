@@ -11,7 +11,10 @@ from ecg.errors import EntryError, RecordError
 def find_headers(
     folder: str | os.PathLike, headers_only: bool = False, refuse: Callable[[RecordError], None] | None = None
 ) -> list[Path]:
-    """Find the headers of all recordings in ``folder`` and its subfolders.
+    """Find the headers of all recordings in ``folder`` and its subfolders, linked ones too.
+
+    Suffixes may be in capitals. A folder that several links lead to is searched once, so a link to a folder above
+    itself does no harm.
 
     Parameters
     ----------
@@ -53,13 +56,21 @@ def find_headers(
 
     headers: dict[str, Path] = {}
     signals: dict[str, str] = {}
+    visited: set[str] = set()
     for place, subfolders, files in os.walk(
-        folder, onerror=lambda error: refuse_or_raise(f"{error.filename}: cannot be listed ({error.strerror})")
+        folder,
+        onerror=lambda error: refuse_or_raise(f"{error.filename}: cannot be listed ({error.strerror})"),
+        followlinks=True,
     ):
+        if (real := os.path.realpath(place)) in visited:
+            subfolders.clear()
+            continue
+        visited.add(real)
         subfolders.sort()
         inside = Path(place)
         for file in sorted(files):
             name, suffix = os.path.splitext(file)
+            suffix = suffix.lower()
             if file.startswith("."):
                 continue
             if suffix == ".mat":
@@ -75,6 +86,16 @@ def find_headers(
     return [headers[name] for name in sorted(headers)]
 
 
+def beside(path: str | os.PathLike, suffix: str) -> Path:
+    """The file with the name of ``path`` and the ``suffix``, or the suffix in capitals if only that file exists.
+
+    >>> beside("data/A0001.mat", ".hea").as_posix()
+    'data/A0001.hea'
+    """
+    file, in_capitals = Path(path).with_suffix(suffix), Path(path).with_suffix(suffix.upper())
+    return in_capitals if not file.exists() and in_capitals.exists() else file
+
+
 def signal_size(header: Path) -> int:
     """Size of a recording's signal file in bytes, 0 if it cannot be seen (the reader reports why)."""
     return max((status.st_size for status in _signal_files(header)), default=0)
@@ -86,6 +107,6 @@ def signal_changed_at(header: Path) -> int:
 
 
 def _signal_files(header: Path) -> Iterator[os.stat_result]:
-    for suffix in (".mat", ".dat"):
+    for suffix in (".mat", ".dat", ".MAT", ".DAT"):
         with suppress(OSError):
             yield header.with_suffix(suffix).stat()

@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from ecg.data.lead_names import LEADS
 from ecg.data.preprocessing import NetworkInput
-from ecg.data.record import LEADS
 from ecg.data.windows import Windows
 
 

@@ -7,7 +7,6 @@ signal, and no file outside the recording's own folder is read.
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ecg.data.header import Header, read_header
+from ecg.data.lead_names import LEADS, find_leads
+from ecg.data.listing import beside
 from ecg.data.matlab import read_matrix
 from ecg.errors import RecordError
 from ecg.files import read_bytes
 
-LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INVALID = -32768  # the WFDB's mark of a missing sample
 INVALID_IN_FORMAT = {  # the same mark in the WFDB's other formats
     **dict.fromkeys(("80", "508"), -128),
@@ -87,7 +87,7 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
 def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
     """The signal beside the header at ``path``: ADC counts (leads, samples) in the header's order."""
     if _is_matlab(path, header):
-        return read_mat(Path(path).with_suffix(".mat"))
+        return read_mat(beside(path, ".mat"))
     read = _read_by_wfdb(Path(path), header, physical=False)
     marks = np.array([INVALID_IN_FORMAT.get(form, INVALID) for form in read.fmt])
     signal = np.asarray(read.d_signal).T
@@ -112,8 +112,7 @@ def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
 
 def _is_matlab(path: str | os.PathLike, header: Header) -> bool:
     """Whether this file reads the signal. wfdb is slower, and fails on odd headers."""
-    beside = Path(path).with_suffix(".mat")
-    return beside.exists() or not header.signals or header.signals[0].file.lower().endswith(".mat")
+    return beside(path, ".mat").exists() or not header.signals or header.signals[0].file.lower().endswith(".mat")
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:
@@ -192,18 +191,6 @@ def make_record(header: Header, recording: np.ndarray, place: str = "recording")
 def signal_digest(record: Record) -> bytes:
     """A digest of the counts: equal for equal signals, whatever their headers say."""
     return hashlib.blake2b(np.ascontiguousarray(record.counts).data, digest_size=16).digest()
-
-
-def find_leads(names: Iterable[str]) -> dict[str, int]:
-    """The row of each of LEADS that ``names`` contains, in capital or small letters; the first row if it is repeated.
-
-    >>> find_leads(["v1", "AVR", "V1", "pleth"])
-    {'aVR': 1, 'V1': 0}
-    """
-    rows: dict[str, int] = {}
-    for row, name in enumerate(names):
-        rows.setdefault(name.lower(), row)
-    return {lead: rows[lead.lower()] for lead in LEADS if lead.lower() in rows}
 
 
 def to_counts(recording: np.ndarray) -> np.ndarray:

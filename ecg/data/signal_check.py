@@ -7,8 +7,9 @@ other sources of 2020 and 2021) the height, as ``signal_height`` measures it, wa
 
 import numpy as np
 
+from ecg.data.lead_names import LEADS, canonical_lead
 from ecg.data.preprocessing import bridge_gaps
-from ecg.data.record import INVALID, LEADS, MICROVOLTS, Record
+from ecg.data.record import INVALID, MICROVOLTS, Record
 from ecg.errors import EntryError, RecordError
 
 USUAL_HEIGHTS = (250, 6_000)  # counts; outside, the recording has a warning
@@ -26,6 +27,8 @@ REFUSED = {  # finding: what to do. Such a recording is no ECG that the networks
 WARNED = {  # finding: how this entry handles it
     "flat leads": "used as they are; a limb lead of zeros is computed if two others are present",
     "missing leads": "limb leads are computed if two others are present; all other leads are zero",
+    "unknown leads": "dropped",
+    "duplicate leads": "the first one is used",
     "missing samples": "interpolated linearly",
     "clipped samples": "used as they are, clipped to 16 bits",
     "unusual height": "used as it is, 1 count as 1 uV; convert the file if it has another unit",
@@ -67,6 +70,11 @@ def signal_findings(record: Record) -> list[Finding]:
         findings.append(("flat leads", ", ".join(leads[flat])))
     if not record.mask.all():
         findings.append(("missing leads", ", ".join(np.array(LEADS)[~record.mask])))
+    named = [canonical_lead(name) for name in record.header.leads]
+    if unknown := [name for name, lead in zip(record.header.leads, named) if lead is None]:
+        findings.append(("unknown leads", ", ".join(unknown)))
+    if duplicates := [lead for lead in LEADS if named.count(lead) > 1]:
+        findings.append(("duplicate leads", ", ".join(duplicates)))
     if invalid.any():
         findings.append(("missing samples", f"{100 * invalid.mean():.3g} %"))
     if clipped:

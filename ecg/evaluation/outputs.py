@@ -1,6 +1,7 @@
 """Output files: one csv per recording with four lines: its name, the class codes, the 0/1 labels, the scores."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecg.classes import Weights
-from ecg.data.header import read_diagnoses
+from ecg.data.header import not_understood, read_diagnoses
 from ecg.errors import EntryError, RecordError, printable
 from ecg.files import read_text
 
@@ -24,6 +25,7 @@ class Evaluation:
     outputs: np.ndarray
     scores: np.ndarray
     malformed: tuple[str, ...]  # names of the recordings with a malformed output file
+    unknown_diagnoses: Counter[str]  # those in the headers that are not understood, with their numbers
     trained_on: np.ndarray  # bool (recordings,): the driver noted that the model was trained on them
 
 
@@ -110,15 +112,20 @@ def _score(cell: str) -> float:
 
 def load_labels_and_outputs(
     headers: Sequence[str], folder: str | os.PathLike, weights: Weights
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
-    """The true labels, output labels and scores (recordings, classes), and the names of malformed output files.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...], Counter[str]]:
+    """The true labels, output labels and scores (recordings, classes), malformed outputs, and unknown diagnoses.
+
+    Malformed output files are given by the names of their recordings. Unknown diagnoses are those that are not
+    understood (``ecg.data.header.not_understood``), with their numbers.
 
     ``headers`` are the header files of the recordings, ``folder`` holds their output files. The rules are those of the
     official scorer. For equivalent codes, the label is true if any of theirs is, and the score is the mean of their
     scores without NaN. A class that an output file does not name is negative with score 0, and so is every class of a
     malformed file. Raises EntryError if a recording has no output file.
     """
-    truth = np.array([weights.encode(read_diagnoses(path)) for path in headers])
+    diagnoses = [read_diagnoses(path) for path in headers]
+    truth = np.array([weights.encode(codes) for codes in diagnoses])
+    unknown = Counter(name for codes in diagnoses for name in not_understood(codes))
     malformed = []
     # files with the same codes in the same order are decoded together
     files: dict[tuple[str, ...], tuple[list[int], list[bool], list[float]]] = {}
@@ -149,4 +156,4 @@ def load_labels_and_outputs(
                 outputs[rows, column] |= file_labels[:, cell]
                 sums[rows, column] += np.where(known[:, cell], file_scores[:, cell], 0)
                 counts[rows, column] += known[:, cell]
-    return truth, outputs, sums / np.maximum(counts, 1), tuple(malformed)
+    return truth, outputs, sums / np.maximum(counts, 1), tuple(malformed), unknown

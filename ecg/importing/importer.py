@@ -9,7 +9,8 @@ import numpy as np
 
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
 from ecg.data.header import parse_header
-from ecg.data.record import find_leads, make_record, to_counts
+from ecg.data.lead_names import find_leads
+from ecg.data.record import make_record, to_counts
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole

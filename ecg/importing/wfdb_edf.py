@@ -6,8 +6,6 @@ date. pyedflib reads EDF because wfdb's reader is off by one digital unit, and b
 rate of the annotations if a file has annotations.
 """
 
-import re
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +16,6 @@ from ecg.data.header import read_header
 from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.importing.importer import ImportedRecording, SourceRecording, require_leads, to_wfdb_name
-
-PREFIX = re.compile(r"(ecg|ekg|lead)[ _-]+", re.IGNORECASE)  # EDF+ calls lead V1 "ECG V1"
 
 
 def signal_sources(folder: Path) -> list[SourceRecording]:
@@ -39,7 +35,7 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
 def read_wfdb(path: Path) -> ImportedRecording:
     """Read the recording whose header is at ``path``. Raises RecordError if it is damaged or its unit is no voltage."""
     header = read_header(path)
-    leads = _strip_prefixes(header.leads)
+    leads = header.leads
     _check_units(path, [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
     microvolts = read_microvolts(path, header)
     return ImportedRecording(leads, header.rate, microvolts, header.age, header.sex, header.diagnoses)
@@ -58,7 +54,7 @@ def read_edf(path: Path) -> ImportedRecording:
         raise RecordError(f"{path}: has {path.stat().st_size:,} bytes, more than any such file ({LARGEST_SIGNAL:,})")
     try:
         with EdfReader(str(path)) as file:
-            names = _strip_prefixes(file.getSignalLabels())
+            names = file.getSignalLabels()
             leads = require_leads(names, str(path))
             rates = {file.getSampleFrequency(row) for row in leads.values()}
             units = [file.getPhysicalDimension(row).strip() for row in leads.values()]
@@ -90,7 +86,3 @@ def _age_in_years(born: datetime, recorded: datetime) -> float | None:
     """Whole years. None if the dates give no age: anonymised files replace one or both of them."""
     years = recorded.year - born.year - ((recorded.month, recorded.day) < (born.month, born.day))
     return years if years >= 0 else None
-
-
-def _strip_prefixes(names: Sequence[str]) -> list[str]:
-    return [PREFIX.sub("", name.strip(), count=1) for name in names]

@@ -9,8 +9,9 @@ import joblib
 
 from ecg import progress
 from ecg.classes import Weights, abbreviation
+from ecg.data.header import not_understood
 from ecg.data.listing import find_headers
-from ecg.data.record import LEADS, Record, read_record
+from ecg.data.record import Record, read_record
 from ecg.data.signal_check import REFUSED, WARNED, signal_findings
 from ecg.errors import RecordError, as_record_error
 from ecg.files import read_text
@@ -24,8 +25,6 @@ HANDLING = {  # finding: how this entry handles it
     "unreadable": "skipped in training; the driver writes an output without a positive label",
     "refused": "skipped; the driver lists it",
     "length mismatch": "the header has another length: skipped in training; the driver uses the whole signal",
-    "unknown leads": "dropped",
-    "duplicate leads": "the first one is used",
     **{kind: f"no ECG: skipped in training, and listed by the driver; {advice}" for kind, advice in REFUSED.items()},
     **WARNED,
     "sampling rate": "resampled; the frequencies that a slow recording lacks cannot be restored",
@@ -35,6 +34,7 @@ HANDLING = {  # finding: how this entry handles it
     "unknown sex": "encoded as unknown",
     "no diagnosis": "skipped in training",
     "no scored diagnosis": "skipped in training",
+    "diagnosis not understood": "not used; #Dx holds SNOMED CT codes, or names or abbreviations of the classes",
     "conflicting rhythms": "used as they are",
     "duplicate signal": "both are used; in different folds, they make the cross-validation too optimistic",
     "duplicate signal, different diagnoses": "both are used; at least one of them must be wrong",
@@ -106,12 +106,6 @@ def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
         yield "length mismatch", f"{header.samples} samples in the header, {samples} in the signal"
     if not USUAL_RATES[0] <= header.rate <= USUAL_RATES[1]:
         yield "sampling rate", f"{header.rate:g} Hz"
-    leads = [lead.lower() for lead in header.leads]
-    known = {lead.lower() for lead in LEADS}
-    if unknown := [lead for lead in header.leads if lead.lower() not in known]:
-        yield "unknown leads", ", ".join(unknown)
-    if duplicates := sorted({lead for lead in leads if lead in known and leads.count(lead) > 1}):
-        yield "duplicate leads", ", ".join(duplicates)
     if header.age is None:
         yield "unknown age", ""
     if header.sex is None:
@@ -124,6 +118,8 @@ def _label_findings(record: Record, weights: Weights) -> Iterator[Finding]:
         yield "no diagnosis", ""
     elif not weights.encode(diagnoses).any():
         yield "no scored diagnosis", ", ".join(diagnoses)
+    if unknown := not_understood(diagnoses):
+        yield "diagnosis not understood", ", ".join(unknown)
     names = [abbreviation(code) for code in diagnoses]
     if "SNR" in names and (others := [name for name in names if name in OTHER_RHYTHMS]):
         yield "conflicting rhythms", f"SNR, {', '.join(others)}"

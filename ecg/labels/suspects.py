@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ecg.data.lead_names import LEADS
 from ecg.data.preprocessing import bridge_gaps, fill_limb_leads
 from ecg.data.qrs import qrs_centres
-from ecg.data.record import LEADS, Record
+from ecg.data.record import Record
 
 LEFT_AXIS = (-90.0, -30.0)  # degrees: the readers' definition of left axis deviation
 QRS = (0.06, 0.06)  # s before and after the centre of a QRS complex

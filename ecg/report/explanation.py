@@ -7,7 +7,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ecg.classes import abbreviation
-from ecg.data.record import LEADS, Record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import Record
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
 from ecg.explanation.summary import Explanation
 from ecg.report.page import write_page

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 
 from ecg.classes import abbreviation
 from ecg.data.header import Header
+from ecg.data.lead_names import LEADS
 from ecg.data.preprocessing import bridge_gaps, fill_limb_leads
-from ecg.data.record import INVALID, LEADS, Record
+from ecg.data.record import INVALID, Record
 from ecg.errors import printable
 from ecg.files import write_whole
 

@@ -8,7 +8,8 @@ import numpy as np
 from ecg.classes import ABBREVIATIONS
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
 from ecg.data.header import parse_header
-from ecg.data.record import LEADS, Record, make_record
+from ecg.data.lead_names import LEADS
+from ecg.data.record import Record, make_record
 from ecg.errors import EntryError
 from ecg.files import write_errors, write_text
 from ecg.progress import bar

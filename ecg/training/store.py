@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,9 +25,10 @@ import numpy as np
 from ecg import progress
 from ecg.classes import Weights
 from ecg.data import preprocessing
-from ecg.data.header import Header
+from ecg.data.header import Header, format_not_understood, not_understood
+from ecg.data.lead_names import LEADS
 from ecg.data.listing import signal_size
-from ecg.data.record import LEADS, read_record, signal_digest
+from ecg.data.record import read_record, signal_digest
 from ecg.data.signal_check import require_ecg
 from ecg.errors import EntryError, RecordError, as_record_error
 from ecg.files import write_errors, write_json
@@ -109,7 +111,7 @@ def recordings_fingerprint(headers: Sequence[Path], weights: Weights, recipe: Re
     """A digest that changes with any file of the recordings, the classes and the preprocessing."""
     digest = hashlib.sha256(repr((STORE_FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
     for header in headers:
-        for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat"))):
+        for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat", ".MAT", ".DAT"))):
             try:
                 status = path.stat()
                 digest.update(os.fsencode(path.name) + f":{status.st_size}:{status.st_mtime_ns}\n".encode())
@@ -145,6 +147,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
     sources: dict[str, int] = {}
     entries: list[Entry] = [*headers, *(SimulatedEntry(recipe.seed, index) for index in range(simulated))]
     scored, unscored, unreadable = 0, 0, 0
+    unknown: Counter[str] = Counter()  # diagnoses that are not understood
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
         opened = [stack.enter_context(open(folder / name, "wb")) for name in FILES]
@@ -156,11 +159,13 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
             if isinstance(found, RecordError):
                 unreadable += 1
                 progress.print_line(f"skipped: {found}")
-            elif found is None:
+            elif isinstance(found, Header):
                 unscored += 1
+                unknown.update(not_understood(found.diagnoses))
             else:
                 scored += isinstance(entry, Path)
                 header, row["labels"], row["length"], digest = found
+                unknown.update(not_understood(header.diagnoses))
                 row["digest"] = np.frombuffer(digest, np.uint8)
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["simulated"] = isinstance(entry, SimulatedEntry)
@@ -175,6 +180,8 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         if os.path.getsize(folder / "signals.i16") != 2 * len(LEADS) * samples:
             raise EntryError(f"{folder}: another process changed it while it was written; start again")
     progress.print_line(f"{scored} recordings to train on, {unscored} without a scored label, {unreadable} unreadable")
+    if unknown:
+        progress.print_line(format_not_understood(unknown))
     if simulated:
         progress.print_line(f"and {simulated} simulated recordings")
     if not scored:
@@ -184,7 +191,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
 
 def _decode_all(
     entries: Sequence[Entry], signal_file: BinaryIO, folder: Path, weights: Weights, recipe: Recipe
-) -> Iterator[Decoded | RecordError | None]:
+) -> Iterator[Decoded | RecordError | Header]:
     """Decode the recordings in several processes, in order, and append their signals to ``signal_file``.
 
     Each worker writes the signals to a file of its own in ``folder``: twice as fast as a pipe, and not in memory.
@@ -220,13 +227,13 @@ def _decode_task(entries: Sequence[Entry], part: Path, weights: Weights, recipe:
         return [_decode(entry, file, weights, recipe) for entry in entries]
 
 
-def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | None:
-    """Write the recording's signal to ``file``; None if it has no scored label, an error if it cannot be read."""
+def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | Header:
+    """Write the recording's signal to ``file``; its header if it has no scored label, an error if it is unusable."""
     try:
         record = simulated_record(*entry) if isinstance(entry, SimulatedEntry) else read_record(entry)
         labels = weights.encode(record.header.diagnoses)
         if not labels.any():
-            return None
+            return record.header
         require_ecg(record, str(entry))
         counts = np.ascontiguousarray(preprocessing.network_signal(record.counts, record.header.rate, recipe))
     except Exception as error:  # one broken recording must not stop the others

@@ -1,0 +1,145 @@
+"""Recordings as people have them: capitals, links, other lead names, other ways to write ages and diagnoses."""
+
+import csv
+import os
+
+import numpy as np
+import pytest
+
+from ecg.classes import NAMES
+from ecg.data.header import parse_header, read_diagnoses, read_header
+from ecg.data.lead_names import LEADS, canonical_lead
+from ecg.data.listing import find_headers
+from ecg.data.record import read_record
+from tests.conftest import call_script, header_text, noise, write_recording
+
+
+def test_suffixes_in_capitals(model_folder, tmp_path):
+    write_recording(tmp_path / "data", "A1")
+    path = write_recording(tmp_path / "data", "A2")
+    path.rename(path.with_suffix(".HEA"))
+    path.with_suffix(".mat").rename(path.with_suffix(".MAT"))
+    (tmp_path / "data/A3.MAT").write_bytes((tmp_path / "data/A1.mat").read_bytes())  # without a header
+    result = call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    assert "2 of 3 recordings done" in result.stdout and "A3.hea" in result.stderr
+    outputs = [(tmp_path / f"out/{name}.csv").read_text().split("\n", 1)[1] for name in ("A1", "A2")]
+    assert outputs[0] == outputs[1]
+
+
+def test_linked_subfolders_are_searched_once(tmp_path):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    write_recording(data, "A1")
+    write_recording(elsewhere / "deep", "B1")
+    for name, target in (("link", elsewhere), ("again", elsewhere), ("loop", data)):
+        (data / name).symlink_to(target)
+    (elsewhere / "back").symlink_to(data)
+    assert [path.stem for path in find_headers(data)] == ["A1", "B1"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Lead {}",
+        "lead_{}",
+        "ECG {}",
+        "EKG-{}",
+        "MDC_ECG_LEAD_{}",
+        "MDC_ECG_{}",
+        " {} ",
+        "{} # noisy",
+        "{}(filtered)",
+        "{} [mV]",
+    ],
+)
+def test_names_of_leads(form):
+    for lead in LEADS:
+        for name in (lead, lead.upper(), lead.lower()):
+            assert canonical_lead(form.format(name)) == lead
+
+
+@pytest.mark.parametrize(
+    "name", ["", "MLII", "V7", "V3R", "Vx", "X", "IV", "Lead", "ECG", "-aVR", "CM5", "C7", "Resp", "II+V5"]
+)
+def test_what_is_none_of_the_twelve_leads(name):
+    assert canonical_lead(name) is None
+
+
+def test_chest_leads_of_the_iec(tmp_path):
+    """C1 to C6 are V1 to V6; before, they were dropped without a word."""
+    counts = noise(5000)
+    iec = write_recording(tmp_path, "A1", counts, leads=(*LEADS[:6], *(f"C{i}" for i in range(1, 7))))
+    aha = write_recording(tmp_path, "A2", counts)
+    assert np.array_equal(read_record(iec).counts, read_record(aha).counts) and read_record(iec).mask.all()
+
+
+def test_leads_that_are_dropped_are_noted(model_folder, tmp_path):
+    write_recording(tmp_path / "data", "A1", noise(5000, leads=14), leads=(*LEADS, "MLII", "v6"))
+    call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    notes = [row["note"] for row in csv.DictReader((tmp_path / "out/notes.csv").open())]
+    assert notes == ["unknown leads: MLII", "duplicate leads: V6"]
+
+
+CODES = ("251146004", "426783006")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "251146004,426783006",
+        "251146004;426783006",
+        "251146004; 426783006;",
+        "251146004 426783006",
+        "251146004|426783006",
+        "251146004.0,426783006.0",
+        " 251146004 ,, 426783006 ,251146004",
+        "LQRSV,SNR",
+        "lqrsv snr",
+        "low QRS voltages, Sinus Rhythm",
+        "LQRSV; 426783006",
+    ],
+)
+def test_ways_to_write_diagnoses(tmp_path, text):
+    path = write_recording(tmp_path, "A1", comments=(f"#Dx: {text}",))
+    assert read_header(path).diagnoses == read_diagnoses(path) == CODES
+
+
+def test_every_name_of_a_class_is_understood():
+    for code, names in NAMES.items():
+        for name in names:
+            assert parse_header(header_text("A1", noise(), comments=(f"#Dx: {name}",))).diagnoses == (code,)
+
+
+@pytest.mark.parametrize(
+    ("comment", "age", "sex"),
+    [
+        ("#Age: 74\n#Sex: M", 74, "male"),
+        ("# Age: 56 years\n# Sex: female", 56, "female"),
+        ("#<age>: 60 <sex>: F <diagnoses> (none)", 60, "female"),
+        ("#<age>: 81  <sex>: M  <diagnoses>: Earlier AMI", 81, "male"),
+        ("#Age: 61.0 yrs\n#Sex: m", 61, "male"),
+        ("#Age: 6 months\n#Sex: Unknown", 0.5, None),
+        ("#Age: 44 parsecs\n#Sex: 3", None, None),
+        ("#Age: NaN\n#Sex: NaN", None, None),
+        ("#<age>: ? <sex>: ?", None, None),
+    ],
+)
+def test_ways_to_write_age_and_sex(comment, age, sex):
+    header = parse_header(header_text("A1", noise(), comments=(comment,)))
+    assert header.age == age and header.sex == sex
+
+
+def test_diagnoses_that_are_not_understood_are_named(model_folder, tmp_path):
+    """By the training, check_data and the evaluation; the other diagnoses of the recording count."""
+    data = tmp_path / "data"
+    for i in range(12):
+        dx = ("SNR, STEMI", "426783006;STEMI", "old infarction, AF")[i % 3]
+        write_recording(data, f"A{i:02d}", noise(3000, seed=i), comments=("#Age: 50", "#Sex: F", f"#Dx: {dx}"))
+    named = "not understood in #Dx, and so not used: STEMI (8), old infarction (4)"
+    options = ("--recipe", "small,width=4,reduction=2", "--epochs", 1, "--folds", 2, "--simulated", 10)
+    trained = call_script("train_model.py", data, tmp_path / "model", *options)
+    assert named in trained.stdout and "12 recordings to train on, 0 without" in trained.stdout
+    assert call_script("driver.py", model_folder, data, tmp_path / "out").returncode == 0
+    assert named in call_script("evaluate_model.py", data, tmp_path / "out").stderr
+    checked = call_script("tools/check_data.py", data).stdout
+    assert "diagnosis not understood: 12  ->  not used; #Dx holds SNOMED CT codes" in checked
+    assert os.listdir(data)
