@@ -43,6 +43,7 @@ def checked_folder(tmp_path_factory):
         "unknown sex": {"counts": noise(seed=10), "comments": ("#Age: 60", "#Dx: 426783006")},
         "no diagnosis": {"counts": noise(seed=11), "comments": COMMENTS[:2]},
         "no scored diagnosis": {"counts": noise(seed=12), "comments": (*COMMENTS[:2], "#Dx: 12345")},
+        "diagnosis not understood": {"counts": noise(seed=17), "comments": (*COMMENTS[:2], "#Dx: 426783006,STEMI")},
         "conflicting rhythms": {"counts": noise(seed=13), "comments": (*COMMENTS[:2], "#Dx: 426783006,164889003")},
         "duplicate signal": {"counts": noise(5000, seed=1)},
         "duplicate signal, different diagnoses": {
@@ -76,7 +77,7 @@ def test_the_csv_has_all_findings_and_their_handling(checked_folder, tmp_path):
     folder, expected = checked_folder
     result = run_script("tools/check_data.py", folder, "--csv", tmp_path / "findings.csv")
     assert result.returncode == 1, result.stderr
-    assert "20 of 26 recordings can be used" in result.stdout
+    assert "21 of 27 recordings can be used" in result.stdout
     assert "unreadable: 1  ->  skipped in training" in result.stdout and "not a MATLAB file" in result.stdout
     rows = list(csv.DictReader((tmp_path / "findings.csv").read_text().splitlines()))
     assert {row["recording"] for row in rows} == set(expected)
