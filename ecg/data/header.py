@@ -53,6 +53,7 @@ class Header:
     age: float | None  # years
     sex: str | None  # "female" or "male"
     diagnoses: tuple[str, ...]  # SNOMED CT codes; what is neither a code nor a class's name as it is written
+    segments: tuple[tuple[str, int], ...] = ()  # of a recording in several parts: each part's name and samples
 
     @cached_property
     def signals(self) -> tuple[SignalLine, ...]:
@@ -140,7 +141,9 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         raise RecordError(f"{place}: the record line {body[0]!r} is not 'name leads rate samples'") from error
     if not SLOWEST <= rate < math.inf or leads < 1 or samples < 0:
         raise RecordError(f"{place}: the record line {body[0]!r} claims an impossible number")
-    signal_lines = body[1 : 1 + leads]
+    _, in_segments, number = tokens[0].partition("/")
+    segments = tuple(_parse_segment(line, place) for line in body[1 : 1 + int(number)]) if number.isdigit() else ()
+    signal_lines = [] if in_segments and segments else body[1 : 1 + leads]
     for line in signal_lines:
         if " " not in line and len(line.split(maxsplit=1)) < 2:
             raise RecordError(f"{place}: the signal line {line!r} is not 'file format gain ... lead'")
@@ -153,6 +156,7 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         age=_parse_age(comments.get("age", "")),
         sex=_parse_sex(comments.get("sex", "")),
         diagnoses=_parse_codes(comments.get("dx", "")),
+        segments=segments,
     )
 
 
@@ -163,6 +167,13 @@ def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
     if len(record_line) < 4 or record_line[0][0] == "#" or not record_line[1].isdigit():  # unusual, or not a header
         return read_header(path).diagnoses
     return _parse_codes(_parse_comments(lines).get("dx", ""))
+
+
+def _parse_segment(line: str, place: str) -> tuple[str, int]:
+    name, _, samples = line.partition(" ")
+    if not samples.strip().isdigit():
+        raise RecordError(f"{place}: the segment line {line!r} is not 'name samples'")
+    return name, int(samples)
 
 
 def _parse_signal_line(line: str) -> SignalLine:

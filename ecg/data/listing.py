@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ecg.data.header import read_header
 from ecg.errors import EntryError, RecordError
 
 
@@ -79,11 +80,32 @@ def find_headers(
                 refuse_or_raise(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
             elif suffix == ".hea":
                 headers[name] = inside / file
+    for name in _parts(headers):
+        headers.pop(name, None)
+        signals.pop(name, None)
     if not headers_only:
         headers |= {name: Path(place, f"{name}.hea") for name, place in signals.items() if name not in headers}
     if not headers:
         raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
     return [headers[name] for name in sorted(headers)]
+
+
+def _parts(headers: dict[str, Path]) -> set[str]:
+    """The names of the headers that are parts of other recordings: A1_0001 is, if A1 lists it."""
+    names: set[str] = set()
+    for name, header in headers.items():
+        whole = headers.get(name.rpartition("_")[0])
+        if whole and whole.parent == header.parent and name not in names:
+            names.update(segment_names(whole))
+    return names
+
+
+def segment_names(header: Path) -> tuple[str, ...]:
+    """The names of the parts that ``header`` lists; empty for a recording in one part, or a header that is damaged."""
+    try:
+        return tuple(name for name, _ in read_header(header).segments)
+    except RecordError:
+        return ()
 
 
 def beside(path: str | os.PathLike, suffix: str) -> Path:

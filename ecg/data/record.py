@@ -7,9 +7,9 @@ signal, and no file outside the recording's own folder is read.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,19 +17,11 @@ from ecg.data.header import Header, read_header
 from ecg.data.lead_names import LEADS, find_leads
 from ecg.data.listing import beside
 from ecg.data.matlab import read_matrix
+from ecg.data.wfdb_files import INVALID, LARGEST_SIGNAL, read_by_wfdb
 from ecg.errors import RecordError
 from ecg.files import read_bytes
 
-INVALID = -32768  # the WFDB's mark of a missing sample
-INVALID_IN_FORMAT = {  # the same mark in the WFDB's other formats
-    **dict.fromkeys(("80", "508"), -128),
-    "212": -2048,
-    "310": -512,
-    "311": -512,
-    **dict.fromkeys(("24", "524"), -(2**23)),
-    "32": -(2**31),
-}
-LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
+MOST_CLIPPED = 0.01  # of the samples outside 16 bits
 LONGEST = 48 * 3600.0  # seconds; a longer recording would fill the memory
 MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # per unit, in small letters
 
@@ -39,12 +31,13 @@ class Record:
     """One recording with its leads in canonical order.
 
     ``counts``: ADC counts, int16 (12, samples), in the order of LEADS. ``mask``: bool (12,), False for a missing lead,
-    whose counts are zero.
+    whose counts are zero. ``scaled``: the samples did not fit into 16 bits and are in uV, by the header's gains.
     """
 
     header: Header
     counts: np.ndarray
     mask: np.ndarray
+    scaled: bool = False
 
 
 def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
@@ -75,8 +68,7 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     >>> read_record(header).counts.shape[0]
     12
     """
-    header = read_header(path)
-    recording = read_signal(path, header)
+    header, recording = join_segments(path, read_header(path), read_signal)
     if not lenient and header.samples not in (None, recording.shape[1]):
         raise RecordError(
             f"{path}: says {header.samples} samples, its signal file holds {recording.shape[1]}; fetch it again"
@@ -84,30 +76,66 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     return make_record(header, recording, str(path))
 
 
-def read_signal(path: str | os.PathLike, header: Header) -> np.ndarray:
+def read_signal(path: Path, header: Header) -> np.ndarray:
     """The signal beside the header at ``path``: ADC counts (leads, samples) in the header's order."""
     if _is_matlab(path, header):
         return read_mat(beside(path, ".mat"))
-    read = _read_by_wfdb(Path(path), header, physical=False)
-    marks = np.array([INVALID_IN_FORMAT.get(form, INVALID) for form in read.fmt])
-    signal = np.asarray(read.d_signal).T
-    return np.where(signal == marks[:, np.newaxis], INVALID, signal)
+    return read_by_wfdb(path, header)
 
 
-def read_microvolts(path: str | os.PathLike, header: Header) -> np.ndarray:
+def join_segments(
+    path: str | os.PathLike, header: Header, read: Callable[[Path, Header], np.ndarray]
+) -> tuple[Header, np.ndarray]:
+    """``header`` and its signal (leads, samples), joined if the recording is in several parts (the WFDB's segments).
+
+    ``read`` reads the signal of one header. The leads are those of the first part. Gaps, and leads that a part lacks,
+    are INVALID, or NaN in floating-point signals. Raises RecordError if a part is missing or damaged.
+    """
+    if not header.segments:
+        return header, read(Path(path), header)
+    parts: list[tuple[Header | None, np.ndarray]] = []
+    for name, samples in header.segments:
+        if name == "~":
+            parts.append((None, np.zeros((0, samples))))
+        elif samples:  # a part without samples only lists leads
+            if Path(name).name != name:
+                raise RecordError(f"{path}: names a part outside its own folder; that is refused")
+            file = beside(Path(path).with_name(f"{name}.x"), ".hea")
+            of_part = read_header(file)
+            parts.append((of_part, read(file, of_part)))
+    first = next((part for part, _ in parts if part), None)
+    if first is None or sum(signal.shape[1] for _, signal in parts) > LONGEST * header.rate:
+        raise RecordError(f"{path}: its parts hold no signal, or more than {LONGEST / 3600:.0f} hours")
+    joined = []
+    for part, signal in parts:
+        missing = np.nan if signal.dtype.kind == "f" and part else INVALID
+        rows = np.full((len(first.leads), signal.shape[1]), missing, signal.dtype if part else np.int16)
+        for row, lead in enumerate(first.leads):
+            if part and lead in part.leads:
+                rows[row] = signal[part.leads.index(lead)]
+        joined.append(rows)
+    whole = np.concatenate(joined, axis=1)
+    if whole.dtype.kind == "f":
+        whole[whole == INVALID] = np.nan
+    return replace(header, signal_lines=first.signal_lines), whole
+
+
+def read_microvolts(path: Path, header: Header) -> np.ndarray:
     """The signal in uV by the header's gains and units: float64 (leads, samples).
 
     Missing samples are NaN, and so are leads whose unit is not a voltage.
     """
-    if _is_matlab(path, header):
-        counts = np.asarray(read_signal(path, header), np.float64)
-        if len(counts) != len(header.signals):
-            raise RecordError(f"{path}: {len(header.signals)} leads in the header, a signal of shape {counts.shape}")
-        baselines, gains = np.array([(line.baseline, line.gain) for line in header.signals]).T[:, :, np.newaxis]
-        signal = (np.where(counts == INVALID, np.nan, counts) - baselines) / gains
-    else:
-        signal = np.asarray(_read_by_wfdb(Path(path), header, physical=True).p_signal, np.float64).T
-    return signal * [[MICROVOLTS.get(line.unit.lower(), np.nan)] for line in header.signals]
+    counts = read_signal(path, header)
+    if len(counts) != len(header.signals):
+        raise RecordError(f"{path}: {len(header.signals)} leads in the header, a signal of shape {counts.shape}")
+    return to_microvolts(counts, header)
+
+
+def to_microvolts(counts: np.ndarray, header: Header) -> np.ndarray:
+    """``counts`` (leads, samples) in uV by the header's gains, baselines and units; NaN as in ``read_microvolts``."""
+    baselines, gains = np.array([(line.baseline, line.gain) for line in header.signals]).T[:, :, np.newaxis]
+    microvolts = np.array([[MICROVOLTS.get(line.unit.lower(), np.nan)] for line in header.signals])
+    return (np.where(counts == INVALID, np.nan, counts) - baselines) / gains * microvolts
 
 
 def _is_matlab(path: str | os.PathLike, header: Header) -> bool:
@@ -122,23 +150,6 @@ def read_mat(path: str | os.PathLike) -> np.ndarray:
         return read_matrix(content, LARGEST_SIGNAL)
     except ValueError as error:
         raise RecordError(f"{path}: {error}") from error
-
-
-def _read_by_wfdb(path: Path, header: Header, physical: bool) -> Any:
-    """A wfdb.Record, in counts or ``physical`` units. Only files beside the header are read."""
-    for file in {signal.file for signal in header.signals}:
-        if Path(file).name != file:
-            raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
-        if not os.path.isfile(path.parent / file):  # unlike Path.is_file, it accepts a name of any length
-            raise RecordError(f"{path}: there is no signal file {file:.100} beside it")
-    if 2 * len(header.signals) * (header.samples or 0) > LARGEST_SIGNAL:
-        raise RecordError(f"{path}: claims {header.samples:,} samples, more than any such file")
-    import wfdb
-
-    try:
-        return wfdb.rdrecord(str(path.with_suffix("")), physical=physical)
-    except Exception as error:  # wfdb raises errors of many types
-        raise RecordError(f"{path}: its signal cannot be read ({error})") from error
 
 
 def make_record(header: Header, recording: np.ndarray, place: str = "recording") -> Record:
@@ -157,7 +168,8 @@ def make_record(header: Header, recording: np.ndarray, place: str = "recording")
     -------
     Record
         Leads are found by name. Of a lead named twice the first one counts. A lead that LEADS does not name is left
-        out.
+        out. Samples that do not fit into 16 bits cannot be counts of 1 uV: if more than MOST_CLIPPED of them do not,
+        the header's gains, baselines and units convert the recording.
 
     Raises
     ------
@@ -182,10 +194,13 @@ def make_record(header: Header, recording: np.ndarray, place: str = "recording")
     mask = np.array([lead in rows for lead in LEADS])
     if not mask.any():
         raise RecordError(f"{place}: none of the leads {', '.join(LEADS)} (it has {', '.join(header.leads)})")
+    scaled = recording.dtype != np.int16 and (abs(recording[list(rows.values())]) > 32768).mean() > MOST_CLIPPED
+    if scaled:
+        recording = to_microvolts(recording, header)
     counts = np.zeros((len(LEADS), recording.shape[1]), np.int16)
     for index in np.flatnonzero(mask):
         counts[index] = to_counts(recording[rows[LEADS[index]]])
-    return Record(header, counts, mask)
+    return Record(header, counts, mask, scaled)
 
 
 def signal_digest(record: Record) -> bytes:

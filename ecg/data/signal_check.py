@@ -9,12 +9,11 @@ import numpy as np
 
 from ecg.data.lead_names import LEADS, canonical_lead
 from ecg.data.preprocessing import bridge_gaps
-from ecg.data.record import INVALID, MICROVOLTS, Record
+from ecg.data.record import INVALID, MICROVOLTS, MOST_CLIPPED, Record
 from ecg.errors import EntryError, RecordError
 
 USUAL_HEIGHTS = (250, 6_000)  # counts; outside, the recording has a warning
 POSSIBLE_HEIGHTS = (30, 20_000)  # counts; outside, it is refused
-MOST_CLIPPED = 0.01  # of the samples; above, it is refused
 SHORT = 5.0  # seconds
 SAMPLES = 1000  # of each lead that measure the height
 
@@ -31,6 +30,7 @@ WARNED = {  # finding: how this entry handles it
     "duplicate leads": "the first one is used",
     "missing samples": "interpolated linearly",
     "clipped samples": "used as they are, clipped to 16 bits",
+    "more than 16 bits": "converted to microvolts by the header's gains, baselines and units",
     "unusual height": "used as it is, 1 count as 1 uV; convert the file if it has another unit",
     "short recording": "padded with zeros",
 }
@@ -79,6 +79,8 @@ def signal_findings(record: Record) -> list[Finding]:
         findings.append(("missing samples", f"{100 * invalid.mean():.3g} %"))
     if clipped:
         findings.append(("clipped samples", f"{clipped}"))
+    if record.scaled:
+        findings.append(("more than 16 bits", "counts beyond 32767"))
     if not USUAL_HEIGHTS[0] <= height <= USUAL_HEIGHTS[1]:
         findings.append(
             ("unusual height", f"{height:,.0f} counts, usual are {USUAL_HEIGHTS[0]} to {USUAL_HEIGHTS[1]:,}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ecg.data.lead_names import LEADS
 from ecg.data.matlab import read_struct
-from ecg.data.record import LARGEST_SIGNAL
+from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
 from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name

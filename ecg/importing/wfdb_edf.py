@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ecg.data.header import read_header
-from ecg.data.record import LARGEST_SIGNAL, MICROVOLTS, read_microvolts
+from ecg.data.listing import segment_names
+from ecg.data.record import MICROVOLTS, join_segments, read_microvolts
+from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import EntryError, RecordError
 from ecg.importing.importer import ImportedRecording, SourceRecording, require_leads, to_wfdb_name
 
@@ -24,6 +26,8 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
         raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
     readers = {".hea": read_wfdb, ".edf": read_edf}
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readers and path.name[0] != ".")
+    parts = {path.with_name(name) for path in files if path.suffix.lower() == ".hea" for name in segment_names(path)}
+    files = [path for path in files if path.with_suffix("") not in parts]
     if not files:
         raise EntryError(f"{folder}: no recording in it (no .hea or .edf file)")
     return [
@@ -34,10 +38,9 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
 
 def read_wfdb(path: Path) -> ImportedRecording:
     """Read the recording whose header is at ``path``. Raises RecordError if it is damaged or its unit is no voltage."""
-    header = read_header(path)
+    header, microvolts = join_segments(path, read_header(path), read_microvolts)
     leads = header.leads
     _check_units(path, [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
-    microvolts = read_microvolts(path, header)
     return ImportedRecording(leads, header.rate, microvolts, header.age, header.sex, header.diagnoses)
 
 

@@ -1,0 +1,137 @@
+"""Signals in the WFDB's other formats, with headers as people have them: each has the values of the same .mat file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from ecg.data.listing import find_headers
+from ecg.data.record import INVALID, read_record
+from ecg.data.signal_check import require_ecg
+from ecg.errors import RecordError
+from tests.conftest import LEADS, call_script, header_text, noise
+
+COUNTS = noise(1500)
+
+
+def write_dat(folder: Path, name: str, counts: np.ndarray = COUNTS, record_line: str | None = None) -> Path:
+    """Write NAME.hea and NAME.dat, format 16."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.dat").write_bytes(counts.astype("<i2").tobytes(order="F"))
+    text = header_text(name, counts, form="16").replace(f"{name}.mat", f"{name}.dat")
+    lines = text.split("\n")
+    lines[0] = record_line or lines[0]
+    path = folder / f"{name}.hea"
+    path.write_text("\n".join(lines))
+    return path
+
+
+DATES = (
+    "2014-05-08 05:05:15",
+    "2006",
+    "05:05:15 02/09/89",
+    "00:00:00 31-Dec-2020",
+    "5/8/2014",
+    "yesterday",
+    "0:0:0.123",
+)
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_dates_in_any_form(tmp_path, date):
+    path = write_dat(tmp_path, "A1", record_line=f"A1 12 500 1500 {date}")
+    assert np.array_equal(read_record(path).counts, COUNTS)
+
+
+@pytest.mark.parametrize("name", ["A 1", "A.1", "A(1)", "A[1]", "A 1 (copy)", "\u5fc3", "A'1", "A&1", "A#1", "-A1"])
+def test_names_with_blanks_dots_and_brackets(tmp_path, name):
+    assert np.array_equal(read_record(write_dat(tmp_path, name)).counts, COUNTS)
+
+
+def test_files_that_were_renamed_together(tmp_path):
+    path = write_dat(tmp_path, "A1")
+    for file in (path, path.with_suffix(".dat")):
+        file.rename(file.with_name(f"renamed{file.suffix}"))
+    assert np.array_equal(read_record(tmp_path / "renamed.hea").counts, COUNTS)
+
+
+def test_a_signal_shorter_than_its_header_says_is_like_a_short_mat_file(tmp_path):
+    path = write_dat(tmp_path, "A1", record_line="A1 12 500 2000")
+    with pytest.raises(RecordError, match="says 2000 samples, its signal file holds 1500"):
+        read_record(path)
+    assert np.array_equal(read_record(path, lenient=True).counts, COUNTS)
+
+
+def write_by_wfdb(folder: Path, form: str, stored: np.ndarray, gain: float = 1000.0, baseline: int = 0) -> Path:
+    scale = {"adc_gain": [gain] * 12, "baseline": [baseline] * 12}
+    signal = {"d_signal": stored.T.astype(int), "fmt": [form] * 12}
+    wfdb.wrsamp("A1", 500, ["mV"] * 12, list(LEADS), write_dir=str(folder), **signal, **scale)
+    return folder / "A1.hea"
+
+
+@pytest.mark.parametrize("form", ["16", "24", "32", "212", "80"])
+def test_formats_that_wfdb_writes(tmp_path, form):
+    counts = COUNTS // 5 if form == "80" else COUNTS
+    assert np.array_equal(read_record(write_by_wfdb(tmp_path, form, counts)).counts, counts)
+
+
+@pytest.mark.parametrize(("form", "dtype", "zero"), [("160", "<u2", 32768), ("61", ">i2", 0)])
+def test_unsigned_samples_and_those_of_the_other_byte_order(tmp_path, form, dtype, zero):
+    path = write_dat(tmp_path, "A1")
+    path.write_text(path.read_text().replace("A1.dat 16 ", f"A1.dat {form} "))
+    path.with_suffix(".dat").write_bytes((COUNTS.astype(int) + zero).astype(dtype).tobytes(order="F"))
+    assert np.array_equal(read_record(path).counts, COUNTS)
+
+
+@pytest.mark.parametrize("form", ["24", "32"])
+def test_samples_beyond_16_bits_are_converted_by_the_header(tmp_path, form):
+    """As many recorders write them: a fine gain and a large baseline. Before, they were clipped to a flat line."""
+    gain, baseline = 634_411.7125 / (8 if form == "24" else 1), -1_842_966
+    stored = np.rint(COUNTS / 1000 * gain + baseline)
+    record = read_record(write_by_wfdb(tmp_path, form, stored, gain, baseline))
+    assert np.array_equal(record.counts, COUNTS)
+    assert "more than 16 bits: counts beyond 32767" in require_ecg(record, "A1")
+
+
+def write_segments(folder: Path) -> Path:
+    """A1 in two parts with a gap between them; the second part lacks V6 and has the leads in another order."""
+    write_dat(folder, "A1_0001", COUNTS[:, :500])
+    part, leads = COUNTS[10::-1, 700:], LEADS[10::-1]
+    (folder / "A1_0002.dat").write_bytes(part.tobytes(order="F"))
+    header = header_text("A1_0002", part, form="16", leads=leads).replace(".mat", ".dat")
+    (folder / "A1_0002.hea").write_text(header)
+    parts = "A1_layout 0\nA1_0001 500\n~ 200\nA1_0002 800\n"
+    (folder / "A1.hea").write_text(f"A1/4 12 500 1500\n{parts}#Age: 50\n#Dx: 426783006\n")
+    return folder / "A1.hea"
+
+
+def test_the_parts_of_a_recording_are_joined(tmp_path):
+    path = write_segments(tmp_path)
+    record, expected = read_record(path), COUNTS.copy()
+    expected[:, 500:700], expected[11, 700:] = INVALID, INVALID
+    assert np.array_equal(record.counts, expected)
+    assert (record.header.name, record.header.age, record.header.diagnoses) == ("A1", 50, ("426783006",))
+    assert find_headers(tmp_path) == [path]
+
+
+def test_parts_run_and_are_imported_as_one_recording(model_folder, tmp_path):
+    write_segments(tmp_path / "data")
+    result = call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
+    assert result.returncode == 0 and "1 of 1 recordings done" in result.stdout
+    assert call_script("tools/import_records.py", "wfdb", tmp_path / "data", tmp_path / "imported").returncode == 0
+    imported, record = read_record(tmp_path / "imported/A1.hea"), read_record(tmp_path / "data/A1.hea")
+    assert np.array_equal(imported.counts, record.counts)
+
+
+def test_a_missing_part_is_an_error_that_names_it(tmp_path):
+    path = write_segments(tmp_path)
+    (tmp_path / "A1_0002.dat").unlink()
+    with pytest.raises(RecordError, match="A1_0002.hea: there is no signal file A1_0002.dat"):
+        read_record(path)
+    path.write_text("A1/1 12 500 500\n../A1_0001 500\n")
+    with pytest.raises(RecordError, match="part outside its own folder"):
+        read_record(path)
+    path.write_text("A1/1 12 500 500\n~ 500\n")
+    with pytest.raises(RecordError, match="hold no signal"):
+        read_record(path)
