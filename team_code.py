@@ -41,7 +41,7 @@ from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.training.augmentation import augment
 from ecg.training.checkpoint import Checkpoint, TrainingState, training_lock
-from ecg.training.epoch_log import EPOCH_LOG
+from ecg.training.epoch_log import EPOCH_LOG, format_epoch
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import FitTask, Training, prepare
 
@@ -144,17 +144,17 @@ def fit(training: Training, task: FitTask, start: dict[str, torch.Tensor] | None
     with checkpoint.saved_on_interruption(recipe.epochs):
         while state.epoch < recipe.epochs:
             loss, rate = train_epoch(training, task, wrapped, optimiser, scaler, state)
+            trained = time.monotonic()
             if not math.isfinite(loss):
                 raise NonFiniteError(f"{task.title}, epoch {state.epoch + 1}: the loss is not finite; check the counts")
-            figures, shown = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}, ""
+            figures = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}
             if len(task.validation):
                 outputs = apply_thresholds(predict_with(training, network, task.validation), recipe.epoch_threshold)
-                metric = metrics.challenge_metric(training.weights, training.labels[task.validation], outputs)
-                figures["challenge_metric"] = metric
-                shown = f"  Challenge metric {metric:6.3f} (best {max(metric, state.best_metric):.3f})"
+                labels = training.labels[task.validation]
+                figures["challenge_metric"] = metrics.challenge_metric(training.weights, labels, outputs)
             checkpoint.end_epoch(figures, recipe.keep)
-            epoch = f"epoch {state.epoch:2d}/{recipe.epochs}"
-            progress.print_line(f"{task.title}  {epoch}  loss {loss:.4f}{shown}  {rate:.0f} recordings/s")
+            time_left = training.time_left.end_epoch(training.work_dir, task.name, rate, time.monotonic() - trained)
+            progress.print_line(format_epoch(task.title, recipe, state.history, rate) + time_left)
     network.load_state_dict(state.kept)
     return network, state.history
 
@@ -169,8 +169,7 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Run one epoch, or the rest of an interrupted one; return the mean loss and the speed in recordings/s.
 
-    All random draws (order, crops, augmentation, dropout) come from the seed, the task and the epoch, so an epoch can
-    be repeated.
+    An epoch can be repeated: all random draws (order, crops, augmentation, dropout) come from seed, task and epoch.
     """
     recipe, recordings, compute = task.recipe, training.recordings, training.compute
     random = np.random.default_rng([recipe.seed, task.stream, state.epoch])
@@ -184,7 +183,8 @@ def train_epoch(
     total = torch.tensor(state.loss, device=compute.device)  # on the device, so that the CPU never waits for it
     started = time.monotonic()
     try:
-        for batch in progress.bar(remaining, len(remaining), f"{task.title} epoch {state.epoch + 1}", "batches"):
+        title = f"{task.title}  epoch {state.epoch + 1}/{recipe.epochs}{training.time_left.text}"
+        for batch in progress.bar(remaining, len(remaining), title, "batches"):
             with uninterrupted():
                 rate = learning_rate(recipe, state.epoch, state.step / len(batches))
                 for group in optimiser.param_groups:

@@ -27,7 +27,12 @@ def main() -> int:
         help=f"the settings of the training (best): {', '.join(RECIPES)}; NAME,field=value,... changes some",
     )
     arguments.add_argument("--folds", type=int, help="how many folds, and networks")
-    arguments.add_argument("--epochs", type=int, help="epochs on the recordings; pretraining keeps its own number")
+    arguments.add_argument(
+        "--epochs",
+        type=int,
+        help=f"epochs on the recordings (best: {RECIPES['best'].epochs}); the epochs of pretraining on simulated "
+        f"recordings stay as they are (best: {RECIPES['best'].simulated_epochs}; --recipe best,simulated_epochs=N)",
+    )
     arguments.add_argument("--simulated", type=int, help="simulated recordings for pretraining and replay (0: none)")
     arguments.add_argument("--seed", type=int, help="of all random draws")
     arguments.add_argument("--patients", help="a csv of recordings and patients; keeps each patient in one fold")
@@ -53,6 +58,7 @@ def train_distributed(data: str, model: str, recipe: Recipe, compute: Compute, p
         on_gpus = compute.device.type == "cuda"
         team, folds = distributed.split_into_teams(everyone, recipe.folds, share_batches=on_gpus)
         team_training = distributed.join_team(training, team)
+        team_training.time_left.folds = folds
         for fold in folds:
             train_fold(team_training, fold)
         everyone.wait()

@@ -53,7 +53,12 @@ def test_three_processes_for_two_folds_train_the_networks_of_one_process(trainin
     result = run_distributed(3, "train_model.py", training_data, tmp_path / "model", *OPTIONS)
     assert result.returncode == 0, result.stderr
     assert_same_model(tmp_path / "model", by_one)
-    for line in ("recordings to train on", "fold 1/2  epoch  3/3", "fold 2/2  epoch  3/3", "highest expected metric"):
+    for line in (
+        "recordings to train on",
+        "network 1 of 2  epoch  3/3",
+        "network 2 of 2  epoch  3/3",
+        "highest expected metric",
+    ):
         assert result.stdout.count(line) == 1, line
     assert result.stdout.count("3 processes for 2 folds: 1 has no fold to train") == 1
 
@@ -103,7 +108,7 @@ def test_a_process_that_dies_is_restarted_and_the_training_resumes(training_data
         os.kill(processes_of(launcher.pid)[1], signal.SIGKILL)
         printed, errors = launcher.communicate(timeout=300)
     assert launcher.returncode == 0, errors
-    assert "fold 1/2: resuming after epoch" in printed
+    assert "network 1 of 2: resuming after epoch" in printed
     assert_same_model(model, by_one)
 
 
@@ -120,8 +125,8 @@ def test_a_single_process_resumes_what_several_began(training_data, by_one, tmp_
     assert not (model / "model.json").exists()
     result = call_script("train_model.py", training_data, model, *OPTIONS)
     assert result.returncode == 0, result.stderr
-    assert "fold 2/2: resuming after epoch" in result.stdout
-    assert "fold 2/2, simulated recordings  epoch" not in result.stdout
+    assert "network 2 of 2: resuming after epoch" in result.stdout
+    assert "network 2 of 2, simulated recordings  epoch" not in result.stdout
     assert_same_model(model, by_one)
 
 

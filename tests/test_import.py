@@ -3,6 +3,7 @@
 import csv
 import datetime
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +361,13 @@ def test_missing_package_is_reported(tmp_path, module, tool, arguments):
     (tmp_path / "program.py").write_text(program)
     done = run_script(tmp_path / "program.py", *(argument.format(tmp_path) for argument in arguments))
     assert done.returncode == 2 and f"{module} is not installed: pip install -r requirements-data.txt" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_wfdb_files_are_imported_without_the_package_for_edf(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyedflib", None)
+    write_dat(tmp_path / "source", "a", ecg())
+    assert import_recordings(tmp_path / "new", signal_sources(tmp_path / "source")) == (["a"], [])
+    (tmp_path / "source/b.edf").write_bytes(b"")
+    with pytest.raises(ModuleNotFoundError, match="pyedflib"):
+        signal_sources(tmp_path / "source")

@@ -15,7 +15,6 @@ from ecg.data.header import parse_header, read_header
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_headers
 from ecg.data.record import read_record
-from ecg.errors import EntryError
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv
 from ecg.labels.reader_study import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
@@ -69,9 +68,9 @@ def sample(folder, study: str, records: int, controls: int = 0, name: str = "LAD
     return run_script("tools/review.py", "sample", *arguments)
 
 
-def read_key_rows(study) -> dict[str, tuple[str, str]]:
+def read_key_rows(study, name: str = "study") -> dict[str, tuple[str, str]]:
     """Map each number to the recording's name and label."""
-    with open(study / "study/key.csv", newline="") as file:
+    with open(study / name / "key.csv", newline="") as file:
         return {row["number"]: (row["recording"], row["LAD"]) for row in csv.DictReader(file)}
 
 
@@ -158,9 +157,21 @@ def test_the_kappas_of_the_paper():
     assert overturned(labels[:, None], [first[:, None], second[:, None]]).sum() == 58
 
 
+def test_a_sample_of_fewer_recordings_than_requested_says_so(study):
+    done = sample(study, "fewer", records=PLANTED + 1, controls=100)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"{PLANTED} instead of {PLANTED + 1}: only {PLANTED} readable recordings are misclassified for LAD"
+        in done.stdout
+    )
+    correct = 40 - PLANTED
+    assert f"{correct} instead of 100: only {correct} readable recordings are correctly classified" in done.stdout
+    assert len(read_key_rows(study, "fewer")) == 40
+    assert "instead of" not in sample(study, "enough", records=PLANTED).stdout
+
+
 def test_invalid_samples_are_errors(study):
-    done = sample(study, "other", records=PLANTED + 1)
-    assert done.returncode == 2 and f"{PLANTED + 1} misclassified recordings are requested" in done.stderr
+    assert "no recording to draw" in sample(study, "other", records=0).stderr
     assert not (study / "other").exists()
     assert "none of the classes" in sample(study, "other", records=1, name="XYZ").stderr
     assert "is not empty" in sample(study, "study", records=1).stderr
@@ -173,12 +184,26 @@ def test_invalid_samples_are_errors(study):
         ("number,LAD\n99,yes\n", "the key has no recording '99'"),
         ("", "the first columns must be"),
         ("number,LAD\n1\n", "rows of different lengths"),
+        ("number,LAD\n1,yes\n2,no\n1,no\n", "recording 1 occurs twice"),
     ],
 )
 def test_a_form_of_another_study_is_an_error(study, tmp_path, form, message):
     (tmp_path / "form.csv").write_text(form)
     done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "form.csv")
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_unknown_answer_in_a_form_is_named(study, tmp_path):
+    name, _ = read_key_rows(study)["2"]
+    (tmp_path / "anna.csv").write_text("number,LAD\n1, Yes\n2,maybe\n3,\n4,unsure\n5,yse\n")
+    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    for part in ("anna.csv: ", f"'maybe' for LAD of recording 2 ({name})", "'yse' for LAD of recording 5 "):
+        assert part in done.stderr
+    assert "an answer is yes, no, unsure or empty" in done.stderr and "'unsure'" not in done.stderr
+    (tmp_path / "anna.csv").write_text("number,LAD\n" + "".join(f"{i + 1},maybe\n" for i in range(9)))
+    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
+    assert done.stderr.count("'maybe'") == 5 and "and 4 more" in done.stderr
 
 
 @settings(deadline=None)
@@ -338,6 +363,7 @@ def test_the_form_in_the_booklet_is_filled_in_and_saved(study, tmp_path):
     assert len(lines) == 1 + PLANTED + 12 and progress == f"2 of {PLANTED + 12} read"
 
 
-def test_a_draw_of_too_few_recordings_is_an_error():
-    with pytest.raises(EntryError, match="correctly classified"):
-        draw(np.ones((3, 1), bool), np.zeros((3, 1), bool), 1, 1, 0)
+def test_a_draw_takes_what_there_is():
+    wrong = np.ones((3, 1), bool), np.zeros((3, 1), bool)
+    assert sorted(draw(*wrong, 9, 1, 0)) == [0, 1, 2]
+    assert not len(draw(*wrong, 0, 1, 0))

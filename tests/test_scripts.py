@@ -204,7 +204,7 @@ def test_the_commands_of_training_and_scoring(training_data, tmp_path):
     assert trained.returncode == 0, trained.stderr
     recipe = json.loads((tmp_path / "model/model.json").read_text())["recipe"]
     assert (recipe["name"], recipe["width"], recipe["folds"], recipe["epochs"]) == ("small", 8, 2, 1)
-    assert "fold 2/2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout
+    assert "network 2 of 2  epoch  1/1" in trained.stdout and "sensitivity" in trained.stdout
     assert {path: path.stat().st_mtime_ns for path in training_data.rglob("*")} == before
     assert call_script("driver.py", tmp_path / "model", training_data, tmp_path / "out").returncode == 0
     for run, arguments in (

@@ -1,7 +1,15 @@
 """Training: the published recipe, reproducible weights, strictly separated folds, and clear errors."""
 
+import contextlib
+import fcntl
 import json
+import os
+import re
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +28,12 @@ from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError, NonFiniteError
 from ecg.evaluation.metrics import challenge_metric
 from ecg.recipe import PUBLISHED
+from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import prepare
+from ecg.training.time_left import PlannedFit, TimeLeft, read_time_left
 from team_code import load_model, run_model, search_exact, train_fold, training_code
-from tests.conftest import CPU, assert_same_weights, write_recording
+from tests.conftest import CPU, ROOT, assert_same_weights, write_recording
 
 
 def read_out_of_fold(model: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -188,7 +198,7 @@ def test_optimiser_uses_the_scheduled_learning_rate_at_each_step(training_data, 
 
 def test_non_finite_loss_ends_the_training(training_data, tiny_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(team_code, "train_epoch", lambda *_: (float("nan"), 1.0))
-    with pytest.raises(NonFiniteError, match="fold 1/2, simulated recordings, epoch 1: the loss is not finite"):
+    with pytest.raises(NonFiniteError, match="network 1 of 2, simulated recordings, epoch 1: the loss is not finite"):
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU)
 
 
@@ -234,3 +244,103 @@ def test_recordings_of_a_patient_are_in_one_fold(training_data, tiny_recipe, tmp
     table.write_text("other,1\n")
     with pytest.raises(EntryError, match="names none of the recordings"):
         training_code(training_data, tmp_path / "other", recipe, CPU, table)
+
+
+# --------------------------------------------------------------------------------------------------------- the log
+
+
+def loss_lines(output: str) -> list[str]:
+    return [line for line in output.splitlines() if "  loss " in line]
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_log_names_the_network_the_time_left_and_the_best_epoch_if_it_is_kept(
+    training_data, tiny_recipe, tmp_path, capsys, keep
+):
+    training_code(training_data, tmp_path / "model", replace(tiny_recipe, keep=keep), CPU)
+    output = capsys.readouterr().out
+    first, second, third, *others = loss_lines(output)
+    assert first.startswith("network 1 of 2, simulated recordings  epoch  1/1  loss ")
+    assert second.startswith("network 1 of 2  epoch  1/2  loss ") and "Challenge metric" in second
+    assert all(line.endswith(" left") for line in (first, second, third, *others[:-1]))
+    assert others[-1].startswith("network 2 of 2  epoch  2/2") and others[-1].endswith("recordings/s")
+    assert ("(best " in output) == (keep == "best")
+
+
+def test_the_log_says_which_epochs_a_network_trains(training_data, tiny_recipe, tmp_path, capsys):
+    prepare(training_data, tmp_path / "a", replace(tiny_recipe, epochs=7), CPU)
+    pretraining = "1 epoch on 6 simulated recordings, then 7 epochs on about 10 recordings and 3 simulated ones"
+    assert f"{pretraining}, for each of 2 networks" in capsys.readouterr().out
+    prepare(training_data, tmp_path / "b", replace(tiny_recipe, epochs=1, simulated=0), CPU)
+    assert "1 epoch on about 10 recordings, for each of 2 networks" in capsys.readouterr().out
+
+
+PLAN = [
+    PlannedFit(f"{name}-{fold + 1}", fold, name == "simulated", epochs, recordings)
+    for fold in range(3)
+    for name, epochs, recordings in (("simulated", 2, 1000), ("fold", 10, 100))
+]
+
+
+def log_epochs(folder: Path, **epochs: int) -> None:
+    for name, number in epochs.items():
+        history = [{"epoch": epoch + 1, "loss": 0.5} for epoch in range(number)]
+        write_epoch_log(folder / EPOCH_LOG, name.replace("_", "-"), history)
+
+
+def test_the_time_left_is_that_of_all_epochs_at_the_measured_speeds(tmp_path):
+    """100 recordings/s in pretraining, 10 afterwards; validation takes 2 s."""
+    time_left = TimeLeft(PLAN)
+    log_epochs(tmp_path, simulated_1=1)
+    assert time_left.end_epoch(tmp_path, "simulated-1", 100, 0) == "  about 1 min left"  # 5 x 10 s + 30 x 1 s
+    log_epochs(tmp_path, simulated_1=2, fold_1=1)
+    assert time_left.end_epoch(tmp_path, "fold-1", 10, 2) == "  about 6 min left"  # 4 x 10 s + 29 x 12 s
+    assert read_time_left(tmp_path) == pytest.approx(388, abs=2)
+    log_epochs(tmp_path, simulated_2=2, simulated_3=2, fold_1=10, fold_2=10, fold_3=10)
+    assert time_left.end_epoch(tmp_path, "fold-3", 10, 2) == "" and read_time_left(tmp_path) == 0
+
+
+def test_only_the_epochs_of_this_run_are_measured(tmp_path):
+    """A training resumed in its second network: the epochs before are done, but their speed is not known."""
+    log_epochs(tmp_path, simulated_1=2, fold_1=10, simulated_2=2, fold_2=6)
+    time_left = TimeLeft(PLAN)
+    assert time_left.text == ""
+    # 14 epochs of 60 s, and 2 of pretraining at the same speed
+    assert time_left.end_epoch(tmp_path, "fold-2", 100 / 60, 0) == "  about 34 min left"
+    assert time_left.end_epoch(tmp_path, "fold-2", 0, 1) == "  about 34 min left"  # no batch was left to measure
+
+
+def test_one_of_several_processes_tells_the_time_left_for_its_own_networks(tmp_path):
+    first, second = TimeLeft(PLAN), TimeLeft(PLAN)
+    first.folds, second.folds = range(0, 3, 2), range(1, 3, 2)
+    log_epochs(tmp_path, simulated_1=2, simulated_2=2, fold_1=1, fold_2=9)
+    text = first.end_epoch(tmp_path, "fold-1", 1, 0)  # 19 epochs of 100 s and 2 of 1000 s
+    assert text == "  about 65 min left for networks 1, 3"
+    assert second.end_epoch(tmp_path, "fold-2", 1, 0) == "  about 2 min left for network 2"
+    assert read_time_left(tmp_path) == pytest.approx(3900, abs=2)  # of the slowest process
+
+
+def test_a_resumed_training_forgets_the_estimates_of_the_run_before(training_data, tiny_recipe, tmp_path, monkeypatch):
+    log_epochs(tmp_path, simulated_1=1)
+    TimeLeft(PLAN).end_epoch(tmp_path, "simulated-1", 100, 0)
+    shutil.copytree(tmp_path, tmp_path / "model/.training")
+    prepare(training_data, tmp_path / "model", tiny_recipe, CPU)
+    assert read_time_left(tmp_path / "model/.training") is None
+
+
+def test_a_bar_shows_the_network_and_the_time_left_on_a_terminal(training_data, tmp_path):
+    terminal, ours = os.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))  # 24 lines of 120 columns
+    command = [sys.executable, ROOT / "train_model.py", training_data, tmp_path / "model", "--epochs", "2"]
+    command += ["--recipe", "small,width=4,reduction=2,batch=4", "--folds", "2", "--simulated", "0"]
+    with subprocess.Popen(command, stdout=ours, stderr=ours) as process:
+        os.close(ours)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of the process
+            while part := os.read(terminal, 4096):
+                shown += part
+    os.close(terminal)
+    assert process.returncode == 0, shown.decode()
+    bars = [line for line in re.split(r"[\r\n]+", shown.decode()) if "batches/s" in line or "batches]" in line]
+    assert any(re.match(r"(\x1b\[A)*network 1 of 2  epoch 1/2: ", bar) for bar in bars), bars
+    assert any(" left: " in bar and "epoch 2/2" in bar for bar in bars), bars

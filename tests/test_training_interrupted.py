@@ -174,12 +174,12 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_say_how_to_resume(training_da
     command += ["--recipe", "small", "--simulated", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
-            if "fold 1/3  epoch  2/" in line:
+            if "network 1 of 3  epoch  2/" in line:
                 break
         process.send_signal(number)
         _, errors = process.communicate()
     assert process.returncode == code
-    assert errors.startswith("interrupted in fold 1/3, after epoch") and "the same command resumes" in errors
+    assert errors.startswith("interrupted in network 1 of 3, after epoch") and "the same command resumes" in errors
     assert errors.count("\n") == 1 and str(tmp_path / "model/.training") in errors
     assert (tmp_path / "model/.training/fold-1.safetensors").exists()
 

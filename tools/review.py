@@ -5,14 +5,16 @@
     python tools/review.py agree STUDY/key.csv form-of-anna.csv form-of-ben.csv
     python tools/review.py suspects LABELS model/out_of_fold.csv suspects.csv
 
-sample draws recordings whose output for a class differs from the label, and --controls correctly classified ones. It
-writes STUDY/booklet.html: the ECGs in random order, without names and labels, with a form to fill in. The booklet works
-offline, keeps the answers in the browser and saves them as a csv. STUDY/form.csv is the same form as a spreadsheet.
-Give these two files to the readers. Keep STUDY/key.csv, which names the recordings, from them.
+sample draws recordings whose output for a class differs from the label, and --controls correctly classified ones. If
+there are fewer than wanted, it takes all and says so. It writes STUDY/booklet.html: the ECGs in random order, without
+names and labels, with a form to fill in. The booklet works offline, keeps the answers in the browser and saves them as
+a csv. STUDY/form.csv is the same form as a spreadsheet. Give these two files to the readers. Keep STUDY/key.csv, which
+names the recordings, from them.
 
 agree prints the agreement between each reader and the labels and between readers: Cohen's kappa with its confidence
-interval, raw agreement and the 2 x 2 table. It lists the recordings with a label that all readers overturn. --apply
-DATA FOLDER writes corrected copies of their headers to FOLDER and changes nothing in DATA.
+interval, raw agreement and the 2 x 2 table. It lists the recordings with a label that all readers overturn. An answer
+in a form is yes, no, unsure or empty; any other is named and must be corrected first. --apply DATA FOLDER writes
+corrected copies of their headers to FOLDER and changes nothing in DATA.
 
 suspects ranks labels without a reader: by the probabilities of networks that were not trained on the recording (a
 training leaves them in its model folder), and for left axis deviation by the axis measured in leads I and aVF.
@@ -107,12 +109,22 @@ def sample(args: Namespace) -> None:
         if len(records) == len(rows):
             break
         usable[[row for row in rows if headers[row] not in records]] = False
+    if not len(rows):
+        raise EntryError(f"no recording to draw: none is misclassified for {', '.join(classes)}, or --records is 0")
     args.study.mkdir(parents=True, exist_ok=True)
     write_booklet(args.study / "booklet.html", list(records.values()), classes)
     empty = [(number, *("" for _ in classes), "") for number in range(1, len(rows) + 1)]
     write_csv(args.study / "form.csv", [("number", *classes, "comment"), *empty])
     key = args.study / "key.csv"
     write_key(key, [Path(headers[row]).stem for row in rows], classes, labels[rows])
+    wrong = int((labels[rows] != outputs[rows]).any(axis=1).sum())
+    for found, wanted, kind in (
+        (wrong, args.records, "misclassified"),
+        (len(rows) - wrong, args.controls, "correctly classified"),
+    ):
+        if found < wanted:
+            names = ", ".join(classes)
+            print(f"{found} instead of {wanted}: only {found} readable recordings are {kind} for {names}.")
     print(f"{len(rows)} recordings are in {args.study / 'booklet.html'}; keep {key} from the readers.")
 
 

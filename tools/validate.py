@@ -45,6 +45,7 @@ from ecg.progress import print_line
 from ecg.recipe import CHOICES, Recipe, parse_recipe
 from ecg.training.checkpoint import training_lock, work_dir_of
 from ecg.training.left_out import LEFT_OUT, PartPredictions, ValidationData, read_validation_data
+from ecg.training.time_left import TimeLeft
 from team_code import fit, predict, pretrain, validate
 
 
@@ -132,7 +133,8 @@ def predict_part(data: ValidationData, test: np.ndarray, seed: int, members: int
     The pretrained networks are kept beside ``work_dir``, because all parts share them.
     """
     recipe = replace(data.training.recipe, seed=seed)
-    shared = replace(data.training, recipe=recipe, work_dir=work_dir.parent / f"seed {seed}")
+    # the estimate of the time left is for a single model, not for a validation
+    shared = replace(data.training, recipe=recipe, work_dir=work_dir.parent / f"seed {seed}", time_left=TimeLeft())
     training = replace(shared, fold_of=data.folds_without(test, recipe), work_dir=work_dir)
     for folder in (shared.work_dir, work_dir):
         folder.mkdir(parents=True, exist_ok=True)

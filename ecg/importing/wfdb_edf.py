@@ -6,6 +6,7 @@ date. pyedflib reads EDF because wfdb's reader is off by one digital unit, and b
 rate of the annotations if a file has annotations.
 """
 
+import importlib
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,10 @@ from ecg.importing.importer import ImportedRecording, SourceRecording, require_l
 
 
 def signal_sources(folder: Path) -> list[SourceRecording]:
-    """List the .hea and .edf files of ``folder`` and its subfolders, sorted. Raises EntryError if there is none."""
+    """List the .hea and .edf files of ``folder`` and its subfolders, sorted.
+
+    Raises EntryError if there is none, and ModuleNotFoundError if there are .edf files but pyedflib is not installed.
+    """
     if not folder.is_dir():
         raise EntryError(f"{folder}: no such folder; give the folder that holds the recordings")
     readers = {".hea": read_wfdb, ".edf": read_edf}
@@ -30,6 +34,8 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
     files = [path for path in files if path.with_suffix("") not in parts]
     if not files:
         raise EntryError(f"{folder}: no recording in it (no .hea or .edf file)")
+    if any(path.suffix.lower() == ".edf" for path in files):
+        importlib.import_module("pyedflib")  # if it is missing, nothing has been written yet
     return [
         SourceRecording(to_wfdb_name(path.stem), str(path), partial(readers[path.suffix.lower()], path))
         for path in files

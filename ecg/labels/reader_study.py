@@ -15,24 +15,24 @@ from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import interval
 from ecg.files import LARGEST_TEXT, read_bytes, read_text, write_csv, write_errors, write_whole
 
-ANSWERS = {"yes": 1, "no": 0}
 UNKNOWN = -1
+ANSWERS = {"yes": 1, "no": 0}
+FORM_ANSWERS = ANSWERS | {"unsure": UNKNOWN, "": UNKNOWN}
+SHOWN = 5  # invalid answers that an error names
 RESAMPLES = 2000
 KEY_COLUMNS = ("number", "recording")
 
 
 def draw(labels: np.ndarray, outputs: np.ndarray, records: int, controls: int, seed: int) -> np.ndarray:
-    """Draw ``records`` misclassified recordings and ``controls`` correctly classified ones, in random order.
+    """Draw ``records`` misclassified recordings and ``controls`` correctly classified ones, or all if there are fewer.
 
-    ``labels`` and ``outputs`` (recordings, classes) have only the classes of the study. Returns row indices. Raises
-    EntryError if there are too few recordings.
+    ``labels`` and ``outputs`` (recordings, classes) have only the classes of the study. Returns row indices in random
+    order.
     """
     wrong = (labels != outputs).any(axis=1)
     random, drawn = np.random.default_rng(seed), []
-    for kind, candidates, number in (("misclassified", wrong, records), ("correctly classified", ~wrong, controls)):
-        if candidates.sum() < number:
-            raise EntryError(f"{number} {kind} recordings are requested, but there are {candidates.sum()}")
-        drawn.append(random.choice(np.flatnonzero(candidates), number, replace=False))
+    for candidates, number in ((wrong, records), (~wrong, controls)):
+        drawn.append(random.choice(np.flatnonzero(candidates), min(number, candidates.sum()), replace=False))
     return random.permutation(np.concatenate(drawn))
 
 
@@ -67,19 +67,31 @@ def read_key(path: Path) -> Key:
 def read_form(path: Path, key: Key) -> np.ndarray:
     """Read a reader's form.
 
-    Returns the answers (recordings, classes): 1 for yes, 0 for no, UNKNOWN for anything else or a missing row. Raises
-    EntryError if the form does not belong to ``key``.
+    Returns the answers (recordings, classes): 1 for yes, 0 for no, UNKNOWN for unsure, an empty cell or a missing row.
+    Raises EntryError if the form does not belong to ``key`` or has other answers.
     """
     header, rows = _read_table(path, ("number",))
     missing = [name for name in key.classes if name not in header]
     if missing:
         raise EntryError(f"{path}: has no column {missing[0]}; is it the form of this key?")
-    answers = np.full(key.labels.shape, UNKNOWN)
-    columns = [header.index(name) for name in key.classes]
+    answers, read, invalid = np.full(key.labels.shape, UNKNOWN), set(), []
     for row in rows:
         if not (row[0].isdigit() and 1 <= int(row[0]) <= len(key.names)):
             raise EntryError(f"{path}: the key has no recording {row[0]!r}; is it the form of this key?")
-        answers[int(row[0]) - 1] = [ANSWERS.get(row[column].strip().lower(), UNKNOWN) for column in columns]
+        number = int(row[0])
+        if number in read:
+            raise EntryError(f"{path}: recording {number} occurs twice; remove one of its rows")
+        read.add(number)
+        for k, name in enumerate(key.classes):
+            answer = row[header.index(name)].strip()
+            if answer.lower() in FORM_ANSWERS:
+                answers[number - 1, k] = FORM_ANSWERS[answer.lower()]
+            else:
+                invalid.append(f"{answer!r:.50} for {name} of recording {number} ({key.names[number - 1]})")
+    if invalid:
+        more = f" and {len(invalid) - SHOWN} more" if len(invalid) > SHOWN else ""
+        found = ", ".join(invalid[:SHOWN])
+        raise EntryError(f"{path}: has the answers {found}{more}; an answer is yes, no, unsure or empty")
     return answers
 
 

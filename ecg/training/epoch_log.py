@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from ecg.errors import EntryError
 from ecg.files import read_text, write_csv
+from ecg.recipe import Recipe
 
 EPOCH_LOG = "epochs.csv"
 COLUMNS = ("network", "epoch", "learning_rate", "loss", "challenge_metric")
@@ -47,3 +48,16 @@ def read_epoch_log(path: Path) -> dict[str, list[EpochFigures]]:
     except (ValueError, IndexError, KeyError) as error:
         raise EntryError(f"{path}: is not the log of a training ({error})") from error
     return histories
+
+
+def format_epoch(title: str, recipe: Recipe, history: Sequence[EpochFigures], rate: float) -> str:
+    """The line about the last epoch of ``history``, which ran at ``rate`` recordings/s.
+
+    The best Challenge metric so far is named only if the recipe keeps the network of the best epoch.
+    """
+    figures = history[-1]
+    parts = [title, f"epoch {figures['epoch']:2d}/{recipe.epochs}", f"loss {figures['loss']:.4f}"]
+    if "challenge_metric" in figures:
+        best = f" (best {max(epoch['challenge_metric'] for epoch in history):.3f})" if recipe.keep == "best" else ""
+        parts.append(f"Challenge metric {figures['challenge_metric']:6.3f}{best}")
+    return "  ".join([*parts, f"{rate:.0f} recordings/s"])

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ecg.recipe import Recipe
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.store import Store, open_store, recordings_fingerprint
+from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
 
 PRETRAINING = 1_000_000  # the first random stream of pretraining; the folds have the streams 0, 1 ...
 
@@ -35,11 +36,15 @@ class FitTask:
     replay: np.ndarray  # simulated recordings; each epoch adds a random part of them
     validation: np.ndarray
 
+    @property
+    def replayed(self) -> int:
+        """The number of simulated recordings that each epoch adds."""
+        wanted = max(round(self.recipe.replay * len(self.train)), round(self.recipe.min_replay * len(self.replay)))
+        return min(wanted, len(self.replay))
+
     def recordings_of_epoch(self, random: np.random.Generator) -> np.ndarray:
         """The training part and a random part of the replayed recordings."""
-        wanted = max(round(self.recipe.replay * len(self.train)), round(self.recipe.min_replay * len(self.replay)))
-        replayed = random.choice(self.replay, min(wanted, len(self.replay)), replace=False)
-        return np.append(self.train, replayed)
+        return np.append(self.train, random.choice(self.replay, self.replayed, replace=False))
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Training:
     labels: np.ndarray  # bool (recordings, classes)
     fold_of: np.ndarray  # (recordings,); -1 for a recording in no fold, such as a simulated one
     work_dir: Path  # for everything that a resumed training needs
+    time_left: TimeLeft = field(default_factory=TimeLeft)
 
     @property
     def real(self) -> np.ndarray:
@@ -79,16 +85,41 @@ class Training:
 
     def fold_task(self, fold: int) -> FitTask:
         """Train on the other folds, replay simulated recordings, validate on ``fold``."""
-        title = f"fold {fold + 1}/{self.recipe.folds}"
+        title = f"network {fold + 1} of {self.recipe.folds}"
         train = np.flatnonzero((self.fold_of != fold) & (self.fold_of >= 0))
         return FitTask(f"fold-{fold + 1}", title, fold, self.recipe, train, self.simulated, self.held_out(fold))
 
     def pretraining_task(self, fold: int) -> FitTask:
         """Train on the simulated recordings alone."""
         recipe, empty = self.recipe, np.zeros(0, int)
-        title = f"fold {fold + 1}/{recipe.folds}, simulated recordings"
+        title = f"network {fold + 1} of {recipe.folds}, simulated recordings"
         recipe = replace(recipe, epochs=recipe.simulated_epochs, keep="last")
         return FitTask(f"simulated-{fold + 1}", title, PRETRAINING + fold, recipe, self.simulated, empty, empty)
+
+    def plan(self) -> list[PlannedFit]:
+        """The epochs of all networks."""
+        plan = []
+        for fold in range(self.recipe.folds):
+            for task in (self.pretraining_task(fold), self.fold_task(fold)):
+                simulated, recordings = task.stream >= PRETRAINING, len(task.train) + task.replayed
+                if recordings:
+                    plan.append(PlannedFit(task.name, fold, simulated, task.recipe.epochs, recordings))
+        return plan
+
+    def description(self) -> str:
+        """The epochs of a network and their recordings, in words."""
+        recipe, task = self.recipe, self.fold_task(0)
+        text = f"{count_epochs(recipe.epochs)} on about {len(task.train):,} recordings"
+        if recipe.simulated:
+            pretraining = count_epochs(recipe.simulated_epochs)
+            text = f"{pretraining} on {recipe.simulated:,} simulated recordings, then {text}"
+        if task.replayed:
+            text += f" and {task.replayed:,} simulated ones"
+        return f"{text}, for each of {recipe.folds} networks"
+
+
+def count_epochs(number: int) -> str:
+    return f"{number} epoch{'s' if number > 1 else ''}"
 
 
 def prepare(
@@ -112,8 +143,10 @@ def prepare(
     if patients:
         patient_of = read_patients([name for name, is_real in zip(store.names(), real) if is_real], patients)
     fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed, patient_of)
-    print_line(f"recipe {recipe.name}: {recipe.folds} folds x {recipe.epochs} epochs on {compute}")
-    return Training(recipe, compute, weights, store, recordings, store.labels, fold_of, work_dir)
+    training = Training(recipe, compute, weights, store, recordings, store.labels, fold_of, work_dir)
+    print_line(f"recipe {recipe.name} on {compute}: {training.description()}")
+    forget_time_left(work_dir)
+    return replace(training, time_left=TimeLeft(training.plan()))
 
 
 def list_recordings(data: Path) -> list[Path]:
