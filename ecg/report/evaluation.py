@@ -104,16 +104,20 @@ def write_report(
     headers = [_read_header(header) for header in progress.bar(paths, len(paths), "headers", "recordings")]
     scores = score(weights, evaluation.labels, evaluation.outputs, evaluation.scores)
     proportions = _proportions(evaluation)
+    metrics = _metrics(evaluation, headers, weights)
+    only_normal = not metric_parts(weights, evaluation.labels, evaluation.outputs)[1].any()
+    if only_normal:  # the Challenge metric is 0 by convention, also in every resample
+        metrics["Challenge metric"] = Estimate(scores.challenge_metric, np.nan, np.nan)
     write_page(
         path,
         "evaluation.html",
         data=data,
         outputs=outputs,
         evaluation=evaluation,
-        metrics=_metrics(evaluation, headers, weights),
+        metrics=metrics,
         means={name: mean_proportion(hits, cases) for name, (hits, cases) in proportions.items()},
         defined={name: int(cases.any(axis=0).sum()) for name, (_, cases) in proportions.items()},
-        only_normal=not metric_parts(weights, evaluation.labels, evaluation.outputs)[1].any(),
+        only_normal=only_normal,
         standings=standings(scores.challenge_metric) if leaderboard else [],
         comparisons=comparisons,
         trained_on=trained_on,

@@ -58,7 +58,7 @@ for (const image of document.querySelectorAll(".ecg img")) {
     close.textContent = "close";
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => dialog.remove());
-    dialog.append(copy, close);
+    dialog.append(close, copy);
     document.body.append(dialog);
     dialog.showModal();
   });
