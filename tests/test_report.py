@@ -1,18 +1,22 @@
 """evaluate_model.py --report: the page has the scorer's figures, is a single file, sorts and filters."""
 
 import re
+from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ecg.classes import load_weights
+from ecg.classes import clinical_rank, full_name, load_weights
 from ecg.data.header import read_header
 from ecg.data.listing import find_headers
-from ecg.evaluation.metrics import challenge_metric, curve
+from ecg.evaluation.metrics import challenge_metric, curve, mean
 from ecg.evaluation.outputs import Evaluation, format_outputs
-from ecg.report.evaluation import confusion_cells, error_costs, thin_curve
+from ecg.evaluation.trivial import score_outputs
+from ecg.report.evaluation import confusion_cells, error_costs, mean_proportion, thin_curve
+from ecg.report.evaluation import write_report as write_page
 from ecg.simulation.dataset import simulate_folder
 from evaluate_model import evaluate_model
 from tests.browser import in_browser, needs_browser
@@ -86,13 +90,91 @@ def test_the_page_has_the_scorers_figures(folder, page):
     low, high = map(float, re.search(r"Challenge metric [\d.]+ ([\d.]+) to ([\d.]+)", text).groups())
     assert low < scores.challenge_metric < high
     sensitivity = scores.sensitivity[WEIGHTS.column["164889003"]]
-    assert re.search(rf"\bAF \d+ \d+ {sensitivity:.3f}", text)
+    assert re.search(rf"atrial fibrillation AF rhythm \d+ \d+ {sensitivity:.3f} [\d.]+ to [\d.]+", text)
+    for figure, values in (("Sensitivity", scores.sensitivity), ("Specificity", scores.specificity)):
+        low, high = map(float, re.search(rf"{figure} {mean(values):.3f} ([\d.]+) to ([\d.]+)", text).groups())
+        assert low <= mean(values) <= high
 
 
 def test_the_page_is_one_file_and_fetches_nothing(page):
     content = page.read_text()
     assert set(Page(content).addresses) == {f"#{section}" for section in SECTIONS}
     assert not re.findall(r"url\(|@import|fetch\(|XMLHttp", content)
+
+
+def test_the_classes_have_their_full_names_in_clinical_order(page):
+    rows = page.read_text().split('id="class-table"')[1].split("</table>")[0].split("<tr")[2:]
+    names = [re.search(r"<td[^>]*>([^<]+) <small", row).group(1) for row in rows]
+    assert names == [full_name(code) for code in sorted(WEIGHTS.classes, key=clinical_rank)]
+
+
+def test_rare_classes_are_grey(folder, page):
+    rows = re.findall(r'<tr( class="few")?><td data-value="\d+" title="(\d+)">', page.read_text())
+    labels = sum(WEIGHTS.encode(read_header(header).diagnoses).astype(int) for header in find_headers(folder / "data"))
+    assert {code for few, code in rows if few} == {code for code, n in zip(WEIGHTS.classes, labels) if n < 10}
+    assert "Grey: fewer than 10 recordings have the class" in Page(page.read_text()).text
+
+
+def test_every_svg_has_a_title_and_a_description(page):
+    charts = re.findall(r"<svg.*?</svg>", page.read_text(), re.DOTALL)
+    ids = []
+    for chart in charts:
+        title, description = re.search(r'role="img" aria-labelledby="(\S+) (\S+)"', chart).groups()
+        assert f'<title id="{title}">' in chart and f'<desc id="{description}">' in chart
+        ids += [title, description]
+    assert len(charts) > 24 and len(set(ids)) == len(ids)
+
+
+def test_the_confusion_matrix_has_numbers(page):
+    chart = re.search(r'<svg class="heat".*?</svg>', page.read_text(), re.DOTALL).group()
+    numbers = dict(re.findall(r">([<&lt;\d.]+)</text><title>(label .*?):", chart))
+    assert numbers and all(re.fullmatch(r"&lt;0\.1|\d+(\.\d)?", number) for number in numbers)
+    assert any("label atrial fibrillation, output" in title for title in numbers.values())
+
+
+def test_the_leaderboard_is_shown_only_on_request(folder, page, tmp_path):
+    assert not re.search("teams scored higher|hidden set", Page(page.read_text()).text)
+    _, evaluation = evaluate_model(folder / "data", folder / "outputs")
+    write_page(tmp_path / "report.html", evaluation, "data", "outputs", leaderboard=True)
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert len(re.findall(r"\d+ of 41 teams scored higher [\d.]+ [\d.]+", text)) == 5
+    assert "This is no rank. The hidden sets are not public" in text and not re.search(r"place \d", text)
+
+
+def test_training_recordings_and_comparisons_are_named(folder, tmp_path):
+    _, evaluation = evaluate_model(folder / "data", folder / "outputs")
+    path, number = tmp_path / "report.html", len(evaluation.labels)
+    known = np.arange(number) < 30
+    write_page(path, replace(evaluation, trained_on=known), "data", "outputs")
+    text = Page(path.read_text()).text
+    others = score_outputs("", WEIGHTS, evaluation.labels[~known], evaluation.outputs[~known])
+    assert f"30 of {number} recordings were in the model's training set." in text
+    assert (
+        f"The other {number - 30}: Challenge metric {others.metric:.3f} ({others.low:.3f} to {others.high:.3f})."
+        in text
+    )
+    assert "sinus rhythm for every recording 0.000" in text and "every class for every recording" in text
+    write_page(path, replace(evaluation, trained_on=np.full(number, True)), "data", "outputs")
+    assert "training set. There are no others with a scored diagnosis." in Page(path.read_text()).text
+
+
+def test_without_a_scored_label_the_page_says_so(tmp_path):
+    write_recording(tmp_path / "data", "A1", comments=("#Dx: 12345",))
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/A1.csv").write_text("#A1\n426783006,39732003\n1,1\n0.9,0.9\n")
+    page = write_report(tmp_path / "data", tmp_path / "outputs", tmp_path / "report.html")
+    assert "No recording has a label of the 24 scored classes. The Challenge metric is 0 by convention" in page.text
+
+
+def test_the_interval_of_a_mean_proportion_covers_it():
+    """The means of 23 classes of 1 to 31 cases each, with a true proportion of 0.8."""
+    random = np.random.default_rng(0)
+    sizes = [31, 22, 16, 5, 2, 17, 6, 26, 6, 1, 7, 20, 1, 5, 4, 7, 3, 2, 9, 5, 2, 2, 2]
+    cases = np.zeros((154, 23), bool)
+    for k, size in enumerate(sizes):
+        cases[random.choice(154, size, replace=False), k] = True
+    estimates = [mean_proportion(cases & (random.random(cases.shape) < 0.8), cases) for _ in range(200)]
+    assert 0.88 <= np.mean([estimate.low <= 0.8 <= estimate.high for estimate in estimates]) <= 0.99
 
 
 def test_a_recordings_name_is_escaped(page):
@@ -136,7 +218,7 @@ def test_the_cost_of_a_confusion():
     labels, outputs = np.zeros((2, 2, 24), bool)
     af = WEIGHTS.column["164889003"]
     labels[:, LAD] = outputs[0, [af, LAD]] = labels[0, af] = outputs[1, af] = True
-    evaluation = Evaluation((), labels, outputs, outputs.astype(float), ())
+    evaluation = Evaluation((), labels, outputs, outputs.astype(float), (), Counter(), np.zeros(len(labels), bool))
     cells = {(cell.row, cell.column): cell for cell in confusion_cells(evaluation, WEIGHTS)}
     gain = challenge_metric(WEIGHTS, labels, labels) - challenge_metric(WEIGHTS, labels, outputs)
     assert cells[LAD, af].confused == 1 and cells[LAD, af].cost == pytest.approx(gain)
@@ -155,8 +237,8 @@ def test_a_thinned_curve_keeps_its_area():
 
 def test_the_cost_of_an_error_is_the_gain_of_its_correction(folder):
     _, evaluation = evaluate_model(folder / "data", folder / "outputs")
-    first = error_costs(evaluation, WEIGHTS, WEIGHTS.classes)[0]
-    k, missed = WEIGHTS.classes.index(first.name), first.kind == "false negative"
+    first = error_costs(evaluation, WEIGHTS)[0]
+    k, missed = WEIGHTS.classes.index(first.code), first.kind == "false negative"
     labels, corrected = evaluation.labels, evaluation.outputs.copy()
     corrected[labels[:, k] == missed, k] = missed
     gain = challenge_metric(WEIGHTS, labels, corrected) - challenge_metric(WEIGHTS, labels, evaluation.outputs)
@@ -180,11 +262,12 @@ def test_every_section_is_visible(page, tmp_path):
 
 
 @needs_browser
-def test_a_table_sorts_in_both_directions(page, tmp_path):
-    script = """
-      const table = document.getElementById("class-table"), button = table.querySelectorAll("thead button")[7];
-      const column = () => [...table.tBodies[0].rows].map((row) => row.cells[7].textContent);
-      button.click(); const descending = column(); button.click(); return [descending, column()];
+@pytest.mark.parametrize("column", (4, 8))  # sensitivity, whose cells have an interval, and AUROC
+def test_a_table_sorts_in_both_directions(page, tmp_path, column):
+    script = f"""
+      const table = document.getElementById("class-table"), button = table.querySelectorAll("thead button")[{column}];
+      const cells = () => [...table.tBodies[0].rows].map((row) => row.cells[{column}].firstChild.textContent);
+      button.click(); const descending = cells(); button.click(); return [descending, cells()];
     """
     descending, ascending = in_browser(page, script, tmp_path)
     for cells, reverse in ((descending, True), (ascending, False)):
@@ -194,16 +277,59 @@ def test_a_table_sorts_in_both_directions(page, tmp_path):
 
 
 @needs_browser
-def test_a_table_filters(page, tmp_path):
+def test_a_table_and_the_cards_filter_by_full_name_and_abbreviation(page, tmp_path):
     script = """
-      const input = document.querySelector("[data-filters=class-table]");
-      const visible = () => [...document.querySelectorAll("#class-table tbody tr")]
-        .filter((row) => row.offsetHeight).map((row) => row.cells[0].textContent);
-      const type = (words) => { input.value = words; input.dispatchEvent(new Event("input")); };
-      type("bbb"); const filtered = visible(); type(""); return [filtered, visible().length];
+      const visible = (selector, part) => [...document.querySelectorAll(selector)]
+        .filter((item) => item.offsetHeight).map((item) => item.querySelector(part).textContent);
+      const found = (words) => {
+        for (const input of document.querySelectorAll("[data-filters=class-table], [data-filters=cards]")) {
+          input.value = words; input.dispatchEvent(new Event("input"));
+        }
+        const groups = [...document.querySelectorAll(".group")].filter((item) => item.offsetHeight).length;
+        return [visible("#class-table tbody tr", "small"), visible(".card", "small"), groups];
+      };
+      return Object.fromEntries(["block", "bbb", ""].map((words) => [words, found(words)]));
     """
-    filtered, unfiltered = in_browser(page, script, tmp_path)
-    assert filtered == ["CRBBB", "IRBBB", "LBBB"] and unfiltered == 24
+    found = in_browser(page, script, tmp_path)
+    rows, cards, groups = found["block"]
+    assert rows == ["IAVB", "CRBBB", "IRBBB", "LBBB", "LAnFB"]
+    assert cards and set(cards) <= set(rows) and groups == 1
+    assert found["bbb"][0] == ["CRBBB", "IRBBB", "LBBB"]
+    assert len(found[""][0]) == 24 and found[""][2] > 1
+
+
+@needs_browser
+def test_an_ecg_opens_in_full_size_within_the_page(page, tmp_path):
+    script = """
+      const button = document.querySelector(".ecg button.zoom");
+      button.click();
+      const dialog = document.querySelector("dialog"), open = dialog.open;
+      const width = dialog.querySelector("img").clientWidth;
+      dialog.querySelector("button").click();
+      return [open, width, button.querySelector("img").clientWidth, dialog.open];
+    """
+    was_open, width, width_in_page, is_open = in_browser(page, script, tmp_path, (500, 800))
+    assert was_open and width > 2 * width_in_page and not is_open
+
+
+@needs_browser
+def test_a_cell_of_the_confusion_matrix_is_explained_by_a_touch(page, tmp_path):
+    script = """
+      const cell = document.querySelector(".heat g");
+      cell.dispatchEvent(new Event("click"));
+      return document.getElementById("cell").textContent;
+    """
+    assert re.match(r"label sinus rhythm, output .*: [\d.]+, reward", in_browser(page, script, tmp_path))
+
+
+@needs_browser
+def test_wide_tables_scroll_in_their_own_box_with_a_hint(page, tmp_path):
+    script = """
+      const box = document.getElementById("class-table").parentElement;
+      return [box.scrollWidth > box.clientWidth, getComputedStyle(box, "::before").content];
+    """
+    overflows, hint = in_browser(page, script, tmp_path, (500, 800))
+    assert overflows and "scroll sideways" in hint
 
 
 @needs_browser

@@ -104,10 +104,10 @@ def _widening(labels: np.ndarray, patient: np.ndarray) -> np.ndarray:
     """The factor for the deviations of each figure, (FIGURES,)."""
     with_class = np.array([len(np.unique(patient[label])) for label in labels.T])
     everyone = np.array([patient.max() + 1])
-    return np.array([_factor(with_class[with_class > 0] if name in MACRO else everyone) for name in FIGURES])
+    return np.array([widening_factor(with_class[with_class > 0] if name in MACRO else everyone) for name in FIGURES])
 
 
-def _factor(sizes: np.ndarray) -> float:
+def widening_factor(sizes: np.ndarray) -> float:
     """Standard error / that of the resamples, for the mean of the means of groups of ``sizes`` alike values.
 
     A group of n values with the variance v has a mean of variance v / n. With random weights its mean has the variance

@@ -1,4 +1,4 @@
-// Sort a table by a click on a column's heading; filter rows and cards by words.
+// Sort a table by a click on a column's heading; filter rows and cards by words; open an ECG in full size.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -26,9 +26,40 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 for (const input of document.querySelectorAll("input[data-filters]")) {
-  const items = document.getElementById(input.dataset.filters).querySelectorAll("tbody tr, .filtered");
+  const box = document.getElementById(input.dataset.filters), items = box.querySelectorAll("tbody tr, .filtered");
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const item of items) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
+    for (const item of items) {
+      const text = (item.dataset.words ?? item.textContent).toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+    }
+    for (const heading of box.querySelectorAll(".group")) {  // hidden if nothing under it is visible
+      let next = heading.nextElementSibling;
+      while (next?.hidden && next.matches(".filtered")) next = next.nextElementSibling;
+      heading.hidden = !next?.matches(".filtered");
+    }
+  });
+}
+function mark_overflow() {
+  for (const box of document.querySelectorAll(".scroll")) box.classList.toggle("overflows", box.scrollWidth > box.clientWidth + 1);
+}
+mark_overflow();
+addEventListener("resize", mark_overflow);
+for (const image of document.querySelectorAll(".ecg img")) {
+  const button = document.createElement("button");
+  button.className = "zoom";
+  button.setAttribute("aria-label", `${image.alt}: show in full size`);
+  image.replaceWith(button);
+  button.append(image);
+  button.addEventListener("click", () => {
+    const dialog = document.createElement("dialog"), close = document.createElement("button"), copy = image.cloneNode();
+    dialog.className = "full-size";
+    dialog.setAttribute("aria-label", image.alt);
+    close.textContent = "close";
+    close.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    dialog.append(close, copy);
+    document.body.append(dialog);
+    dialog.showModal();
   });
 }
