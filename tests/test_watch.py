@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 
 import pytest
 
 from ecg.errors import EntryError
 from ecg.training.checkpoint import training_lock
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log, write_epoch_log
+from ecg.training.time_left import PlannedFit, TimeLeft
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script
 
@@ -79,7 +81,7 @@ def test_before_the_first_epoch(model_copy, tmp_path):
 
 def test_a_model_without_a_log(model_copy, tmp_path):
     (model_copy / EPOCH_LOG).unlink()
-    assert "fold-2" in watch(model_copy, tmp_path / "page.html")
+    assert "network 2" in watch(model_copy, tmp_path / "page.html")
 
 
 @needs_browser
@@ -87,9 +89,61 @@ def test_every_table_and_curve_is_on_the_page(model_folder, tmp_path):
     watch(model_folder, tmp_path / "page.html")
     script = """
       const rows = (id) => document.querySelectorAll(`#${id} ~ .scroll tbody`)[0].rows.length;
-      return [rows("epochs"), rows("scores"), rows("thresholds"), document.querySelectorAll(".curve").length];
+      const curves = document.querySelectorAll("[role=img] .curve").length;
+      return [rows("epochs"), rows("scores"), rows("thresholds"), curves];
     """
     assert in_browser(tmp_path / "page.html", script, tmp_path) == [6, 7, 24, 6]
+
+
+@needs_browser
+def test_a_touch_shows_the_values_of_an_epoch_in_the_legend(model_folder, tmp_path):
+    watch(model_folder, tmp_path / "page.html")
+    script = """
+      const charts = [...document.querySelectorAll(".training-chart")];
+      const rows = (chart) => [...chart.querySelectorAll("tbody tr")];
+      const values = () => charts.map((chart) => rows(chart).map((row) => row.cells[1].textContent));
+      const before = values();
+      for (const chart of charts) {
+        const svg = chart.querySelector("svg"), box = svg.querySelector("rect").getBoundingClientRect();
+        const place = { clientX: box.left + 2, clientY: box.top + 5, pointerType: "touch" };
+        svg.dispatchEvent(new PointerEvent("pointerdown", place));
+      }
+      const titles = charts.map((chart) => chart.querySelector("svg > title").textContent);
+      return [titles, before, values()];
+    """
+    titles, before, after = in_browser(tmp_path / "page.html", script, tmp_path)
+    history = read_epoch_log(model_folder / EPOCH_LOG)
+    kinds = [("fold", "challenge_metric"), ("fold", "loss"), ("simulated", "loss")]
+    assert len(titles) == 3 and "simulated recordings only" in titles[2] and "simulated" not in titles[1]
+    for chart, (kind, column) in enumerate(kinds):
+        for network in (1, 2):
+            epochs = history[f"{kind}-{network}"]
+            assert before[chart][network - 1] == f"{epochs[-1][column]:.4f} (epoch {len(epochs)})"
+            assert after[chart][network - 1] == f"{epochs[0][column]:.4f}"
+
+
+def test_the_time_left_of_a_running_training(unfinished, tmp_path):
+    with training_lock(unfinished):
+        assert "the time left is known after its next epoch" in watch(unfinished, tmp_path / "page.html")
+        time_left = TimeLeft([PlannedFit("simulated-1", 0, True, 3, 1000), PlannedFit("fold-1", 0, False, 10, 1200)])
+        time_left.end_epoch(unfinished / ".training", "simulated-1", 10, 0)
+        assert "<b>about 23 min left</b>" in watch(unfinished, tmp_path / "page.html")  # 2 x 100 s and 10 x 120 s
+    assert "min left" not in watch(unfinished, tmp_path / "page.html")
+
+
+def test_classes_have_full_names_in_clinical_order(model_folder, tmp_path):
+    page = watch(model_folder, tmp_path / "page.html")
+    names = ("sinus rhythm", "atrial fibrillation", "1st degree AV block", "left axis deviation", "T wave inversion")
+    places = [page.index(f"<td>{name} ") for name in names]
+    assert places == sorted(places)
+
+
+def test_every_chart_has_a_title_and_a_description(model_folder, tmp_path):
+    page = watch(model_folder, tmp_path / "page.html")
+    ids = re.findall(r'aria-labelledby="(\S+) (\S+)"', page)
+    assert len(ids) == 3
+    for title, description in ids:
+        assert f'<title id="{title}">' in page and f'<desc id="{description}">One curve for each of 2 networks' in page
 
 
 def test_a_folder_without_a_model_or_training(tmp_path):
