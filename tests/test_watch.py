@@ -92,7 +92,7 @@ def test_every_table_and_curve_is_on_the_page(model_folder, tmp_path):
       const curves = document.querySelectorAll("[role=img] .curve").length;
       return [rows("epochs"), rows("scores"), rows("thresholds"), curves];
     """
-    assert in_browser(tmp_path / "page.html", script, tmp_path) == [6, 7, 24, 6]
+    assert in_browser(tmp_path / "page.html", script, tmp_path) == [6, 8, 24, 6]
 
 
 @needs_browser

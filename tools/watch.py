@@ -63,7 +63,7 @@ def write_training_page(model: Path, page: Path) -> bool:
     from ecg.report.page import write_page  # needs requirements-report.txt
 
     running, unfinished_log = is_training(model), work_dir_of(model) / EPOCH_LOG
-    description: dict[str, Any] = {"folds": [], "cross_validation": {}, "classes": [], "recipe": {"decision": "vote"}}
+    description: dict[str, Any] = {"folds": [], "cross_validation": {}, "classes": [], "recipe": {"challenge_labels": "vote"}}
     if running or unfinished_log.exists():
         history = read_epoch_log(unfinished_log) if unfinished_log.exists() else {}
     else:
@@ -87,7 +87,7 @@ def write_training_page(model: Path, page: Path) -> bool:
             (full_name(classes[k]), abbreviation(classes[k]), k)
             for k in sorted(range(len(classes)), key=lambda k: clinical_rank(classes[k]))
         ],
-        decides_by_thresholds=description["recipe"]["decision"] == "vote",
+        decides_by_thresholds=description["recipe"]["challenge_labels"] == "vote",
         folds=description["folds"],
         cross_validation=description["cross_validation"],
     )

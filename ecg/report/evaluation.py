@@ -347,9 +347,7 @@ def _metric_estimate(gained: np.ndarray, possible: np.ndarray) -> Estimate:
     """The Challenge metric; its interval comes from a bootstrap over the recordings."""
     if not possible.any():
         return Estimate(np.nan, np.nan, np.nan)
-    metric = float(gained.sum() / possible.sum())
-    resample_weights = np.random.default_rng(0).standard_exponential((bootstrap.RESAMPLES, len(gained)))
-    return Estimate(metric, *bootstrap.interval(metric, (resample_weights @ gained) / (resample_weights @ possible)))
+    return Estimate(float(gained.sum() / possible.sum()), *bootstrap.metric_interval(gained, possible))
 
 
 def _worst_rows(evaluation: Evaluation, headers: Sequence[Header], weights: Weights) -> Iterator[dict]:
