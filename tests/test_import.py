@@ -371,3 +371,31 @@ def test_wfdb_files_are_imported_without_the_package_for_edf(tmp_path, monkeypat
     (tmp_path / "source/b.edf").write_bytes(b"")
     with pytest.raises(ModuleNotFoundError, match="pyedflib"):
         signal_sources(tmp_path / "source")
+
+
+def test_cpsc2018_as_downloaded(tmp_path):
+    """TrainingSet1 to 3 below one table, which TrainingSet1 repeats; without it, the tables of the subfolders."""
+    source = tmp_path / "cpsc"
+    for number, folder in ((1, "TrainingSet1"), (2, "TrainingSet1"), (3, "TrainingSet2")):
+        (source / folder).mkdir(parents=True, exist_ok=True)
+        write_cpsc2018(source / folder, f"A000{number}", ecg(number))
+    lines = ["Recording,First_label,Second_label,Third_label", "A0001,5,,", "A0002,2,,", "A0003,1,,"]
+    (source / "REFERENCE.csv").write_text("\n".join(lines))
+    (source / "TrainingSet1/REFERENCE.csv").write_text("\n".join(lines[:3]))
+    (source / "TrainingSet2/REFERENCE.csv").write_text("\n".join([lines[0], lines[3]]))
+    for folder in ("one table", "three tables"):
+        names, failures = import_recordings(tmp_path / folder, cpsc2018_sources(source))
+        assert (sorted(names), failures) == (["A0001", "A0002", "A0003"], [])
+        assert read_record(tmp_path / folder / "A0003.hea").header.diagnoses == ("426783006",)
+        (source / "REFERENCE.csv").unlink(missing_ok=True)
+
+
+def test_ptbxl_with_the_files_of_100_hz_only(ptbxl, tmp_path, capsys):
+    (ptbxl / "records500").rename(ptbxl / "elsewhere")
+    counts = ecg(1)[:, :1000]
+    write_dat(ptbxl / "records100", "00001_lr", counts, rate=100)
+    write_ptbxl(ptbxl, [ptbxl_row(1, filename_lr="records100/00001_lr")])
+    names, failures = import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
+    assert (names, failures) == (["HR00001"], []) and "1 recordings are read at 100 Hz" in capsys.readouterr().out
+    record = read_record(tmp_path / "new/HR00001.hea")
+    assert record.header.rate == 100 and np.array_equal(record.counts, counts)

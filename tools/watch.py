@@ -63,7 +63,12 @@ def write_training_page(model: Path, page: Path) -> bool:
     from ecg.report.page import write_page  # needs requirements-report.txt
 
     running, unfinished_log = is_training(model), work_dir_of(model) / EPOCH_LOG
-    description: dict[str, Any] = {"folds": [], "cross_validation": {}, "classes": [], "recipe": {"challenge_labels": "vote"}}
+    description: dict[str, Any] = {
+        "folds": [],
+        "cross_validation": {},
+        "classes": [],
+        "recipe": {"challenge_labels": "vote"},
+    }
     if running or unfinished_log.exists():
         history = read_epoch_log(unfinished_log) if unfinished_log.exists() else {}
     else:

@@ -37,28 +37,33 @@ CODES = {
 
 
 def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
-    """List the recordings that REFERENCE.csv in ``folder`` names. Their .mat files are in the same folder.
+    """List the recordings that REFERENCE.csv in ``folder`` names.
 
-    Raises EntryError if the table is missing or has other columns.
+    Their .mat files are in the same folder or below it, as in TrainingSet1 to 3 of the download. Without a table in
+    ``folder``, the tables of its subfolders count, and a recording counts once. Raises EntryError if there is no table,
+    or one has other columns.
     """
-    table = folder / TABLE
-    rows = read_csv(table, LARGEST_TEXT)
-    if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
-        raise EntryError(f"{table}: the first columns are not {','.join(COLUMNS)}; give the folder of CPSC 2018")
-    sources = []
-    for row in rows[1:]:
-        name = row[0].strip() if row else ""
-        if name:
-            place = str(folder / f"{name:.100}.mat")
-            sources.append(SourceRecording(to_wfdb_name(name), place, partial(_read_recording, folder, row)))
-    return sources
+    tables = [folder / TABLE] if (folder / TABLE).exists() else sorted(folder.rglob(TABLE)) or [folder / TABLE]
+    signals = {path.stem: path for path in sorted(folder.rglob("*"), reverse=True) if path.suffix.lower() == ".mat"}
+    sources: dict[str, SourceRecording] = {}
+    for table in tables:
+        rows = read_csv(table, LARGEST_TEXT)
+        if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
+            raise EntryError(f"{table}: the first columns are not {','.join(COLUMNS)}; give the folder of CPSC 2018")
+        for row in rows[1:]:
+            name = row[0].strip() if row else ""
+            if name and (name not in sources or len(tables) == 1):
+                file = table.parent / f"{name:.100}.mat"
+                path = file if not is_inside(f"{name}.mat") or file.exists() else signals.get(name, file)
+                source = SourceRecording(to_wfdb_name(name), str(path), partial(_read_recording, table, path, row))
+                sources[f"{name} {len(sources)}" if name in sources else name] = source
+    return list(sources.values())
 
 
-def _read_recording(folder: Path, row: Sequence[str]) -> ImportedRecording:
-    table, file = folder / TABLE, f"{row[0].strip()}.mat"
+def _read_recording(table: Path, path: Path, row: Sequence[str]) -> ImportedRecording:
+    file = f"{row[0].strip()}.mat"
     if not is_inside(file):
         raise RecordError(f"{table}: {file!r:.100} is not a path inside the folder")
-    path = folder / file
     try:
         ecg = read_struct(read_bytes(path, LARGEST_SIGNAL), "ECG", LARGEST_SIGNAL)
     except ValueError as error:

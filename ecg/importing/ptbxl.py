@@ -33,6 +33,7 @@ from ecg.data.record import read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_csv
 from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name
+from ecg.progress import print_line
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")
@@ -51,9 +52,10 @@ AXES = {"LAD": "39732003", "ALAD": "39732003", "RAD": "47665007", "ARAD": "47665
 
 
 def ptbxl_sources(folder: Path) -> tuple[list[SourceRecording], dict[str, str]]:
-    """List the recordings at 500 Hz in PTB-XL's table in ``folder``, and map each recording's name to its patient.
+    """List the recordings in PTB-XL's table in ``folder``, and map each recording's name to its patient.
 
-    Raises EntryError if the table is missing or lacks a column.
+    A recording whose file of 500 Hz is missing is read at 100 Hz; their number is printed. Raises EntryError if the
+    table is missing or lacks a column.
     """
     table = folder / TABLE
     header, *rows = read_csv(table, LARGEST_TEXT) or [[]]
@@ -61,19 +63,30 @@ def ptbxl_sources(folder: Path) -> tuple[list[SourceRecording], dict[str, str]]:
         raise EntryError(f"{table}: does not have the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
     sources: list[SourceRecording] = []
     patients: dict[str, str] = {}
+    slow = 0
     for cells in filter(None, rows):
         row = dict(zip(header, cells + [""] * len(header)))  # a truncated line gets empty cells
         number = row["ecg_id"]
         name, place = to_wfdb_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
-        sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, place)))
+        column = "filename_hr"
+        if not _has(folder, row, "filename_hr") and _has(folder, row, "filename_lr"):
+            column, slow = "filename_lr", slow + 1
+        sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, column, place)))
         patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table has 15709.0
+    if slow:
+        print_line(f"{slow:,} recordings are read at 100 Hz, because records500 does not have them")
     return sources, patients
 
 
-def _read_recording(folder: Path, row: Mapping[str, str], place: str) -> ImportedRecording:
-    file = row["filename_hr"]
+def _has(folder: Path, row: Mapping[str, str], column: str) -> bool:
+    file = row.get(column, "")
+    return is_inside(file) and (folder / f"{file}.hea").exists()
+
+
+def _read_recording(folder: Path, row: Mapping[str, str], column: str, place: str) -> ImportedRecording:
+    file = row[column]
     if not is_inside(file):
-        raise RecordError(f"{place}: filename_hr {file!r:.100} is not a path inside the folder")
+        raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header = read_header(path)
     age = float(row["age"]) if row["age"] else None
