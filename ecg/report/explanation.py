@@ -11,7 +11,7 @@ from ecg.data.record import LEADS, Record
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
 from ecg.explanation.summary import Explanation
 from ecg.report.page import write_page
-from ecg.report.paper import data_url, draw_ecg, record_title
+from ecg.report.paper import data_url, record_title
 
 SMOOTHING = 0.02  # s
 DARKEST = 0.995  # the quantile of the relevance that has the darkest shade
@@ -48,7 +48,7 @@ def write_explanation(
         explanation=explanation,
         class_name=names[explanation.class_],
         record_name=record.header.name,
-        picture=data_url(draw_ecg(record, record_title(record.header), shade=shade)),
+        picture=data_url(record, record_title(record.header), shade),
         predictions=[(names[k], probabilities[k], labels[k]) for k in order if labels[k] or k == explanation.class_],
         hearts=NORMAL_HEARTS,
         waves=list(zip(WAVES, explanation.wave_probabilities)),
