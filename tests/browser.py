@@ -59,4 +59,4 @@ def printed_widths(page: Path, folder: Path) -> list[float]:
         scale = re.match(number, drawing)  # the page's transformation comes first, that of a picture just before it
         pictures = re.findall(number + rb" 0 0 -?[\d.]+ [\d. -]+ cm\n[^q]*?/X\d+ Do", drawing)
         widths += [float(scale.group()) * float(width) * 25.4 / 72 for width in pictures if scale]
-    return widths
+    return [width for width in widths if width > 10]  # Chromium draws dots of charts as pictures, too

@@ -9,10 +9,13 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from ecg.classes import FIRST, clinical_rank, full_name, load_weights
@@ -45,7 +48,7 @@ NAME_WIDTH, MARK_WIDTH, NAME_HEIGHT = 9.0, 12.0, 4.0  # mm; the space of a name 
 PAGE_DPI = 150
 
 PAPER, FINE_GRID, BOLD_GRID, INK, GREY, BLUE = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777", "#24508f"
-SHADE = {"cmap": "Blues", "vmax": 1.2}  # of the relevance
+SHADE_MAP, LARGEST_SHADE = "Blues", 1.2  # the colour map of the relevance, and the value of its darkest colour
 
 
 def draw_ecg(
@@ -85,7 +88,7 @@ def draw_ecg(
     for row in range(ROWS):
         _draw_pulse(axes, _baseline(row))
     left, right, top = MARGIN / WIDTH, 1 - MARGIN / WIDTH, page_height - MARGIN
-    style = {"color": INK, "va": "center", "parse_math": False}
+    style: dict[str, Any] = {"color": INK, "va": "center", "parse_math": False}
     figure.text(left, top / page_height, first_line, size=9, weight="bold", **style)
     for number, line in enumerate(other_lines, 1):
         figure.text(left, (top - number * LINE_HEIGHT) / page_height, line, size=7.5, **style)
@@ -136,6 +139,13 @@ def data_url(record: Record, title: str, shade: np.ndarray | None = None) -> str
     content = io.BytesIO()
     draw_ecg(record, title, shade=shade, scale_text=False).savefig(content, format="png", dpi=PAGE_DPI)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def shade_colours() -> list[str]:
+    """The colours of the shading on paper, for a legend: from the strength 0 to 1."""
+    strengths = np.linspace(0, 1, 9)[:, np.newaxis]
+    blues = colormaps[SHADE_MAP](strengths[:, 0] / LARGEST_SHADE)[:, :3]
+    return [to_hex(colour) for colour in strengths * blues + (1 - strengths) * np.array(to_rgb(PAPER))]
 
 
 def _layout(length: float, start: float) -> Iterator[tuple[str, int, float, float, float]]:
@@ -190,15 +200,17 @@ def _draw_leads(axes: Axes, record: Record, start: float, shade: np.ndarray | No
             if shade is not None:
                 strength = shade[np.newaxis, index, first:last]
                 extent = (x[0], x[-1], baseline - ROW_HEIGHT / 2, baseline + ROW_HEIGHT / 2)
-                axes.imshow(strength, extent=extent, aspect="auto", vmin=0, zorder=1, alpha=strength, **SHADE)
+                colours: dict[str, Any] = {"cmap": SHADE_MAP, "vmin": 0, "vmax": LARGEST_SHADE, "zorder": 1}
+                axes.imshow(strength, extent=extent, aspect="auto", alpha=strength, **colours)
         names.append((lead, ", ".join(marks), left + 1, baseline))
-    for lead, mark, x, baseline in names:
-        right = x + NAME_WIDTH + MARK_WIDTH * bool(mark)
-        y = baseline + min(NAME_HEIGHTS, key=lambda height: _overlap(traces, (x, right), baseline + height))
-        name = axes.text(x, y, lead, size=8, color=BLUE, weight="bold", zorder=1.5)
+    style: dict[str, Any] = {"size": 7, "color": GREY, "style": "italic", "zorder": 1.5, "va": "bottom"}
+    for lead, mark, left, baseline in names:
+        sides = left, left + NAME_WIDTH + MARK_WIDTH * bool(mark)
+        heights = {height: _overlap(traces, sides, baseline + height) for height in NAME_HEIGHTS}
+        bottom = baseline + min(heights, key=heights.__getitem__)
+        name = axes.text(left, bottom, lead, size=8, color=BLUE, weight="bold", zorder=1.5)
         if mark:
-            style = {"size": 7, "color": GREY, "style": "italic", "zorder": 1.5}
-            axes.annotate(mark, (1, 0), (3, 0), name, "offset points", va="bottom", **style)
+            axes.annotate(mark, (1, 0), (3, 0), name, "offset points", **style)
 
 
 def _overlap(traces: Sequence[tuple[np.ndarray, np.ndarray]], sides: tuple[float, float], bottom: float) -> float:
