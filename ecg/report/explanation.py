@@ -11,7 +11,7 @@ from ecg.data.record import LEADS, Record
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
 from ecg.explanation.summary import Explanation
 from ecg.report.page import write_page
-from ecg.report.paper import data_url, record_title, shade_colours
+from ecg.report.paper import data_url, measures_line, record_title, shade_colours
 
 SMOOTHING = 0.02  # s
 DARKEST = 0.995  # the quantile of the relevance that has the darkest shade
@@ -42,6 +42,7 @@ def write_explanation(
     names = [(full_name(code), abbreviation(code)) for code in classes]
     shown = [k for k in np.argsort(-probabilities) if labels[k] or k == explanation.class_]
     shade = shading(explanation.relevance, record.header.rate)
+    title = f"{record_title(record.header)}\n{measures_line(record)}"
     write_page(
         path,
         "explanation.html",
@@ -49,7 +50,7 @@ def write_explanation(
         class_name=full_name(classes[explanation.class_]),
         predicted=bool(labels[explanation.class_]),
         record_name=record.header.name,
-        picture=data_url(record, record_title(record.header), shade),
+        picture=data_url(record, title, shade),
         shade_colours=shade_colours(),
         predictions=[(*names[k], probabilities[k], labels[k]) for k in shown],
         hearts=NORMAL_HEARTS,

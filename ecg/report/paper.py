@@ -25,6 +25,7 @@ from ecg.data.record import INVALID, LEADS, Record
 from ecg.errors import printable
 from ecg.explanation.lead_states import lead_states
 from ecg.files import write_whole
+from ecg.report.measures import measure
 
 MM_PER_SECOND = 25.0
 MM_PER_MV = 10.0
@@ -124,6 +125,19 @@ def record_title(header: Header) -> str:
     if diagnoses:
         lines.append("Labels in the header: " + "; ".join(diagnoses))
     return "\n".join(shorten(printable(line), longest) for line, longest in zip(lines, LONGEST_LINES))
+
+
+def measures_line(record: Record) -> str:
+    """The measures of ``record`` in one line, with "not measurable" for those that do not hold."""
+    measures = measure(record)
+
+    def text(name: str, value: float | None, unit: str) -> str:
+        return f"{name} not measurable" if value is None else f"{name} {value:.0f}{unit}"
+
+    qtc = "" if measures.qtc is None else f", QTc {measures.qtc:.0f} ms (Bazett)"
+    parts = [text("rate", measures.rate, "/min"), text("PR", measures.pr, " ms"), text("QRS", measures.qrs, " ms")]
+    parts += [text("QT", measures.qt, " ms") + qtc, text("axis", measures.axis, "°")]
+    return "Measured by program: " + " · ".join(parts)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
