@@ -44,8 +44,8 @@ WIDTH = sum(PULSE) + len(COLUMNS) * COLUMN_SECONDS * MM_PER_SECOND + 2 * MARGIN 
 HEIGHT = ROWS * ROW_HEIGHT + 2 * MARGIN  # mm, without the title
 
 LONGEST_LINES = 60, 165  # characters; of the title's first line, and of each other one
-NAME_HEIGHTS = 11, 7, -13, -9  # mm from the baseline; a lead's name stands at the first where no trace is
-NAME_WIDTH, MARK_WIDTH, NAME_HEIGHT = 9.0, 12.0, 4.0  # mm; the space of a name and of the mark beside it
+NAME_HEIGHTS = 11, 7, -9, -13  # mm from the baseline; a lead's name stands at the first where no trace is
+LETTER_WIDTH, MARK_WIDTH, NAME_HEIGHT = 2.6, 12.0, 4.0  # mm; the space of a name and of the mark beside it
 PAGE_DPI = 150
 
 PAPER, FINE_GRID, BOLD_GRID, INK, GREY, BLUE = "#fffafa", "#f9d6d6", "#ee9f9f", "#1a1a1a", "#777777", "#24508f"
@@ -219,7 +219,7 @@ def _draw_leads(axes: Axes, record: Record, start: float, shade: np.ndarray | No
         names.append((lead, ", ".join(marks), left + 1, baseline))
     style: dict[str, Any] = {"size": 7, "color": GREY, "style": "italic", "zorder": 1.5, "va": "bottom"}
     for lead, mark, left, baseline in names:
-        sides = left, left + NAME_WIDTH + MARK_WIDTH * bool(mark)
+        sides = left, left + LETTER_WIDTH * len(lead) + MARK_WIDTH * bool(mark)
         heights = {height: _overlap(traces, sides, baseline + height) for height in NAME_HEIGHTS}
         bottom = baseline + min(heights, key=heights.__getitem__)
         name = axes.text(left, bottom, lead, size=8, color=BLUE, weight="bold", zorder=1.5)
