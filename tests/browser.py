@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,20 @@ def in_browser(page: Path, script: str, folder: Path, size: tuple[int, int] = (1
     answer = json.loads(html.unescape(match.group(1)))
     assert answer["errors"] == [] and "CONSOLE" not in process.stderr
     return answer["result"]
+
+
+def printed_widths(page: Path, folder: Path) -> list[float]:
+    """The widths in mm of the pictures of ``page`` if it is printed, in their order."""
+    pdf = folder / "printed.pdf"
+    options = (*OPTIONS, f"--user-data-dir={folder / 'profile'}", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    subprocess.run([str(CHROMIUM), *options, page.as_uri()], capture_output=True, timeout=120, check=True)
+    number, widths = rb"(-?[\d.]+)", []
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", pdf.read_bytes(), re.DOTALL):
+        try:
+            drawing = zlib.decompress(stream)
+        except zlib.error:  # a font or a picture
+            continue
+        scale = re.match(number, drawing)  # the page's transformation comes first, that of a picture just before it
+        pictures = re.findall(number + rb" 0 0 -?[\d.]+ [\d. -]+ cm\n[^q]*?/X\d+ Do", drawing)
+        widths += [float(scale.group()) * float(width) * 25.4 / 72 for width in pictures if scale]
+    return [width for width in widths if width > 10]  # Chromium draws dots of charts as pictures, too

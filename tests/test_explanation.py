@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from shutil import copytree, ignore_patterns
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import spearmanr
 
 from benchmarks.pointing import DIAGNOSTIC_WAVE, random_network, simulated_record, wave_figures
+from ecg import progress
 from ecg.classes import find_class
 from ecg.data.header import Header
 from ecg.data.lead_names import LEADS
@@ -19,10 +21,11 @@ from ecg.data.record import INVALID, Record, read_record
 from ecg.data.windows import covering_windows
 from ecg.explanation.attribution import relevance, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, wave_masks, with_normal_waves
+from ecg.explanation.lead_states import lead_states
 from ecg.report.explanation import shading
 from ecg.simulation.signal import simulate_signal
 from team_code import load_model
-from tests.browser import in_browser, needs_browser
+from tests.browser import in_browser, needs_browser, printed_widths
 from tests.conftest import CPU, ROOT, noise, run_script, write_recording
 
 
@@ -190,14 +193,64 @@ def test_a_lead_that_was_not_recorded_is_marked_computed_or_missing(tmp_path):
     assert {lead: state for lead, state in states if lead in LEADS and state} == {"aVL": "computed", "V4": "missing"}
 
 
+def test_a_flat_lead_is_named(model):
+    record = simulated_record("SNR", 1)
+    counts, mask = record.counts.copy(), record.mask.copy()
+    counts[[3, 5, 7, 8]], counts[9], mask[[5, 8]] = 0, 50, False
+    states = dict(zip(LEADS, lead_states(replace(record, counts=counts, mask=mask))))
+    other = {lead: state for lead, state in states.items() if state != "recorded"}
+    assert other == {"aVR": "flat, computed", "aVF": "computed", "V2": "flat", "V3": "missing", "V4": "flat"}
+
+
 @needs_browser
 def test_the_page_in_a_browser(page, tmp_path):
     script = "return [document.querySelector('h1').textContent, document.querySelectorAll('tbody tr').length]"
     title, rows = in_browser(page, script, tmp_path)
-    assert title.startswith("A<1>: why LAD") and rows >= 16
+    assert title == "A<1>: why left axis deviation" and rows >= 16
+
+
+@needs_browser
+def test_the_page_gives_the_prediction_first_and_a_legend(page, tmp_path):
+    script = """const verdict = document.querySelector('.verdict'), ramp = document.querySelector('.ramp');
+        return [document.querySelector('h1').nextElementSibling === verdict, verdict.textContent,
+                getComputedStyle(ramp).backgroundImage, document.querySelector('details').open,
+                document.documentElement.scrollWidth <= innerWidth];"""
+    is_first, verdict, ramp, is_open, fits = in_browser(page, script, tmp_path, (420, 800))
+    assert is_first and re.fullmatch(r"left axis deviation: (yes|no), probability 0\.\d\d", verdict)
+    assert ramp.startswith("linear-gradient") and not is_open and fits
+
+
+@needs_browser
+def test_the_printed_page_is_to_scale(page, tmp_path):
+    assert printed_widths(page, tmp_path) == pytest.approx([270], abs=0.3)
 
 
 def test_an_unknown_class_is_an_error(tmp_path):
     header = write_recording(tmp_path, "A1", noise(5000))
     done = run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "XYZ")
     assert done.returncode == 2 and "XYZ: none of the classes: sinus rhythm (SNR)" in done.stderr
+
+
+def test_an_unknown_class_is_refused_before_anything_is_computed(tmp_path, model):
+    """A folder without networks: the description is enough to refuse a class."""
+    copytree(ROOT / "models/open", tmp_path / "model", ignore=ignore_patterns("*.safetensors"))
+    done = run_script(
+        "tools/explain.py", tmp_path / "model", tmp_path / "no.hea", tmp_path / "page.html", "--class", "XYZ"
+    )
+    assert done.returncode == 2 and "XYZ: none of the classes" in done.stderr
+
+
+def test_a_class_is_found_by_its_full_name_and_the_work_shows_its_progress(tmp_path):
+    header = write_recording(tmp_path, "A1", noise(2500))
+    done = run_script(
+        "tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "T wave inversion"
+    )
+    assert done.returncode == 0 and "explaining T wave inversion, probability 0." in done.stdout
+    assert "full name" in run_script("tools/explain.py", "--help").stdout
+
+
+def test_the_relevance_moves_a_bar_in_many_steps(networks, model, monkeypatch):
+    steps = []
+    monkeypatch.setattr(progress, "bar", lambda iterable, total, *_: steps.append(total) or iterable)
+    relevance(networks, simulated_record("SNR", 1), 0, model.recipe)
+    assert steps == [NORMAL_HEARTS]

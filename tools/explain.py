@@ -3,8 +3,9 @@
 
 Writes a page about one class, or about the most probable one if none is given. It shows the ECG on paper, with blue
 behind the parts of the leads that raise the probability of the class: the darker, the more. Tables give the
-probability with the P waves, QRS complexes or T waves of normal hearts, the probability with each lead set to zero,
-and the channel weights of the squeeze-and-excite units. The page shows what the networks respond to, not what is true.
+probability with the P waves, QRS complexes or T waves of normal hearts, and with each lead set to zero. For engineers,
+charts show the channel weights of the squeeze-and-excite units. The page shows what the networks respond to, not what
+is true. A recording of 10 s takes about a minute.
 """
 
 import sys
@@ -14,14 +15,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, so that any folder can call it
 
-from ecg.classes import find_class
+from ecg import progress
+from ecg.classes import find_class, full_name
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.listing import beside
 from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import Record, read_record
 from ecg.model.compute import pick_compute
+from ecg.model.folder import read_description
 from team_code import Model, load_model, predict, run_recordings
+
+CLASS_HELP = 'its full name, such as "left axis", its abbreviation (LAD) or code (default: the most probable class)'
 
 
 def main() -> int:
@@ -29,16 +34,17 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="a model folder")
     parser.add_argument("record", type=Path, help="a header, or the signal file beside it")
     parser.add_argument("page", type=Path, help="the page to write")
-    parser.add_argument("--class", dest="class_", help="its abbreviation or code (default: the most probable class)")
+    parser.add_argument("--class", dest="class_", help=CLASS_HELP)
     args = parser.parse()
-    model = load_model(args.model, compute=pick_compute("cpu", float32=True))
-    explain(model, read_record(beside(args.record, ".hea")), args.class_, args.page)
+    class_ = None if args.class_ is None else find_class(read_description(args.model).classes, args.class_)
+    record = read_record(beside(args.record, ".hea"))
+    explain(load_model(args.model, compute=pick_compute("cpu", float32=True)), record, class_, args.page)
     print(args.page)
     return ALL_WELL
 
 
-def explain(model: Model, record: Record, class_name: str | None, page: Path) -> None:
-    """Write the ``page`` that explains the prediction of a class, or of the most probable one if it is None."""
+def explain(model: Model, record: Record, class_: int | None, page: Path) -> None:
+    """Write the ``page`` that explains the prediction of a class (its column), or of the most probable one if None."""
     from ecg.explanation.summary import explain_class  # both need requirements-report.txt
     from ecg.report.explanation import write_explanation
 
@@ -47,7 +53,8 @@ def explain(model: Model, record: Record, class_name: str | None, page: Path) ->
         return predict(model.networks, recordings, rows, model.recipe, model.compute).mean(axis=0)
 
     labels, scores, _ = run_recordings(model, [network_input(record, model.recipe)])
-    class_ = int(np.argmax(scores[0])) if class_name is None else find_class(model.classes, class_name)
+    class_ = int(np.argmax(scores[0])) if class_ is None else class_
+    progress.print_line(f"explaining {full_name(model.classes[class_])}, probability {scores[0][class_]:.2f} ...")
     explanation = explain_class(model.networks, mean_prediction, record, class_, model.recipe)
     write_explanation(page, record, explanation, model.classes, labels[0], scores[0])
 

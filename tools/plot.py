@@ -3,7 +3,9 @@
 
 RECORD is a header (.hea) or the signal file beside it, of any length and sampling rate. The page shows the 12 leads in
 three rows of four, a rhythm strip and a calibration pulse on millimetre paper, at 25 mm/s and 10 mm/mV. Printed at
-100 %, it is to scale. The name of the picture ends in .png, .svg or .pdf; the last two are vector graphics.
+100 %, it is to scale. Above are the labels in the header and the heart rate, PR, QRS, QT and axis of the whole
+recording, as a program measures them. The name of the picture ends in .png, .svg or .pdf; the last two are vector
+graphics.
 """
 
 import sys
@@ -34,9 +36,10 @@ def main() -> int:
     picture = args.picture or Path(f"{args.record.stem}.png")
     if picture.suffix.lower() not in FORMATS:
         raise EntryError(f"{picture}: its name must end in {', '.join(FORMATS)}")
-    from ecg.report.paper import draw_ecg, record_title, save_figure  # needs requirements-report.txt
+    from ecg.report.paper import draw_ecg, measures_line, record_title, save_figure  # needs requirements-report.txt
 
-    save_figure(draw_ecg(record, record_title(record.header), args.start), picture)
+    title = f"{record_title(record.header)}\n{measures_line(record)}"
+    save_figure(draw_ecg(record, title, args.start), picture)
     print(picture)
     return ALL_WELL
 

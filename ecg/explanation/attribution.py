@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -12,12 +13,12 @@ from ecg.data.packed import PackedRecordings, pack
 from ecg.data.preprocessing import network_input, signal_span
 from ecg.data.record import Record
 from ecg.data.windows import covering_windows
-from ecg.explanation.counterfactual import NORMAL_HEARTS, with_normal_waves
+from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, with_normal_waves
 from ecg.model.network import SEResNet, SqueezeExcite
 from ecg.recipe import Recipe
 
 STEPS = 16  # of the integration, from a counterfactual to the recording
-BATCH = 64  # windows that a network computes at a time, over all steps and counterfactuals
+BATCH = 64  # windows that a network computes at a time, over all integration steps and counterfactuals
 CPU = torch.device("cpu")
 
 
@@ -46,31 +47,30 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
     """
     span = signal_span(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
     # Trimmed here once, because a counterfactual may be silent where the recording is not.
-    # One window a batch, because each has many counterfactuals.
+    # One window a batch, because each has many counterfactuals. One heart a step, so that the bar moves.
     recipe = replace(recipe, trim=False, batch=1)
     recordings = with_each_wave_normal(replace(record, counts=record.counts[:, span]), recipe)
-    counterfactuals = range(1, len(recordings.lengths))
     length = int(recordings.lengths[0])
     total, visits = np.zeros((2, len(record.counts), length))
-    batches = list(covering_windows(recordings.lengths[:1], recipe))
-    for windows in progress.bar(batches, len(batches), "explaining", "windows"):
+    steps = list(product(covering_windows(recordings.lengths[:1], recipe), range(NORMAL_HEARTS), networks))
+    for windows, heart, network in progress.bar(steps, len(steps), "explaining", "steps"):
         signals, demographics = recordings.cut(windows, CPU)
+        counterfactuals = range(1 + heart * len(WAVES), 1 + (heart + 1) * len(WAVES))
         same_windows = [replace(windows, recording=windows.recording + number) for number in counterfactuals]
         baselines = torch.cat([recordings.cut(same_window, CPU)[0] for same_window in same_windows])
+        attributions = IntegratedGradients(network.eval()).attribute(
+            signals.repeat(len(WAVES), 1, 1),
+            baselines,
+            target=class_,
+            additional_forward_args=(demographics.repeat(len(WAVES), 1),),
+            n_steps=STEPS,
+            internal_batch_size=BATCH,
+        )
         start = windows.offset[0]
         end = min(start + windows.samples, length)
-        for network in networks:
-            attributions = IntegratedGradients(network.eval()).attribute(
-                signals.repeat(len(counterfactuals), 1, 1),
-                baselines,
-                target=class_,
-                additional_forward_args=(demographics.repeat(len(counterfactuals), 1),),
-                n_steps=STEPS,
-                internal_batch_size=BATCH,
-            )
-            total[:, start:end] += attributions.sum(dim=0).numpy()[:, : end - start]
-            visits[:, start:end] += 1
-    return _at_record_rate(total / np.maximum(visits, 1) / NORMAL_HEARTS, record.counts.shape, span)
+        total[:, start:end] += attributions.sum(dim=0).numpy()[:, : end - start]
+        visits[:, start:end] += 1
+    return _at_record_rate(total / np.maximum(visits, 1), record.counts.shape, span)
 
 
 def _at_record_rate(values: np.ndarray, shape: tuple[int, ...], span: slice) -> np.ndarray:

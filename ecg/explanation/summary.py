@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecg import progress
 from ecg.data.packed import PackedRecordings
-from ecg.data.preprocessing import network_input
 from ecg.data.record import Record
 from ecg.explanation.attribution import relevance, unit_weights, with_each_lead_zero, with_each_wave_normal
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, beat_centres
+from ecg.explanation.lead_states import lead_states
 from ecg.model.network import SEResNet
 from ecg.recipe import Recipe
 
@@ -25,7 +26,7 @@ class Explanation:
     wave_probabilities: np.ndarray  # (waves, NORMAL_HEARTS): with the wave of that heart
     lead_probabilities: np.ndarray  # (12,): with the lead set to zero
     lead_shares: np.ndarray  # (12,): the lead's part of all positive relevance
-    lead_states: list[str]  # "recorded", "computed" from the other limb leads, or "missing"
+    lead_states: list[str]  # see ``ecg.explanation.lead_states``
     unit_weights: list[np.ndarray]  # the first network's, one (channels,) for each block
 
 
@@ -54,20 +55,20 @@ def explain_class(
     -------
     Explanation
     """
-    counts, _ = network_input(record, recipe)
-    probability, *lead_probabilities = predict(with_each_lead_zero(record, recipe))[:, class_]
-    wave_probabilities = predict(with_each_wave_normal(record, recipe))[1:, class_]
+    changes = (with_each_lead_zero, with_each_wave_normal)
+    by_lead, by_wave = (
+        predict(change(record, recipe))[:, class_] for change in progress.bar(changes, 2, "predicting", "changes")
+    )
     relevant = relevance(networks, record, class_, recipe)
     positive = np.maximum(relevant, 0).sum(axis=1)
-    states = np.where(record.mask, "recorded", np.where(counts.any(axis=1), "computed", "missing")).tolist()
     return Explanation(
         class_=class_,
-        probability=probability,
+        probability=by_lead[0],
         has_beats=len(beat_centres(record)) > 0,
         relevance=relevant,
-        wave_probabilities=wave_probabilities.reshape(NORMAL_HEARTS, len(WAVES)).T,
-        lead_probabilities=np.array(lead_probabilities),
+        wave_probabilities=by_wave[1:].reshape(NORMAL_HEARTS, len(WAVES)).T,
+        lead_probabilities=by_lead[1:],
         lead_shares=positive / max(positive.sum(), 1e-12),
-        lead_states=states,
+        lead_states=lead_states(record),
         unit_weights=unit_weights(networks[0], record, recipe),
     )

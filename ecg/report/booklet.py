@@ -8,13 +8,13 @@ from pathlib import Path
 from ecg import progress
 from ecg.data.record import Record
 from ecg.report.page import write_page
-from ecg.report.paper import data_url, draw_ecg, record_title
+from ecg.report.paper import data_url, record_title
 
 
 def write_booklet(path: Path, records: Sequence[Record], classes: Sequence[str]) -> None:
     """Write the booklet of ``records``, in their order and numbered from 1, with a question for each of ``classes``."""
     ecgs = [
-        data_url(draw_ecg(record, record_title(blinded(record, number).header)))
+        data_url(record, record_title(blinded(record, number).header))
         for number, record in enumerate(progress.bar(records, len(records), "drawing", "recordings"), 1)
     ]
     # The browser stores the answers under this name, so that it does not fill in those of an earlier booklet.

@@ -20,7 +20,7 @@ from ecg.evaluation.metrics import Scores, curve, metric_parts, recording_reward
 from ecg.evaluation.outputs import Evaluation
 from ecg.evaluation.trivial import ScoredOutputs, score_outputs, score_trivial_outputs
 from ecg.report.page import write_page
-from ecg.report.paper import data_url, draw_ecg, record_title
+from ecg.report.paper import data_url, record_title
 
 CURVE_POINTS = 120  # at most; a small picture shows no more
 ECGS = 12  # of the worst recordings, drawn
@@ -371,6 +371,6 @@ def _worst_rows(evaluation: Evaluation, headers: Sequence[Header], weights: Weig
 def _picture(path: str, header: Header) -> str | None:
     """The ECG as a data URL; None if the signal cannot be read."""
     try:
-        return data_url(draw_ecg(read_record(path), record_title(header)))
+        return data_url(read_record(path), record_title(header))
     except RecordError:
         return None

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from ecg.classes import abbreviation
+from ecg.classes import abbreviation, full_name
 from ecg.data.lead_names import LEADS
 from ecg.data.record import Record
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
 from ecg.explanation.summary import Explanation
 from ecg.report.page import write_page
-from ecg.report.paper import data_url, draw_ecg, record_title
+from ecg.report.paper import data_url, measures_line, record_title, shade_colours
 
 SMOOTHING = 0.02  # s
 DARKEST = 0.995  # the quantile of the relevance that has the darkest shade
@@ -40,17 +40,20 @@ def write_explanation(
     labels, probabilities : ndarray
         The ensemble's prediction for ``record``, each (classes,).
     """
-    names = [abbreviation(code) for code in classes]
-    order = np.argsort(-probabilities)
+    names = [(full_name(code), abbreviation(code)) for code in classes]
+    shown = [k for k in np.argsort(-probabilities) if labels[k] or k == explanation.class_]
     shade = shading(explanation.relevance, record.header.rate)
+    title = f"{record_title(record.header)}\n{measures_line(record)}"
     write_page(
         path,
         "explanation.html",
         explanation=explanation,
-        class_name=names[explanation.class_],
+        class_name=full_name(classes[explanation.class_]),
+        predicted=bool(labels[explanation.class_]),
         record_name=record.header.name,
-        picture=data_url(draw_ecg(record, record_title(record.header), shade=shade)),
-        predictions=[(names[k], probabilities[k], labels[k]) for k in order if labels[k] or k == explanation.class_],
+        picture=data_url(record, title, shade),
+        shade_colours=shade_colours(),
+        predictions=[(*names[k], probabilities[k], labels[k]) for k in shown],
         hearts=NORMAL_HEARTS,
         waves=list(zip(WAVES, explanation.wave_probabilities)),
         leads=list(zip(LEADS, explanation.lead_states, explanation.lead_shares, explanation.lead_probabilities)),

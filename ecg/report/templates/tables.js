@@ -1,4 +1,4 @@
-// Sort a table by a click on a column's heading; filter rows and cards by words; open an ECG in full size.
+// Sort a table by a click on a column's heading; filter rows and cards by words.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -45,21 +45,3 @@ function mark_overflow() {
 }
 mark_overflow();
 addEventListener("resize", mark_overflow);
-for (const image of document.querySelectorAll(".ecg img")) {
-  const button = document.createElement("button");
-  button.className = "zoom";
-  button.setAttribute("aria-label", `${image.alt}: show in full size`);
-  image.replaceWith(button);
-  button.append(image);
-  button.addEventListener("click", () => {
-    const dialog = document.createElement("dialog"), close = document.createElement("button"), copy = image.cloneNode();
-    dialog.className = "full-size";
-    dialog.setAttribute("aria-label", image.alt);
-    close.textContent = "close";
-    close.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => dialog.remove());
-    dialog.append(close, copy);
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
