@@ -216,7 +216,9 @@ def test_the_page_gives_the_prediction_first_and_a_legend(page, tmp_path):
                 getComputedStyle(ramp).backgroundImage, document.querySelector('details').open,
                 document.documentElement.scrollWidth <= innerWidth];"""
     is_first, verdict, ramp, is_open, fits = in_browser(page, script, tmp_path, (420, 800))
-    assert is_first and re.fullmatch(r"left axis deviation: (yes|no), probability 0\.\d\d", verdict)
+    assert is_first and re.fullmatch(
+        r"left axis deviation: (yes|no), probability 0\.\d\d \(clinical threshold (none|0\.\d\d)\)", verdict
+    )
     assert ramp.startswith("linear-gradient") and not is_open and fits
 
 

@@ -25,6 +25,7 @@ def write_explanation(
     classes: Sequence[str],
     labels: np.ndarray,
     probabilities: np.ndarray,
+    clinical_thresholds: np.ndarray | None = None,
 ) -> None:
     """Write the page of an explanation.
 
@@ -39,6 +40,8 @@ def write_explanation(
         The model's classes, as codes.
     labels, probabilities : ndarray
         The ensemble's prediction for ``record``, each (classes,).
+    clinical_thresholds : ndarray, optional
+        The thresholds of the clinical decision (classes,).
     """
     names = [(full_name(code), abbreviation(code)) for code in classes]
     shown = [k for k in np.argsort(-probabilities) if labels[k] or k == explanation.class_]
@@ -50,6 +53,7 @@ def write_explanation(
         explanation=explanation,
         class_name=full_name(classes[explanation.class_]),
         predicted=bool(labels[explanation.class_]),
+        threshold=None if clinical_thresholds is None else clinical_thresholds[explanation.class_],
         record_name=record.header.name,
         picture=data_url(record, title, shade),
         shade_colours=shade_colours(),
