@@ -14,6 +14,7 @@ from ecg.decision import clinical
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.plausible import RULES, SOURCES, best_sets, exclusions, impossible_pairs
 from ecg.errors import EntryError
+from ecg.evaluation.decisions import decision_figures
 from ecg.recipe import RECIPES
 from team_code import load_model, run_model
 from tests.conftest import CPU, ROOT, call_script, header_text, noise
@@ -173,3 +174,19 @@ def test_a_model_without_clinical_thresholds_is_one_clear_line(model_copy, tmp_p
     result = call_script("driver.py", model_copy, tmp_path, tmp_path / "out", "--decide", "clinical")
     assert result.returncode == 2 and not (tmp_path / "out").exists()
     assert result.stderr.startswith("error: the model has no clinical thresholds") and result.stderr.count("\n") == 1
+
+
+def test_the_figures_of_a_decision():
+    """Three recordings, their outputs, and each figure by hand."""
+    labels, outputs = np.zeros((3, 24), bool), np.zeros((3, 24), bool)
+    for row, (true, positive) in enumerate((("SNR", "SNR SB"), ("AF LAD", "AF"), ("TAb", ""))):
+        labels[row, [COLUMN[name] for name in true.split()]] = True
+        outputs[row, [COLUMN[name] for name in positive.split()]] = True
+    figures = decision_figures(WEIGHTS, labels, outputs)
+    assert figures["labels a recording"] == 1 and figures["true labels a recording"] == pytest.approx(4 / 3)
+    assert (figures["with impossible pair"], figures["inconclusive"]) == pytest.approx((1 / 3, 1 / 3))
+    assert (figures["sensitivity"], figures["PPV"]) == pytest.approx((2 / 4, 2 / 3))
+    assert figures["F1"] == pytest.approx(2 * 2 / (4 + 3))
+    twice = np.array([0, 1, 1, 2])
+    weighted = decision_figures(WEIGHTS, labels, outputs, np.array([1.0, 2.0, 1.0]))
+    assert weighted == pytest.approx(decision_figures(WEIGHTS, labels[twice], outputs[twice]))

@@ -79,7 +79,7 @@ def bootstrap_figures(weights: Weights, recipes: Sequence[Predictions], seed: in
         Figures on the resamples, for ``interval``: centred on the estimates and widened for rare classes. NaN if a
         figure is not defined, or if there are fewer than two patients.
     """
-    patient = _patient_numbers(recipes[0])
+    patient = patient_numbers(recipes[0])
     number = int(patient.max()) + 1
     rng = np.random.default_rng(seed)
     resamples = np.full((RESAMPLES, len(recipes), len(FIGURES)), np.nan)
@@ -93,7 +93,7 @@ def bootstrap_figures(weights: Weights, recipes: Sequence[Predictions], seed: in
     return np.clip(estimates + deviations, LOWEST, 1)
 
 
-def _patient_numbers(predictions: Predictions) -> np.ndarray:
+def patient_numbers(predictions: Predictions) -> np.ndarray:
     """The patient of each recording as a number from 0 on, (recordings,)."""
     if predictions.patients is None:
         return np.arange(len(predictions.labels))
