@@ -85,12 +85,12 @@ def test_gradients_on_cut_windows(headers):
 
 
 def test_run_model_and_a_folder_in_batches(headers, model):
-    results = dict(driver.run_folder(model, headers))
+    results = dict(driver.run_folder(model, headers, "challenge"))
     assert list(results) == headers
     for header in headers:
         plain_labels, plain_scores = plain.run(model.networks, model.description.thresholds, *plain.read(header))
         _, *alone = run_model(model, header.read_text(), read_record(header).counts)
-        for labels, scores in (alone, results[header]):
+        for labels, scores in (alone, results[header][:2]):
             assert labels == plain_labels.astype(int).tolist()
             np.testing.assert_allclose(scores, plain_scores, atol=1e-5)
 
@@ -98,7 +98,7 @@ def test_run_model_and_a_folder_in_batches(headers, model):
 def test_recording_has_the_same_result_alone_and_in_a_batch_if_windows_fit_their_recordings(headers, model):
     recipe = replace(RECIPES["best"], width=8, reduction=2, batch=3)
     fitting = replace(model, description=replace(model.description, recipe=recipe))
-    for path, (labels, scores) in driver.run_folder(fitting, headers):
+    for path, (labels, scores, _) in driver.run_folder(fitting, headers, "challenge"):
         _, labels_alone, scores_alone = run_model(fitting, path.read_text(), read_record(path).counts)
         assert labels == labels_alone
         np.testing.assert_allclose(scores, scores_alone, atol=1e-6)

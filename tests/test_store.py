@@ -96,7 +96,12 @@ def test_many_recordings_are_read_in_parallel_and_keep_their_order(tmp_path, mon
     monkeypatch.setattr(store_module, "FEW", 10)
     monkeypatch.setattr(store_module, "TASK", 5000)  # bytes: three recordings
     for i in range(50):
-        write_recording(tmp_path / "data", f"A{i:04d}", np.full((12, 60 + i % 3), i, np.int16), rate="257")
+        write_recording(
+            tmp_path / "data",
+            f"A{i:04d}",
+            i + np.arange(60 + i % 3, dtype=np.int16) * np.full((12, 1), 5, np.int16),
+            rate="257",
+        )
     (tmp_path / "data/A0007.mat").write_bytes(b"")
     store = opened(tmp_path / "data", tmp_path)
     expected = [i for i in range(50) if i != 7]
