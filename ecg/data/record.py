@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.formats.physical import MICROVOLTS
 from ecg.data.header import Header, read_header
 from ecg.data.lead_names import LEADS, find_leads
 from ecg.data.listing import beside
@@ -23,7 +24,6 @@ from ecg.files import read_bytes
 
 MOST_CLIPPED = 0.01  # of the samples outside 16 bits
 LONGEST = 48 * 3600.0  # seconds; a longer recording would fill the memory
-MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # per unit, in small letters
 
 
 @dataclass(frozen=True)

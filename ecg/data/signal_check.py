@@ -7,9 +7,10 @@ other sources of 2020 and 2021) the height, as ``signal_height`` measures it, wa
 
 import numpy as np
 
+from ecg.data.formats.physical import MICROVOLTS
 from ecg.data.lead_names import LEADS, canonical_lead
 from ecg.data.preprocessing import bridge_gaps
-from ecg.data.record import INVALID, MICROVOLTS, MOST_CLIPPED, Record
+from ecg.data.record import INVALID, MOST_CLIPPED, Record
 from ecg.errors import EntryError, RecordError
 
 USUAL_HEIGHTS = (250, 6_000)  # counts; outside, the recording has a warning

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.lead_names import LEADS
 from ecg.data.matlab import read_struct
 from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
-from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name
+from ecg.importing.importer import SourceRecording, to_wfdb_name
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
@@ -60,7 +61,7 @@ def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
     return list(sources.values())
 
 
-def _read_recording(table: Path, path: Path, row: Sequence[str]) -> ImportedRecording:
+def _read_recording(table: Path, path: Path, row: Sequence[str]) -> PhysicalRecording:
     file = f"{row[0].strip()}.mat"
     if not is_inside(file):
         raise RecordError(f"{table}: {file!r:.100} is not a path inside the folder")
@@ -75,7 +76,7 @@ def _read_recording(table: Path, path: Path, row: Sequence[str]) -> ImportedReco
     labels = [label for label in labels if label.lower() not in ("", "nan")]
     if unknown := [label for label in labels if label not in CODES]:
         raise RecordError(f"{table}: {row[0]:.100} has the label {unknown[0]:.20}; labels are 1 to 9")
-    return ImportedRecording(
+    return PhysicalRecording(
         leads=LEADS,
         rate=RATE,
         microvolts=millivolts * 1000.0,

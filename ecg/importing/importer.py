@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
+from ecg.data.formats.physical import PhysicalRecording, require_leads
 from ecg.data.header import parse_header
-from ecg.data.lead_names import find_leads
 from ecg.data.record import make_record, to_counts
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
@@ -18,24 +18,12 @@ from ecg.progress import bar
 
 
 @dataclass(frozen=True)
-class ImportedRecording:
-    """One recording in the units of the import; ``age`` and ``sex`` are None if unknown."""
-
-    leads: Sequence[str]
-    rate: float  # Hz
-    microvolts: np.ndarray  # (leads, samples), NaN for a missing sample
-    age: float | None  # years
-    sex: str | None  # "female" or "male"
-    diagnoses: Sequence[str]  # SNOMED CT codes
-
-
-@dataclass(frozen=True)
 class SourceRecording:
     """One recording to import: ``name`` of its new files, ``place`` in error messages, ``read`` to load it."""
 
     name: str
     place: str
-    read: Callable[[], ImportedRecording]
+    read: Callable[[], PhysicalRecording]
 
 
 def to_wfdb_name(text: str) -> str:
@@ -45,14 +33,6 @@ def to_wfdb_name(text: str) -> str:
     'A_1_b-2'
     """
     return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)
-
-
-def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
-    """``find_leads(names)``. Raises RecordError if none of the twelve leads is there."""
-    rows = find_leads(names)
-    if not rows:
-        raise RecordError(f"{place}: has none of the twelve leads (it has {', '.join(names) or 'no signals'})")
-    return rows
 
 
 def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple[list[str], list[RecordError]]:
@@ -79,7 +59,7 @@ def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple
     return list(places), failures
 
 
-def to_challenge_format(name: str, recording: ImportedRecording, place: str) -> tuple[np.ndarray, str]:
+def to_challenge_format(name: str, recording: PhysicalRecording, place: str) -> tuple[np.ndarray, str]:
     """Convert a recording to counts, int16 (leads, samples), and its header. Other leads than the twelve are dropped.
 
     Raises RecordError if the result would not be a readable recording, or is no ECG.

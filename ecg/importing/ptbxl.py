@@ -28,11 +28,12 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.header import read_header
 from ecg.data.record import read_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_csv
-from ecg.importing.importer import ImportedRecording, SourceRecording, to_wfdb_name
+from ecg.importing.importer import SourceRecording, to_wfdb_name
 from ecg.progress import print_line
 
 TABLE = "ptbxl_database.csv"
@@ -83,14 +84,14 @@ def _has(folder: Path, row: Mapping[str, str], column: str) -> bool:
     return is_inside(file) and (folder / f"{file}.hea").exists()
 
 
-def _read_recording(folder: Path, row: Mapping[str, str], column: str, place: str) -> ImportedRecording:
+def _read_recording(folder: Path, row: Mapping[str, str], column: str, place: str) -> PhysicalRecording:
     file = row[column]
     if not is_inside(file):
         raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header = read_header(path)
     age = float(row["age"]) if row["age"] else None
-    return ImportedRecording(
+    return PhysicalRecording(
         leads=header.leads,
         rate=header.rate,
         microvolts=read_microvolts(path, header),

@@ -1,0 +1,1 @@
+"""Readers of other file formats: each file -> PhysicalRecording. ``opening`` picks the reader."""

@@ -1,0 +1,37 @@
+"""A recording in physical units, as the readers of other formats return it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg.data.lead_names import find_leads
+from ecg.errors import RecordError
+
+MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # per unit, in small letters
+
+
+@dataclass(frozen=True)
+class PhysicalRecording:
+    """One recording in microvolts; ``age`` and ``sex`` are None if unknown."""
+
+    leads: Sequence[str]
+    rate: float  # Hz
+    microvolts: np.ndarray  # (leads, samples), NaN for a missing sample
+    age: float | None  # years
+    sex: str | None  # "female" or "male"
+    diagnoses: Sequence[str]  # SNOMED CT codes
+
+
+def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
+    """``find_leads(names)``. Raises RecordError if none of the twelve leads is there."""
+    rows = find_leads(names)
+    if not rows:
+        raise RecordError(f"{place}: has none of the twelve leads (it has {', '.join(names) or 'no signals'})")
+    return rows
+
+
+def require_voltages(place: str, units: Sequence[str]) -> None:
+    """Raises RecordError if one of the ``units`` is not a voltage."""
+    if unknown := [unit for unit in units if unit.lower() not in MICROVOLTS]:
+        raise RecordError(f"{place}: a lead's unit {unknown[0]:.20} is not a voltage; correct the header")
