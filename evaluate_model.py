@@ -3,7 +3,8 @@
 
 LABELS is the folder of the header files, OUTPUTS the folder of the driver's csv files. Prints the official figures,
 those of each class, and the Challenge metric beside that of trivial outputs, with intervals. If the driver has noted
-recordings that the model was trained on, it prints the metric of the others too. --report writes a page with confidence
+recordings that the model was trained on, it prints the metric of the others too. --classes scores a model of own
+classes: their table, or the weights.csv of the model folder. --report writes a page with confidence
 intervals, curves, the confusion matrix, groups, and the ECGs of the worst recordings. --leaderboard compares the metric
 with the teams of 2020.
 """
@@ -18,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from ecg import progress
-from ecg.classes import ABBREVIATIONS, load_weights
+from ecg.classes import ABBREVIATIONS, WEIGHTS_FILE, Weights, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import format_not_understood
 from ecg.data.listing import find_headers
-from ecg.errors import RecordError, printable
+from ecg.errors import EntryError, RecordError, printable
 from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.metrics import Scores, mean, score
 from ecg.evaluation.notes import read_trained_on
@@ -39,10 +40,14 @@ def main() -> int:
     arguments.add_either("outputs", "-o", "the folder of the output files")
     arguments.add_either("scores", "-s", "a csv file for the official figures", required=False)
     arguments.add_either("class_scores", "-c", "a csv file for the official figures of each class", required=False)
+    arguments.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help="own classes, or another weights.csv")
     arguments.add_argument("--leaderboard", action="store_true", help="compare with the 41 ranked teams of 2020")
     arguments.add_argument("--report", type=Path, metavar="REPORT.html", help="write a report as a page")
     args = arguments.parse()
-    scores, evaluation = evaluate_model(args.labels, args.outputs)
+    weights = load_weights(args.classes)
+    if args.leaderboard and weights.classes != load_weights().classes:
+        raise EntryError("--leaderboard: the teams of 2020 were scored on the Challenge's classes, not on these")
+    scores, evaluation = evaluate_model(args.labels, args.outputs, weights)
     if evaluation.malformed:
         names = printable(", ".join(evaluation.malformed))
         print(f"malformed outputs count as negative in every class: {names}", file=sys.stderr)
@@ -52,7 +57,7 @@ def main() -> int:
         print(f"{args.labels}: no header has a scored diagnosis, so the figures are meaningless", file=sys.stderr)
     print(official_figures(scores), end="\n\n")
     print(class_table(scores), end="\n\n")
-    print("\n".join(comparison_lines(evaluation)))
+    print("\n".join(comparison_lines(evaluation, weights)))
     if args.leaderboard:
         print("\n" + standing_table(scores.challenge_metric))
     if args.scores:
@@ -62,16 +67,19 @@ def main() -> int:
     if args.report:
         from ecg.report.evaluation import write_report  # needs packages that the image does not have
 
-        write_report(args.report, evaluation, args.labels, args.outputs, args.leaderboard)
+        write_report(args.report, evaluation, weights, args.labels, args.outputs, args.leaderboard)
         print(f"\nThe report is in {args.report}: open it in a browser.")
     return ALL_WELL
 
 
 def evaluate_model(
-    label_directory: str | os.PathLike, output_directory: str | os.PathLike
+    label_directory: str | os.PathLike, output_directory: str | os.PathLike, weights: Weights | None = None
 ) -> tuple[Scores, Evaluation]:
-    """Score the outputs. Returns the figures, and the labels and outputs that they were computed from."""
-    weights = load_weights()
+    """Score the outputs. Returns the figures, and the labels and outputs that they were computed from.
+
+    ``weights`` has the classes and their rewards; the default is the Challenge's.
+    """
+    weights = weights or load_weights()
     # strings, because they are sent to a worker faster than paths
     headers = [str(path) for path in find_headers(label_directory, headers_only=True, refuse=_not_scored)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
@@ -119,15 +127,17 @@ def class_table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def comparison_lines(evaluation: Evaluation) -> list[str]:
+def comparison_lines(evaluation: Evaluation, weights: Weights) -> list[str]:
     """The Challenge metric with its interval, that of trivial outputs, and that of recordings new to the model."""
-    weights, labels = load_weights(), evaluation.labels
+    labels = evaluation.labels
     number, labelled = len(labels), int(labels.any(axis=1).sum())
     scored = score_outputs("Challenge metric", weights, labels, evaluation.outputs)
     lines = [
         f"{with_interval(scored)}, on {number:,} recordings, {labelled:,} of them with a scored diagnosis",
         *(f"    {with_interval(trivial)}" for trivial in score_trivial_outputs(weights, labels)),
     ]
+    if weights.normal is None:
+        lines.append("Sinus rhythm is not one of the classes: the metric is the outputs' share of the labels' rewards.")
     known = evaluation.trained_on
     if known.any():
         line = f"The model was trained on {known.sum():,} of the {number:,} recordings."

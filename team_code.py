@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from ecg import progress
-from ecg.classes import Weights
+from ecg.classes import Weights, write_weights
 from ecg.data.header import parse_header
 from ecg.data.packed import PackedRecordings, pack
 from ecg.data.preprocessing import NetworkInput, network_input
@@ -54,6 +54,7 @@ def training_code(
     recipe: Recipe = RECIPES["best"],
     compute: Compute | None = None,
     patients: str | os.PathLike | None = None,
+    classes: str | os.PathLike | None = None,
 ) -> None:
     """Train an ensemble, one network for each fold.
 
@@ -72,6 +73,8 @@ def training_code(
         Device and dtype; the default is the fastest here.
     patients : path, optional
         A csv of recordings and patients; keeps each patient in one fold.
+    classes : path, optional
+        A table of own classes, or another weights.csv (docs/classes.md); the default is the Challenge's weights.csv.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def training_code(
     """
     model = Path(model_directory)
     with training_lock(model):
-        training = prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients)
+        training = prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients, classes)
         train_ensemble(training, model)
 
 
@@ -101,6 +104,7 @@ def train_ensemble(training: Training, model: Path) -> None:
     write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     facts = thresholds, clinical, training.trained_on, histories, figures
+    write_weights(model / "weights.csv", weights)
     save_model(model, Description(recipe, weights.classes, weights.matrix, *facts), networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
@@ -197,7 +201,9 @@ def train_epoch(
                     signals = augment(signals, recipe.rate)
                 with compute.autocast():
                     logits = network(signals, demographics)
-                loss = functional.binary_cross_entropy_with_logits(logits, labels)
+                known = training.known_labels(windows.recording)
+                mask = None if known is None else torch.from_numpy(known).to(logits)
+                loss = functional.binary_cross_entropy_with_logits(logits, labels, mask)
                 optimiser.zero_grad()
                 scaler.scale(loss).backward()
                 scaler.step(optimiser)

@@ -36,23 +36,26 @@ def main() -> int:
     arguments.add_argument("--simulated", type=int, help="simulated recordings for pretraining and replay (0: none)")
     arguments.add_argument("--seed", type=int, help="of all random draws")
     arguments.add_argument("--patients", help="a csv of recordings and patients; keeps each patient in one fold")
+    arguments.add_argument("--classes", help="own classes: a csv of name, what means it in #Dx, reward; or weights.csv")
     arguments.add_compute()
     args = arguments.parse()
     changes = {name: getattr(args, name) for name in ("folds", "epochs", "simulated", "seed")}
     train = train_distributed if distributed.is_distributed() else training_code
     compute = pick_compute(args.device, args.float32)
-    train(args.data, args.model, changed(parse_recipe(args.recipe), **changes), compute, args.patients)
+    train(args.data, args.model, changed(parse_recipe(args.recipe), **changes), compute, args.patients, args.classes)
     return ALL_WELL
 
 
-def train_distributed(data: str, model: str, recipe: Recipe, compute: Compute, patients: str | None) -> None:
+def train_distributed(
+    data: str, model: str, recipe: Recipe, compute: Compute, patients: str | None, classes: str | None
+) -> None:
     """Run training_code in all processes: each team trains its folds, and the first process finishes the ensemble."""
     with distributed.all_processes() as everyone, ExitStack() as until_the_end:
 
         def begin():
             if everyone.is_first:
                 until_the_end.enter_context(training_lock(Path(model)))
-            return prepare(Path(data), Path(model), recipe, compute, patients)
+            return prepare(Path(data), Path(model), recipe, compute, patients, classes)
 
         training = everyone.first_then_others(begin)
         on_gpus = compute.device.type == "cuda"

@@ -19,7 +19,7 @@ from benchmarks import plain
 from benchmarks.material import WEIGHTS, draw_labels, write_headers, write_model, write_recordings
 from benchmarks.measuring import ROOT, compare, peak_memory, time_call
 from driver import write_outputs
-from ecg.classes import WEIGHTS_FILE
+from ecg.classes import NORMAL, WEIGHTS_FILE
 from ecg.data.header import read_header
 from ecg.data.packed import PackedRecordings
 from ecg.data.record import read_signal
@@ -206,7 +206,7 @@ def thresholds(folder: Path, compute: Compute) -> Iterator[Row | str]:
     metrics = 11 + 101 * len(WEIGHTS.classes)  # that the grid computes
 
     def compute_metric() -> float:
-        return plain.challenge_metric(WEIGHTS.matrix, labels, plain.apply_thresholds(p, 0.8), WEIGHTS.normal)
+        return plain.challenge_metric(WEIGHTS.matrix, labels, plain.apply_thresholds(p, 0.8), WEIGHTS.column[NORMAL])
 
     for title, search, goal in (
         ("grid", team_code.search_grid, "< 10 s"),

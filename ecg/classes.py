@@ -1,6 +1,10 @@
-"""The scored classes: codes, names, clinical groups, equivalent codes, and the reward matrix in weights.csv."""
+"""The scored classes: codes, names, clinical groups, equivalent codes, and the reward matrix in weights.csv.
+
+A user's own classes come from a table (classes.csv), or from a weights.csv with other codes.
+"""
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
+from ecg.files import write_csv
 
 WEIGHTS_FILE = Path(__file__).resolve().parent.parent / "weights.csv"
+CLASS_TABLE = ("name", "means", "reward")  # the columns of classes.csv; the last one may be missing
+CLASS_NAME = re.compile(r"[^\s,#|;]{1,200}")  # it stands in output files and in weights.csv
 NORMAL = "426783006"  # sinus rhythm
 # Codes that count as one class, named by the first code (the official list of 2020).
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))
@@ -55,6 +62,8 @@ GROUPS = {  # in clinical order: group, SNOMED CT code, abbreviation and full na
 }
 NAMES = {code: names for group in GROUPS.values() for code, names in group.items()}
 ABBREVIATIONS = {code: names[0] for code, names in NAMES.items()}
+CODES_BY_NAME = {name.casefold(): code for code, names in NAMES.items() for name in names}
+CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
 
 
 def find_class(classes: Sequence[str], name: str) -> int:
@@ -99,11 +108,23 @@ def clinical_rank(code: str) -> int:
     return list(NAMES).index(code) if code in NAMES else len(NAMES)
 
 
+def code_of(text: str) -> str | None:
+    """The code that ``text`` means: a code, with ".0" behind it too, or the name of a class; None for other text.
+
+    >>> code_of("164889003.0"), code_of("af"), code_of("STEMI")
+    ('164889003', '164889003', None)
+    """
+    if match := CODE.fullmatch(text):
+        return match.group(1)
+    return CODES_BY_NAME.get(text.casefold())
+
+
 @dataclass(frozen=True)
 class Weights:
     """The reward matrix: ``matrix[i, j]`` is the reward for output j if label i is true.
 
-    ``column`` maps every code, equivalent codes included, to its class's row and column.
+    ``column`` maps every code, equivalent codes included, to its class's row and column, and so the words of own
+    classes, in small letters.
     """
 
     classes: tuple[str, ...]
@@ -111,46 +132,121 @@ class Weights:
     column: dict[str, int]
 
     @property
-    def normal(self) -> int:
-        return self.column[NORMAL]
+    def normal(self) -> int | None:
+        """The column of sinus rhythm; None if it is not one of the classes."""
+        return self.column.get(NORMAL)
 
-    def encode(self, codes: Iterable[str]) -> np.ndarray:
-        """bool (classes,): the scored classes among ``codes``. Codes that are not scored are ignored."""
+    def encode(self, diagnoses: Iterable[str]) -> np.ndarray:
+        """bool (classes,): the classes among ``diagnoses``. Diagnoses that are not scored are ignored."""
         row = np.zeros(len(self.classes), bool)
-        row[[self.column[code] for code in codes if code in self.column]] = True
+        row[[column for diagnosis in diagnoses if (column := self._find(diagnosis)) is not None]] = True
         return row
+
+    def is_labelled(self, diagnoses: Sequence[str]) -> bool:
+        """Whether a recording with these ``diagnoses`` has labels to train on.
+
+        It needs one of the classes, as published. If sinus rhythm is not one of them, a recording with other diagnoses
+        only is labelled too: none of the classes is true.
+        """
+        return bool(self.encode(diagnoses).any()) or (self.normal is None and bool(diagnoses))
+
+    def not_understood(self, diagnoses: Iterable[str]) -> list[str]:
+        """The ``diagnoses`` of a header that are neither codes nor names of classes.
+
+        >>> load_weights().not_understood(["426783006", "STEMI"])
+        ['STEMI']
+        """
+        return [name for name in diagnoses if not name.isdigit() and self._find(_affirmed(name)) is None]
+
+    def _find(self, diagnosis: str) -> int | None:
+        column = self.column.get(diagnosis)
+        return self.column.get(diagnosis.casefold()) if column is None else column
+
+
+def _affirmed(diagnosis: str) -> str:
+    """ "chagas label: true" for "chagas label: false": a label that is denied is understood too."""
+    return re.sub(": false$", ": true", diagnosis)
 
 
 def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
     """Read weights.csv in the form of 2020 (one code a row) or of 2021 (equivalent codes joined by ``|``).
 
-    Blank lines are ignored. Raises EntryError if the table is not square or has no row for sinus rhythm.
+    It may also be a table of own classes (docs/classes.md). Blank lines are ignored. Raises EntryError if the file is
+    neither, or a code means two classes.
 
     >>> weights = load_weights()
     >>> len(weights.classes), weights.encode(["59118001", "12345"]).sum()
     (24, np.int64(1))
     """
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise EntryError(f"{path}: not the reward matrix ({error})") from error
+    if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
+        means, values = _parse_class_table(rows, path)
+    else:
+        means, values = _parse_matrix(rows, path)
+    keep: dict[str, int] = {}  # equivalent codes may have rows of their own
+    for index, (name, *_) in enumerate(means):
+        keep.setdefault(FIRST.get(name, name), index)
+    columns = {name: column for column, name in enumerate(keep)}
+    column = dict(columns)
+    for words in means:
+        index = columns[FIRST.get(words[0], words[0])]
+        for word in words:
+            if column.setdefault(code_of(word) or word.casefold(), index) != index:
+                raise EntryError(f"{path}: {word} means two classes, one of them is {words[0]}")
+    for code, name in FIRST.items():
+        if name in column:
+            column.setdefault(code, column[name])
+    kept = list(keep.values())
+    return Weights(tuple(keep), values[np.ix_(kept, kept)], column)
+
+
+def _parse_matrix(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """The codes or words that mean each class, its name first, and the rewards (classes, classes)."""
+    try:
         names = [tuple(cell.split("|")) for cell in rows[0][1:]]
         values = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
         matches = [tuple(row[0].split("|")) for row in rows[1:]] == names and values.shape == (len(names),) * 2
-    except (OSError, IndexError, ValueError) as error:
+    except (IndexError, ValueError) as error:
         raise EntryError(f"{path}: not the reward matrix ({error})") from error
     if not matches:
         raise EntryError(f"{path}: not a square table with the same codes over its columns and before its rows")
-    groups: dict[str, list[str]] = {}
-    keep = []
-    for index, codes in enumerate(names):
-        name = FIRST.get(codes[0], codes[0])
-        if name not in groups:
-            keep.append(index)
-        groups.setdefault(name, []).extend(codes)
-    column = {code: index for index, codes in enumerate(groups.values()) for code in codes}
-    for code, name in FIRST.items():
-        if name in column:
-            column[code] = column[name]
-    if NORMAL not in column:
-        raise EntryError(f"{path}: has no row for sinus rhythm ({NORMAL})")
-    return Weights(tuple(groups), values[np.ix_(keep, keep)], column)
+    return names, values
+
+
+def _parse_class_table(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    """The same from a table of own classes: a name, what else means it in headers (separated by ``|``), and a reward.
+
+    The reward is that of an output that is true (1 if the column or the cell is empty). Other outputs have none.
+    """
+    names, rewards = [], []
+    for row in rows[1:]:
+        name, means, reward = (*row, "", "")[:3]
+        if not CLASS_NAME.fullmatch(name):
+            raise EntryError(f"{path}: the name {name!r} is empty, or has a blank or one of , # | ;")
+        try:
+            rewards.append(float(reward or 1))
+        except ValueError as error:
+            raise EntryError(f"{path}: the reward {reward!r} of {name} is not a number") from error
+        names.append((name, *(word.strip() for word in means.split("|") if word.strip())))
+    if len({codes[0] for codes in names}) < len(names):
+        raise EntryError(f"{path}: names a class twice")
+    if not names or not np.isfinite(rewards).all():
+        raise EntryError(
+            f"{path}: each line is a class: a name, what means it (separated by |), and a number as reward"
+        )
+    return names, np.diag(rewards)
+
+
+def write_weights(path: Path, weights: Weights) -> None:
+    """Write ``weights`` in the official form of 2021, so that the official scorer and ``load_weights`` read it."""
+    means: list[list[str]] = [[name] for name in weights.classes]
+    for code, column in weights.column.items():
+        if code not in (weights.classes[column], weights.classes[column].casefold()):
+            means[column].append(code)
+    names = ["|".join(codes) for codes in means]
+    rows = [[name, *(f"{value:.12g}" for value in row)] for name, row in zip(names, weights.matrix)]
+    write_csv(path, [["", *names], *rows])

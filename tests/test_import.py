@@ -19,10 +19,10 @@ from ecg.errors import EntryError
 from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources
 from ecg.importing.importer import import_recordings
-from ecg.importing.ptbxl import CODES, COLUMNS, ptbxl_sources, to_codes
+from ecg.importing.ptbxl import CODES, COLUMNS, parse_statements, ptbxl_sources, to_codes
 from ecg.importing.wfdb_edf import signal_sources
 from ecg.simulation.signal import simulate_signal
-from tests.conftest import ROOT, run_script, write_recording
+from tests.conftest import ROOT, call_script, run_script, write_recording
 
 
 def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
@@ -153,7 +153,7 @@ def test_ptbxl_import(ptbxl, tmp_path):
 )
 def test_ptbxl_statements_become_the_challenge_labels(statements, axis, classes):
     weights = load_weights()
-    row = weights.encode(to_codes(statements, axis, "a place"))
+    row = weights.encode(to_codes(parse_statements(statements, "a place"), axis))
     assert {abbreviation(weights.classes[k]) for k in np.flatnonzero(row)} == set(classes.split())
 
 
@@ -399,3 +399,16 @@ def test_ptbxl_with_the_files_of_100_hz_only(ptbxl, tmp_path, capsys):
     assert (names, failures) == (["HR00001"], []) and "1 recordings are read at 100 Hz" in capsys.readouterr().out
     record = read_record(tmp_path / "new/HR00001.hea")
     assert record.header.rate == 100 and np.array_equal(record.counts, counts)
+
+
+def test_ptbxl_superclasses_are_own_classes(ptbxl, tmp_path):
+    write_ptbxl(
+        ptbxl, [ptbxl_row(1, scp_codes="{'NORM': 80.0, 'SR': 0.0}"), ptbxl_row(2, scp_codes="{'LAO/LAE': 50.0}")]
+    )
+    imported = call_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "new", "--statements")
+    assert imported.returncode == 0, imported.stderr
+    diagnoses = [read_record(tmp_path / f"new/HR0000{number}.hea").header.diagnoses for number in (1, 2)]
+    assert diagnoses == [("426783006", "scp:NORM", "scp:SR"), ("scp:LAO/LAE",)]
+    weights = load_weights(ROOT / "examples/classes/ptbxl_superclasses.csv")
+    assert [weights.encode(words).tolist() for words in diagnoses] == [[True] + 4 * [False], 4 * [False] + [True]]
+    assert weights.not_understood(diagnoses[0]) == ["scp:SR"]

@@ -68,9 +68,7 @@ def test_weights_of_2021_and_a_blank_last_line_are_read(tmp_path):
         np.testing.assert_array_equal(weights.matrix, WEIGHTS.matrix)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a,b\n", ",1,2\n1,1,0\n2,0,1\n", ",426783006\n5,1\n", ",426783006\n426783006,x\n"]
-)
+@pytest.mark.parametrize("text", ["", "a,b\n", ",1,2\n1,1\n2,0,1\n", ",426783006\n5,1\n", ",426783006\n426783006,x\n"])
 def test_a_table_that_is_not_a_reward_matrix_is_an_error(tmp_path, text):
     (tmp_path / "weights.csv").write_text(text)
     with pytest.raises(EntryError, match="weights.csv"):

@@ -57,7 +57,14 @@ def test_function_of_2020_is_training_code():
 def test_model_folder_holds_weights_json_and_csv_only(model_folder):
     """The store with the patients' signals is removed, and no file has to be unpickled."""
     names = sorted(path.name for path in model_folder.iterdir())
-    assert names == ["epochs.csv", "fold-1.safetensors", "fold-2.safetensors", "model.json", "out_of_fold.csv"]
+    assert names == [
+        "epochs.csv",
+        "fold-1.safetensors",
+        "fold-2.safetensors",
+        "model.json",
+        "out_of_fold.csv",
+        "weights.csv",
+    ]
     content = json.loads((model_folder / "model.json").read_text())
     assert content["classes"] == list(load_weights().classes)
     assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2

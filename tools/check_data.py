@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
 
-from ecg.classes import ABBREVIATIONS, load_weights
+from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.errors import printable
 from ecg.files import write_csv
@@ -30,9 +30,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="the folder of the recordings")
     parser.add_argument("--csv", type=Path, help="a table of all findings to write, one row each")
     parser.add_argument("--recipe", choices=RECIPES, default="best", help="the recipe whose window is used (best)")
+    parser.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help="own classes, or another weights.csv")
     args = parser.parse()
-    recordings = check_folder(args.folder, load_weights(), RECIPES[args.recipe])
-    print(format_summary(recordings))
+    weights = load_weights(args.classes)
+    recordings = check_folder(args.folder, weights, RECIPES[args.recipe])
+    print(format_summary(recordings, weights))
     print(format_findings(recordings))
     if args.csv:
         write_csv(args.csv, findings_table(recordings))
@@ -41,19 +43,18 @@ def main() -> int:
     return ALL_WELL if usable == len(recordings) else SOME_FAILED if usable else NOTHING_DONE
 
 
-def format_summary(recordings: Sequence[CheckedRecording]) -> str:
+def format_summary(recordings: Sequence[CheckedRecording], weights: Weights) -> str:
     """The number of usable recordings, and their sources, rates, lengths and classes."""
     usable = [recording for recording in recordings if recording.usable]
     lines = [f"{len(usable)} of {len(recordings)} recordings can be used."]
     if not usable:
         return lines[0]
-    weights = load_weights()
     sources = Counter(recording.source or "(no letters)" for recording in usable)
     rates = Counter(f"{recording.rate:g} Hz" for recording in usable)
     seconds = np.array([recording.seconds for recording in usable])
     labels = np.array([weights.encode(recording.diagnoses) for recording in usable])
     classes = Counter(
-        {ABBREVIATIONS[code]: int(count) for code, count in zip(weights.classes, labels.sum(axis=0)) if count}
+        {abbreviation(code): int(count) for code, count in zip(weights.classes, labels.sum(axis=0)) if count}
     )
     lines += [
         f"  sources   {format_counts(sources)}",

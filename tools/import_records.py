@@ -12,7 +12,7 @@ skipped and listed with the reason. The exit code is 0 if all were imported, 1 i
 """
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
@@ -40,27 +40,30 @@ def main() -> int:
         subparser.add_argument("source", type=Path, help=f"the folder of {description}")
         subparser.add_argument("folder", type=Path, help="the folder to create; it must not hold recordings")
         subparser.set_defaults(command=command)
+        if name == "ptbxl":
+            statements = "also write PTB-XL's statements into #Dx, as scp:NORM, for own classes"
+            subparser.add_argument("--statements", action="store_true", help=statements)
     args = parser.parse()
-    names, failures = args.command(args.source, args.folder)
+    names, failures = args.command(args)
     print(f"{len(names):,} of {len(names) + len(failures):,} recordings imported into {args.folder}")
     for failure in failures:
         print(f"    {failure}")
     return ALL_WELL if not failures else SOME_FAILED if names else NOTHING_DONE
 
 
-def import_ptbxl(source: Path, folder: Path) -> Imported:
-    sources, patients = ptbxl_sources(source)
-    names, failures = import_recordings(folder, sources)
-    write_csv(folder / "patients.csv", [("record", "patient"), *((name, patients[name]) for name in names)])
+def import_ptbxl(args: Namespace) -> Imported:
+    sources, patients = ptbxl_sources(args.source, args.statements)
+    names, failures = import_recordings(args.folder, sources)
+    write_csv(args.folder / "patients.csv", [("record", "patient"), *((name, patients[name]) for name in names)])
     return names, failures
 
 
-def import_cpsc2018(source: Path, folder: Path) -> Imported:
-    return import_recordings(folder, cpsc2018_sources(source))
+def import_cpsc2018(args: Namespace) -> Imported:
+    return import_recordings(args.folder, cpsc2018_sources(args.source))
 
 
-def import_signals(source: Path, folder: Path) -> Imported:
-    return import_recordings(folder, signal_sources(source))
+def import_signals(args: Namespace) -> Imported:
+    return import_recordings(args.folder, signal_sources(args.source))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
-from ecg.classes import load_weights
+from ecg.classes import WEIGHTS_FILE, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
@@ -61,6 +61,7 @@ def main() -> int:
     arguments.add_argument("--members", type=int, help="networks of each model (the recipe's folds)")
     arguments.add_argument("--unseen", type=Path, action="append", default=[], help="a folder that no model trains on")
     arguments.add_argument("--patients", type=Path, help="a csv of recordings and patients; keeps patients together")
+    arguments.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help="own classes, or another weights.csv")
     arguments.add_compute()
     args = arguments.parse()
     numbers = [args.seeds, args.parts - 1, args.only, args.members]
@@ -69,7 +70,7 @@ def main() -> int:
     recipes = {name: parse_recipe(name) for name in args.recipes}
     if len({folder.name for folder in args.unseen}) < len(args.unseen):
         raise EntryError("two --unseen folders have the same name; rename one of them")
-    compute, weights = pick_compute(args.device, args.float32), load_weights()
+    compute, weights = pick_compute(args.device, args.float32), load_weights(args.classes)
     with training_lock(args.results):
         validated = {name: validate_recipe(args, name, recipe, compute) for name, recipe in recipes.items()}
         predictions = {name: of["challenge"] for name, of in validated.items()}
@@ -87,7 +88,7 @@ def main() -> int:
 def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute) -> dict[str, dict[str, Predictions]]:
     """Train and predict what is missing in RESULTS; return the predictions by decision and kind of recordings."""
     work_dir = work_dir_of(args.results) / name
-    data = read_validation_data(args.data, args.unseen, args.patients, work_dir, recipe, compute)
+    data = read_validation_data(args.data, args.unseen, args.patients, args.classes, work_dir, recipe, compute)
     claim_results(args, args.results / name / "validation.json", data, recipe)
     parts = data.parts_by_source() if args.by == "source" else data.parts_by_fold(args.parts)
     seeds: list[list[PartPredictions]] = []

@@ -2,7 +2,7 @@
 
 The format is the WFDB's as the Challenge uses it: a record line, one line for each lead, then ``#Key: value`` comments.
 Headers come from strangers: odd values of age and sex count as unknown, and never raise an error. A diagnosis that is
-no code and no name of a class is kept as it is written, so that it can be named as not understood.
+no code and no name of a class is kept as it is written, for own classes, or to be named as not understood.
 """
 
 import math
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ecg.classes import NAMES
+from ecg.classes import code_of
 from ecg.errors import RecordError, printable
 from ecg.files import read_text
 
@@ -22,9 +22,7 @@ SLOWEST = 1.0  # Hz; a slower recording would become too long at the network's r
 OLDEST = 130  # years; a higher age is a typing error and counts as unknown
 YEARS_PER_UNIT = dict.fromkeys(("", "y", "yr", "yrs", "year", "years"), 1.0)
 YEARS_PER_UNIT |= dict.fromkeys(("m", "mo", "month", "months"), 1 / 12) | dict.fromkeys(("d", "day", "days"), 1 / 365)
-CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
 PLAIN_CODES = re.compile(r"[\d,]*")
-CODES_BY_NAME = {name.casefold(): code for code, names in NAMES.items() for name in names}
 PHYSIONET_COMMENT = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 
 
@@ -52,7 +50,7 @@ class Header:
     signal_lines: tuple[str, ...]
     age: float | None  # years
     sex: str | None  # "female" or "male"
-    diagnoses: tuple[str, ...]  # SNOMED CT codes; what is neither a code nor a class's name as it is written
+    diagnoses: tuple[str, ...]  # SNOMED CT codes; else as it is written, and "chagas label: true" (2025)
     segments: tuple[tuple[str, int], ...] = ()  # of a recording in several parts: each part's name and samples
 
     @cached_property
@@ -69,15 +67,6 @@ class Header:
         """The letters at the start of the record's name: A, Q, I, S, HR, E ... in the Challenge's data."""
         letters = re.match(r"[A-Za-z]*", self.name)
         return letters.group() if letters else ""
-
-
-def not_understood(diagnoses: Iterable[str]) -> list[str]:
-    """The ``diagnoses`` of a header that are neither codes nor names of classes.
-
-    >>> not_understood(["426783006", "STEMI"])
-    ['STEMI']
-    """
-    return [diagnosis for diagnosis in diagnoses if not diagnosis.isdigit()]
 
 
 def format_not_understood(numbers: Mapping[str, int]) -> str:
@@ -155,7 +144,7 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         signal_lines=tuple(signal_lines),
         age=_parse_age(comments.get("age", "")),
         sex=_parse_sex(comments.get("sex", "")),
-        diagnoses=_parse_codes(comments.get("dx", "")),
+        diagnoses=_parse_diagnoses(comments),
         segments=segments,
     )
 
@@ -166,7 +155,7 @@ def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
     record_line = lines[0].split() if lines else []
     if len(record_line) < 4 or record_line[0][0] == "#" or not record_line[1].isdigit():  # unusual, or not a header
         return read_header(path).diagnoses
-    return _parse_codes(_parse_comments(lines).get("dx", ""))
+    return _parse_diagnoses(_parse_comments(lines))
 
 
 def _parse_segment(line: str, place: str) -> tuple[str, int]:
@@ -225,6 +214,13 @@ def _parse_sex(text: str) -> str | None:
     return {"f": "female", "female": "female", "m": "male", "male": "male"}.get(text.split(",")[0].strip().lower())
 
 
+def _parse_diagnoses(comments: Mapping[str, str]) -> tuple[str, ...]:
+    """The codes and names in ``#Dx``, and comments such as ``# Chagas label: True`` (2025) in small letters."""
+    codes = _parse_codes(comments.get("dx", ""))
+    labels = (f"{key}: {value.casefold()}" for key, value in comments.items() if key.endswith(" label") and value)
+    return (*codes, *labels)
+
+
 def _parse_codes(text: str) -> tuple[str, ...]:
     """The diagnoses in the value of ``#Dx``: codes or names, separated by commas, semicolons, bars or blanks."""
     if PLAIN_CODES.fullmatch(text):  # the usual form, parsed fast
@@ -232,16 +228,9 @@ def _parse_codes(text: str) -> tuple[str, ...]:
     codes: list[str] = []
     for part in re.split(r"[,;|]", text):
         words = part.split()
-        whole = _code_of(part.strip())
-        if whole is None and words and all(map(_code_of, words)):  # codes or abbreviations separated by blanks
-            codes += [_code_of(word) or word for word in words]
+        whole = code_of(part.strip())
+        if whole is None and words and all(map(code_of, words)):  # codes or abbreviations separated by blanks
+            codes += [code_of(word) or word for word in words]
         elif words:
             codes.append(whole or part.strip())
     return tuple(dict.fromkeys(codes))
-
-
-def _code_of(text: str) -> str | None:
-    """The code that ``text`` means: a code, with ".0" behind it too, or the name of a class."""
-    if match := CODE.fullmatch(text):
-        return match.group(1)
-    return CODES_BY_NAME.get(text.casefold())

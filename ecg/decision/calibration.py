@@ -9,12 +9,12 @@ import numpy as np
 PRIOR_DEVIATION = 1.0
 
 
-def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, normal: int) -> np.ndarray:
+def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, normal: int | None) -> np.ndarray:
     """The shift of each class's log-odds (classes,) that fits ``p`` to ``labels``, both (recordings, classes).
 
     A source that never labels a class tells nothing about it. A class stays as it is if most recordings come from such
-    sources. Sinus rhythm, at index ``normal``, stays too: its frequency differs between hospitals. ``sources``
-    (recordings,) names each recording's source.
+    sources. Sinus rhythm, at index ``normal`` (None: not a class), stays too: its frequency differs between hospitals.
+    ``sources`` (recordings,) names each recording's source.
     """
     labelling = np.zeros(labels.shape[1])  # recordings of the sources that label the class
     for source in set(sources):
@@ -22,7 +22,8 @@ def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, n
         labelling += members.sum() * labels[members].any(axis=0)
     shifts = logit_shifts(p, labels)
     shifts[2 * labelling < len(labels)] = 0
-    shifts[normal] = 0
+    if normal is not None:
+        shifts[normal] = 0
     return shifts
 
 

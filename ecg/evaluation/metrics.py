@@ -1,7 +1,7 @@
 """The Challenge metric and the other official figures, vectorised over recordings.
 
 Labels and outputs are boolean arrays (recordings, classes), scores are float arrays of the same shape. The classes are
-the 24 scored ones in the order of weights.csv. Each figure equals the official scorer's to 1e-12. ``sample_weight``
+the scored ones in the order of weights.csv. Each figure equals the official scorer's to 1e-12. ``sample_weight``
 (recordings,) is the weight of each recording, 1 by default: a recording of weight 2 counts as two equal recordings.
 """
 
@@ -28,10 +28,11 @@ def reward_parts(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 def metric_parts(weights: Weights, labels: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The reward of the outputs and of the labels of each recording, each minus that of sinus rhythm, (recordings,).
 
-    The Challenge metric is the ratio of their sums.
+    The Challenge metric is the ratio of their sums. If sinus rhythm is not one of the classes, nothing is subtracted.
     """
     always_normal = np.zeros_like(labels)
-    always_normal[:, weights.normal] = True
+    if weights.normal is not None:
+        always_normal[:, weights.normal] = True
     observed, correct, inactive = (
         recording_rewards(weights.matrix, labels, choice) for choice in (outputs, labels, always_normal)
     )
@@ -56,7 +57,7 @@ def challenge_metric(
     -------
     float
         1 for outputs equal to the labels, 0 for sinus rhythm in every recording; it can be negative. 0 if all labels
-        are sinus rhythm.
+        are sinus rhythm. If sinus rhythm is not one of the classes, 0 for outputs without any reward.
 
     Examples
     --------

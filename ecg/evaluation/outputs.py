@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecg.classes import Weights
-from ecg.data.header import not_understood, read_diagnoses
+from ecg.data.header import read_diagnoses
 from ecg.errors import EntryError, RecordError, printable
 from ecg.files import read_text
 
@@ -116,7 +116,7 @@ def load_labels_and_outputs(
     """The true labels, output labels and scores (recordings, classes), malformed outputs, and unknown diagnoses.
 
     Malformed output files are given by the names of their recordings. Unknown diagnoses are those that are not
-    understood (``ecg.data.header.not_understood``), with their numbers.
+    understood (``Weights.not_understood``), with their numbers.
 
     ``headers`` are the header files of the recordings, ``folder`` holds their output files. The rules are those of the
     official scorer. For equivalent codes, the label is true if any of theirs is, and the score is the mean of their
@@ -125,7 +125,7 @@ def load_labels_and_outputs(
     """
     diagnoses = [read_diagnoses(path) for path in headers]
     truth = np.array([weights.encode(codes) for codes in diagnoses])
-    unknown = Counter(name for codes in diagnoses for name in not_understood(codes))
+    unknown = Counter(name for codes in diagnoses for name in weights.not_understood(codes))
     malformed = []
     # files with the same codes in the same order are decoded together
     files: dict[tuple[str, ...], tuple[list[int], list[bool], list[float]]] = {}
@@ -151,7 +151,7 @@ def load_labels_and_outputs(
         file_scores = np.array(all_scores).reshape(len(rows), len(codes))
         known = ~np.isnan(file_scores)
         for cell, code in enumerate(codes):
-            column = weights.column.get(code)
+            column = weights.column.get(code, weights.column.get(code.casefold()))
             if column is not None:
                 outputs[rows, column] |= file_labels[:, cell]
                 sums[rows, column] += np.where(known[:, cell], file_scores[:, cell], 0)

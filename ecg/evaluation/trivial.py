@@ -28,12 +28,14 @@ def score_trivial_outputs(weights: Weights, labels: np.ndarray) -> list[ScoredOu
     """Score outputs that ignore the signal: the same label set for every recording."""
     label_sets, numbers = np.unique(labels, axis=0, return_counts=True)
     most_frequent = label_sets[numbers.argmax()]
-    normal = np.zeros(len(weights.classes), bool)
-    normal[weights.normal] = True
     names = " + ".join(abbreviation(code) for code, is_in in zip(weights.classes, most_frequent) if is_in) or "none"
-    trivial = {
-        "sinus rhythm for every recording": normal,
+    trivial = {} if weights.normal is None else {"sinus rhythm for every recording": _only(weights, weights.normal)}
+    trivial |= {
         f"the most frequent label set here ({names}) for every recording": most_frequent,
-        "every class for every recording": np.ones_like(normal),
+        "every class for every recording": np.ones(len(weights.classes), bool),
     }
     return [score_outputs(name, weights, labels, np.tile(row, (len(labels), 1))) for name, row in trivial.items()]
+
+
+def _only(weights: Weights, column: int) -> np.ndarray:
+    return np.arange(len(weights.classes)) == column

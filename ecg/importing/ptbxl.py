@@ -19,12 +19,14 @@ How certain each part is:
   are neither.
 - PVC is 164884008, ventricular ectopics. The Challenge has the code in 1,154 of these recordings and does not score it.
 
+With ``statements`` a recording keeps its statements beside the codes, as "scp:NORM": words that own classes can name.
+
 A likelihood of 0 means that none was stated, so the statement counts. Statements without an entry in CODES belong to
 no scored class and are dropped. An age of 300 means above 89 and becomes 90, as in the Challenge.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -52,7 +54,7 @@ CODES = {
 AXES = {"LAD": "39732003", "ALAD": "39732003", "RAD": "47665007", "ARAD": "47665007"}
 
 
-def ptbxl_sources(folder: Path) -> tuple[list[SourceRecording], dict[str, str]]:
+def ptbxl_sources(folder: Path, statements: bool = False) -> tuple[list[SourceRecording], dict[str, str]]:
     """List the recordings in PTB-XL's table in ``folder``, and map each recording's name to its patient.
 
     A recording whose file of 500 Hz is missing is read at 100 Hz; their number is printed. Raises EntryError if the
@@ -72,7 +74,7 @@ def ptbxl_sources(folder: Path) -> tuple[list[SourceRecording], dict[str, str]]:
         column = "filename_hr"
         if not _has(folder, row, "filename_hr") and _has(folder, row, "filename_lr"):
             column, slow = "filename_lr", slow + 1
-        sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, column, place)))
+        sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, column, place, statements)))
         patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table has 15709.0
     if slow:
         print_line(f"{slow:,} recordings are read at 100 Hz, because records500 does not have them")
@@ -84,37 +86,48 @@ def _has(folder: Path, row: Mapping[str, str], column: str) -> bool:
     return is_inside(file) and (folder / f"{file}.hea").exists()
 
 
-def _read_recording(folder: Path, row: Mapping[str, str], column: str, place: str) -> PhysicalRecording:
+def _read_recording(
+    folder: Path, row: Mapping[str, str], column: str, place: str, with_statements: bool
+) -> PhysicalRecording:
     file = row[column]
     if not is_inside(file):
         raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header = read_header(path)
     age = float(row["age"]) if row["age"] else None
+    statements = parse_statements(row["scp_codes"], place)
+    words = [f"scp:{statement}" for statement in statements] if with_statements else []
     return PhysicalRecording(
         leads=header.leads,
         rate=header.rate,
         microvolts=read_microvolts(path, header),
         age=AGE_ABOVE_89 if age == CODE_ABOVE_89 else age,
         sex=SEX.get(float(row["sex"])) if row["sex"] else None,
-        diagnoses=to_codes(row["scp_codes"], row["heart_axis"], place),
+        diagnoses=[*to_codes(statements, row["heart_axis"]), *words],
     )
 
 
-def to_codes(statements: str, axis: str, place: str) -> list[str]:
-    """Convert PTB-XL's statements and heart axis to SNOMED CT codes.
+def parse_statements(text: str, place: str) -> list[str]:
+    """The SCP-ECG statements in ``scp_codes``: a Python dictionary, written out, of statements and likelihoods.
 
-    ``statements`` is a Python dictionary, written out, of statements and their likelihoods. Raises RecordError, whose
-    message begins with ``place``, if it is not.
+    Raises RecordError, whose message begins with ``place``, if it is not.
 
-    >>> to_codes("{'NORM': 100.0, 'SR': 0.0}", "ALAD", "ecg_id 1")
-    ['426783006', '39732003']
+    >>> parse_statements("{'NORM': 100.0, 'SR': 0.0}", "ecg_id 1")
+    ['NORM', 'SR']
     """
     try:
-        likelihoods = dict(ast.literal_eval(statements))
+        return [str(statement) for statement in dict(ast.literal_eval(text))]
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise RecordError(f"{place}: scp_codes {statements:.60} is not a dictionary; fetch the table again") from error
-    codes = [CODES[statement] for statement in likelihoods if statement in CODES]
+        raise RecordError(f"{place}: scp_codes {text:.60} is not a dictionary; fetch the table again") from error
+
+
+def to_codes(statements: Sequence[str], axis: str) -> list[str]:
+    """Convert PTB-XL's statements and heart axis to SNOMED CT codes.
+
+    >>> to_codes(["NORM", "SR"], "ALAD")
+    ['426783006', '39732003']
+    """
+    codes = [CODES[statement] for statement in statements if statement in CODES]
     if axis in AXES:
         codes.append(AXES[axis])
     return list(dict.fromkeys(codes))

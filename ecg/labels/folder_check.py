@@ -9,7 +9,6 @@ import joblib
 
 from ecg import progress
 from ecg.classes import Weights, abbreviation
-from ecg.data.header import not_understood
 from ecg.data.listing import find_headers
 from ecg.data.record import Record, read_record
 from ecg.data.signal_check import REFUSED, WARNED, signal_findings
@@ -116,9 +115,9 @@ def _label_findings(record: Record, weights: Weights) -> Iterator[Finding]:
     diagnoses = record.header.diagnoses
     if not diagnoses:
         yield "no diagnosis", ""
-    elif not weights.encode(diagnoses).any():
+    elif not weights.is_labelled(diagnoses):
         yield "no scored diagnosis", ", ".join(diagnoses)
-    if unknown := not_understood(diagnoses):
+    if unknown := weights.not_understood(diagnoses):
         yield "diagnosis not understood", ", ".join(unknown)
     names = [abbreviation(code) for code in diagnoses]
     if "SNR" in names and (others := [name for name in names if name in OTHER_RHYTHMS]):

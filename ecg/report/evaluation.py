@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from ecg import progress
-from ecg.classes import Weights, abbreviation, clinical_rank, full_name, group_of, load_weights
+from ecg.classes import Weights, abbreviation, clinical_rank, full_name, group_of
 from ecg.data.header import Header, read_header
 from ecg.data.record import read_record
 from ecg.errors import RecordError
@@ -74,6 +74,7 @@ class ErrorCost:
 def write_report(
     path: Path,
     evaluation: Evaluation,
+    weights: Weights,
     data: str,
     outputs: str,
     leaderboard: bool = False,
@@ -85,12 +86,14 @@ def write_report(
     path : Path
         The page to write.
     evaluation : Evaluation
+    weights : Weights
+        Its classes and their rewards.
     data, outputs : str
         The folders of the recordings and of the outputs, as the page names them.
     leaderboard : bool
         Show how many of the 41 ranked teams of 2020 scored higher on each hidden set.
     """
-    evaluation, weights = _in_clinical_order(evaluation, load_weights())
+    evaluation, weights = _in_clinical_order(evaluation, weights)
     paths = evaluation.headers
     headers = [_read_header(header) for header in progress.bar(paths, len(paths), "headers", "recordings")]
     scores = score(weights, evaluation.labels, evaluation.outputs, evaluation.scores)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.classes import ABBREVIATIONS, Weights
+
 LABEL_SETS = Path(__file__).with_name("label_sets.csv")
 BALANCED_FRACTION = 0.7  # fraction of recordings that are drawn to show a given class
 UNKNOWN_FRACTION = 0.005  # fraction of recordings without an age, and of those without a sex
@@ -98,6 +100,11 @@ def label_sets() -> tuple[LabelSet, ...]:
 def scored_classes() -> tuple[str, ...]:
     """The abbreviations of the 24 scored classes, sorted."""
     return tuple(sorted({label for label_set in label_sets() for label in label_set.labels}))
+
+
+def is_simulated(weights: Weights) -> np.ndarray:
+    """bool (classes,): the classes of ``weights`` that simulated recordings can show, by one of their codes."""
+    return weights.encode(code for code, name in ABBREVIATIONS.items() if name in scored_classes())
 
 
 def draw_label_set(index: int, rng: np.random.Generator) -> LabelSet:

@@ -67,6 +67,8 @@ def assign_folds(
     # Imported here because it loads scikit-learn, half of the start-up time of the driver, which has no folds.
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
+    if labels.shape[1] == 1:  # the splitter takes one column for something else than classes
+        labels = np.hstack([labels, ~labels])
     fold_of = np.full(len(labels), -1)
     source_of = np.asarray(sources)
     by_size = sorted(set(source_of.tolist()), key=lambda source: (-(source_of == source).sum(), source))

@@ -107,12 +107,13 @@ def read_validation_data(
     data: Path,
     unseen: Sequence[Path],
     patients: str | os.PathLike | None,
+    classes: str | os.PathLike,
     work_dir: Path,
     recipe: Recipe,
     compute: Compute,
 ) -> ValidationData:
     """Read the recordings of ``data`` and of the folders ``unseen`` into stores in ``work_dir``."""
-    training = prepare(data, work_dir, recipe, compute)
+    training = prepare(data, work_dir, recipe, compute, classes=classes)
     stores = {}
     for folder in unseen:
         store = work_dir.with_name(f"{work_dir.name} {folder.name}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.classes import Weights, load_weights
+from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights
 from ecg.data.listing import find_headers
 from ecg.data.packed import PackedRecordings
 from ecg.errors import EntryError
@@ -16,6 +16,7 @@ from ecg.model.compute import Compute
 from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
+from ecg.simulation.cases import is_simulated
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.store import Store, open_store, recordings_fingerprint
@@ -58,6 +59,7 @@ class Training:
     recordings: PackedRecordings  # on the GPU if they fit
     labels: np.ndarray  # bool (recordings, classes)
     fold_of: np.ndarray  # (recordings,); -1 for a recording in no fold, such as a simulated one
+    is_simulated: np.ndarray  # bool (classes,): simulated recordings say nothing about the others
     work_dir: Path  # for everything that a resumed training needs
     time_left: TimeLeft = field(default_factory=TimeLeft)
 
@@ -78,6 +80,12 @@ class Training:
     def trained_on(self) -> TrainedOn:
         """The digests of the real recordings; their files make the key."""
         return TrainedOn.of((digest.tobytes() for digest in self.store.digests[self.real]), self.store.fingerprint)
+
+    def known_labels(self, chosen: np.ndarray) -> np.ndarray | None:
+        """bool (chosen, classes): whether a label of the ``chosen`` recordings is known; None if all are."""
+        if self.is_simulated.all():
+            return None
+        return self.is_simulated | ~self.store.simulated[chosen, np.newaxis]
 
     def held_out(self, fold: int) -> np.ndarray:
         """The recordings of ``fold``, which its network does not train on."""
@@ -123,14 +131,21 @@ def count_epochs(number: int) -> str:
 
 
 def prepare(
-    data: Path, model: Path, recipe: Recipe, compute: Compute, patients: str | os.PathLike | None = None
+    data: Path,
+    model: Path,
+    recipe: Recipe,
+    compute: Compute,
+    patients: str | os.PathLike | None = None,
+    classes: str | os.PathLike | None = None,
 ) -> Training:
     """Read the recordings of ``data`` into a store in the model folder and assign them to folds.
 
-    ``patients`` is the csv of training_code. Raises EntryError if ``data`` has no labelled recording or lies in the
-    training's own work folder, or if an unfinished training with another recipe or other recordings is there.
+    ``patients`` and ``classes`` are the tables of training_code. Raises EntryError if ``data`` has no labelled
+    recording or lies in the training's own work folder, or if an unfinished training with another recipe or other
+    recordings is there.
     """
-    work_dir, weights = work_dir_of(model), load_weights()
+    work_dir, weights = work_dir_of(model), load_weights(Path(classes) if classes else WEIGHTS_FILE)
+    recipe = recipe_for(recipe, weights)
     if work_dir.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is the work folder of the training; give another model folder")
     headers = list_recordings(data)
@@ -143,10 +158,30 @@ def prepare(
     if patients:
         patient_of = read_patients([name for name, is_real in zip(store.names(), real) if is_real], patients)
     fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed, patient_of)
-    training = Training(recipe, compute, weights, store, recordings, store.labels, fold_of, work_dir)
+    training = Training(
+        recipe, compute, weights, store, recordings, store.labels, fold_of, is_simulated(weights), work_dir
+    )
     print_line(f"recipe {recipe.name} on {compute}: {training.description()}")
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
+
+
+def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
+    """``recipe`` with the fields that do not fit the classes changed; each change is printed."""
+    if weights.normal is None and recipe.decide == "challenge":
+        print_line(
+            "sinus rhythm is not one of the classes: the Challenge metric is not normalised against it, and labels are "
+            "clinical ones (a threshold for each class)"
+        )
+        recipe = replace(recipe, decide="clinical")
+    simulated = is_simulated(weights)
+    if recipe.simulated and not simulated.any():
+        print_line("the simulation shows none of the classes: no simulated recordings")
+        recipe = replace(recipe, simulated=0)
+    elif recipe.simulated and not simulated.all():
+        names = ", ".join(abbreviation(code) for code, known in zip(weights.classes, simulated) if not known)
+        print_line(f"the simulation does not show {names}: simulated recordings do not count for these classes")
+    return recipe
 
 
 def list_recordings(data: Path) -> list[Path]:

@@ -25,7 +25,7 @@ import numpy as np
 from ecg import progress
 from ecg.classes import Weights
 from ecg.data import preprocessing
-from ecg.data.header import Header, format_not_understood, not_understood
+from ecg.data.header import Header, format_not_understood
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import signal_size
 from ecg.data.record import read_record, signal_digest
@@ -83,7 +83,7 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
     """Open the store in ``folder``, or build it if it is missing or a recording or the preprocessing has changed.
 
     It holds the recordings at ``headers`` that have a scored label, then ``simulated`` ones from the recipe's seed. A
-    recording that cannot be read is named and left out. Recordings without a scored label are left out, as published.
+    recording that cannot be read is named and left out. So are recordings without labels (``Weights.is_labelled``).
     Raises EntryError if none is left.
     """
     with write_errors(folder):
@@ -110,6 +110,7 @@ def open_store(headers: Sequence[Path], folder: Path, weights: Weights, recipe: 
 def recordings_fingerprint(headers: Sequence[Path], weights: Weights, recipe: Recipe) -> str:
     """A digest that changes with any file of the recordings, the classes and the preprocessing."""
     digest = hashlib.sha256(repr((STORE_FORMAT, recipe.rate, recipe.resampling, recipe.trim, weights.classes)).encode())
+    digest.update(repr(sorted(weights.column.items())).encode())
     for header in headers:
         for path in (header, *(header.with_suffix(suffix) for suffix in (".mat", ".dat", ".MAT", ".DAT"))):
             try:
@@ -146,7 +147,7 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
     """Write the store's files except the index; return the sources of its recordings."""
     sources: dict[str, int] = {}
     entries: list[Entry] = [*headers, *(SimulatedEntry(recipe.seed, index) for index in range(simulated))]
-    scored, unscored, unreadable = 0, 0, 0
+    scored, unscored, unreadable, used = 0, 0, 0, 0
     unknown: Counter[str] = Counter()  # diagnoses that are not understood
     row = np.zeros((), row_type(len(weights.classes)))
     with ExitStack() as stack:
@@ -160,12 +161,13 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
                 unreadable += 1
                 progress.print_line(f"skipped: {found}")
             elif isinstance(found, Header):
-                unscored += 1
-                unknown.update(not_understood(found.diagnoses))
+                unscored += isinstance(entry, Path)
+                unknown.update(weights.not_understood(found.diagnoses))
             else:
                 scored += isinstance(entry, Path)
+                used += isinstance(entry, SimulatedEntry)
                 header, row["labels"], row["length"], digest = found
-                unknown.update(not_understood(header.diagnoses))
+                unknown.update(weights.not_understood(header.diagnoses))
                 row["digest"] = np.frombuffer(digest, np.uint8)
                 row["source"] = sources.setdefault(header.source, len(sources))
                 row["simulated"] = isinstance(entry, SimulatedEntry)
@@ -183,9 +185,12 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
     if unknown:
         progress.print_line(format_not_understood(unknown))
     if simulated:
-        progress.print_line(f"and {simulated} simulated recordings")
+        progress.print_line(f"and {used} simulated recordings")
     if not scored:
-        raise EntryError(f"{headers[0].parent}: no recording with a scored label; is it a training folder?")
+        raise EntryError(
+            f"{headers[0].parent}: no recording with a scored label; is it a training folder? "
+            "Own classes, or a label of its own such as Chagas: --classes (docs/guide.md)"
+        )
     return list(sources)
 
 
@@ -228,11 +233,11 @@ def _decode_task(entries: Sequence[Entry], part: Path, weights: Weights, recipe:
 
 
 def _decode(entry: Entry, file: BinaryIO, weights: Weights, recipe: Recipe) -> Decoded | RecordError | Header:
-    """Write the recording's signal to ``file``; its header if it has no scored label, an error if it is unusable."""
+    """Write the recording's signal to ``file``; its header if it has no labels, an error if it is unusable."""
     try:
         record = simulated_record(*entry) if isinstance(entry, SimulatedEntry) else read_record(entry)
         labels = weights.encode(record.header.diagnoses)
-        if not labels.any():
+        if not weights.is_labelled(record.header.diagnoses):
             return record.header
         require_ecg(record, str(entry))
         counts = np.ascontiguousarray(preprocessing.network_signal(record.counts, record.header.rate, recipe))

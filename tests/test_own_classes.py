@@ -1,0 +1,173 @@
+"""Own classes: their table, the labels that headers give them, and a model trained on them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ecg.classes import load_weights, write_weights
+from ecg.data.header import parse_header, read_diagnoses, read_header
+from ecg.decision.calibration import calibration_shifts
+from ecg.errors import EntryError
+from ecg.evaluation.metrics import challenge_metric
+from ecg.evaluation.trivial import score_trivial_outputs
+from ecg.model.folder import build_network
+from ecg.simulation.cases import is_simulated
+from ecg.training.setup import PRETRAINING, prepare
+from team_code import load_model, pretrain, training_code
+from tests.conftest import CPU, ROOT, call_script, noise, write_recording
+
+TABLE = """name,means,reward
+MI,IMI|AMI|164865005|Old infarct,2
+Conduction,713427006|LBBB|1st degree AV block,
+Chagas,chagas label: true,0.5
+"""
+
+
+def write_table(path, text=TABLE):
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return load_weights(write_table(tmp_path / "classes.csv"))
+
+
+@pytest.mark.parametrize(
+    ("comments", "classes"),
+    [
+        ("#Dx: imi", ["MI"]),
+        ("#Dx: 164865005.0; AMI", ["MI"]),
+        ("#Dx: old infarct, 59118001", ["MI", "Conduction"]),  # the equivalent code of 713427006
+        ("#Dx: lbbb", ["Conduction"]),
+        ("#Dx: 270492004\n# Chagas label: True", ["Conduction", "Chagas"]),
+        ("# Chagas label:  TRUE ", ["Chagas"]),
+        ("# Chagas label: False", []),
+        ("#Dx: 426783006", []),
+    ],
+)
+def test_codes_and_words_of_a_header_mean_own_classes(weights, tmp_path, comments, classes):
+    path = write_recording(tmp_path / "data", "A1", comments=comments.split("\n"))
+    diagnoses = read_header(path).diagnoses
+    assert diagnoses == read_diagnoses(path) and weights.not_understood(diagnoses) == []
+    assert [name for name, label in zip(weights.classes, weights.encode(diagnoses)) if label] == classes
+    assert weights.is_labelled(diagnoses)  # without sinus rhythm among the classes, other diagnoses are negatives
+    assert not weights.is_labelled(())
+    np.testing.assert_array_equal(weights.matrix, np.diag([2, 1, 0.5]))
+
+
+def test_a_label_of_the_challenge_of_2025_is_named_if_no_class_uses_it():
+    header = parse_header("A1 1 500 4\nA1.mat 16 1000/mV 16 0 0 0 0 I\n# Chagas label: False\n#Dx: STEMI, 164889003")
+    assert load_weights().not_understood(header.diagnoses) == ["STEMI", "chagas label: false"]
+    assert not load_weights().is_labelled(("STEMI", "164865005"))  # as published: no scored diagnosis
+
+
+def test_a_name_alone_is_what_means_its_class(tmp_path):
+    weights = load_weights(write_table(tmp_path / "classes.csv", "name,means\nAF,\nSTEMI\n"))
+    assert weights.classes == ("AF", "STEMI")
+    assert weights.encode(["164889003"]).tolist() == [True, False] and weights.encode(["stemi"]).tolist() == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("name,means\n", "each line is a class"),
+        ("name,means\nMI,a\nMI,b\n", "names a class twice"),
+        ("name,means\nOld MI,a\n", "'Old MI' is empty, or has a blank"),
+        ("name,means\n,a\n", "'' is empty"),
+        ("name,means\nMI,a|b\nST,B\n", "B means two classes"),
+        ("name,means\nRBBB,59118001\nBlock,713427006.0|59118001\n", "means two classes"),
+        ("name,means,reward\nMI,a,much\n", "'much' of MI is not a number"),
+        ("name,means,reward\nMI,a,nan\n", "each line is a class"),
+    ],
+)
+def test_a_wrong_table_is_an_error_that_names_the_line(tmp_path, text, reason):
+    with pytest.raises(EntryError, match="classes.csv") as error:
+        load_weights(write_table(tmp_path / "classes.csv", text))
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "table", [TABLE, (ROOT / "weights.csv").read_text(), ",MI,NORM|Normal ECG\nMI,1,0\nNORM|Normal ECG,0,1\n"]
+)
+def test_the_written_matrix_has_the_same_classes(tmp_path, table):
+    weights = load_weights(write_table(tmp_path / "classes.csv", table))
+    write_weights(tmp_path / "weights.csv", weights)
+    again = load_weights(tmp_path / "weights.csv")
+    assert again.classes == weights.classes and again.column == weights.column
+    np.testing.assert_array_equal(again.matrix, weights.matrix)
+
+
+@pytest.mark.parametrize("table", sorted((ROOT / "examples" / "classes").glob("*.csv")), ids=lambda path: path.name)
+def test_the_examples_are_tables_of_classes(table):
+    assert load_weights(table).normal is None
+
+
+def test_the_metric_without_sinus_rhythm_is_the_share_of_the_labels_rewards(weights):
+    labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0], [1, 1, 0]], bool)
+    outputs = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]], bool)
+    # rewards: 2 of 2 for MI in a union of two, 0, 0, 2 in a union of two; of the labels: 2, 1, 0, (2 + 1) / 2
+    assert challenge_metric(weights, labels, outputs) == pytest.approx((1 + 0 + 0 + 1) / (2 + 1 + 1.5))
+    assert challenge_metric(weights, labels, labels) == 1
+    assert not any("sinus" in trivial.name for trivial in score_trivial_outputs(weights, labels))
+    p = np.full((4, 3), 0.5)
+    assert (calibration_shifts(p, labels, np.array(["A"] * 4), None)[:2] != 0).sum() <= 2
+
+
+@pytest.fixture(scope="module")
+def infarcts(tmp_path_factory):
+    """24 recordings: a slow wave or noise alone, labelled MI, NORM or neither, in words."""
+    folder = tmp_path_factory.mktemp("infarcts")
+    for number in range(24):
+        word = ("MI", "Norm", "STEMI")[number % 3]
+        slow = 2000 * np.sin(np.arange(2500) / 400) * (word == "MI")
+        comments = (f"#Age: {40 + number}", "#Sex: Male", f"#Dx: {word}")
+        write_recording(folder, f"X{number:02d}", (noise(seed=number) + slow).astype(np.int16), comments=comments)
+    return folder
+
+
+@pytest.mark.parametrize("table", ["name,means\nMI,\n", ",MI,NORM\nMI,1,0\nNORM,0,1\n"], ids=["one", "two"])
+def test_a_model_of_own_classes_is_trained_run_and_scored(infarcts, tiny_recipe, tmp_path, table, capsys):
+    classes = write_table(tmp_path / "classes.csv", table)
+    training_code(infarcts, tmp_path / "model", tiny_recipe, CPU, classes=classes)
+    printed = capsys.readouterr().out
+    assert "24 recordings to train on, 0 without a scored label" in printed
+    assert "sinus rhythm is not one of the classes" in printed and "no simulated recordings" in printed
+    model = load_model(tmp_path / "model", compute=CPU)
+    assert model.classes == load_weights(classes).classes and model.recipe.decide == "clinical"
+    run = call_script("driver.py", tmp_path / "model", infarcts, tmp_path / "outputs", "--device", "cpu", "--float32")
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "outputs" / "X00.csv").read_text().splitlines()[1] == ",".join(model.classes)
+    arguments = (infarcts, tmp_path / "outputs", tmp_path / "scores.csv", "--report", tmp_path / "report.html")
+    scored = call_script("evaluate_model.py", *arguments, "--classes", tmp_path / "model" / "weights.csv")
+    assert scored.returncode == 0 and "Sinus rhythm is not one of the classes" in scored.stdout, scored.stderr
+    assert "STEMI (8)" in scored.stderr and "MI (8)" not in scored.stderr.replace("STEMI (8)", "")
+    compared = call_script("evaluate_model.py", *arguments[:2], "--classes", classes, "--leaderboard")
+    assert compared.returncode == 2 and "not on these" in compared.stderr
+    checked = call_script("tools/check_data.py", infarcts, "--classes", classes)
+    assert "MI 8" in checked.stdout
+
+
+def test_simulated_recordings_do_not_teach_classes_that_they_cannot_show(infarcts, tiny_recipe, tmp_path, capsys):
+    """Pretraining changes the head of a class only if the simulation shows it by one of its codes."""
+    table, recipe = "name,means\nMI,{}\nAF,164889003\n", replace(tiny_recipe, weight_decay=0.0)
+    changes = {}
+    for means in ("MI", "MI|713426002"):
+        classes = write_table(tmp_path / "classes.csv", table.format(means))
+        training = prepare(infarcts, tmp_path / means.replace("|", "-"), recipe, CPU, classes=classes)
+        assert is_simulated(training.weights).tolist() == ["|" in means, True]
+        simulated, real = training.simulated[:1], training.real[:1]
+        known = training.known_labels(np.append(simulated, real))
+        assert known is None if "|" in means else known.tolist() == [[False, True], [True, True]]
+        state = pretrain(training, 0)
+        assert state is not None
+        torch.manual_seed(int(np.random.SeedSequence([recipe.seed, PRETRAINING]).generate_state(1)[0]))
+        untrained = build_network(training.recipe, 2).head.bias
+        changes[means] = abs(state["head.bias"] - untrained)[0].item()
+    assert "the simulation does not show MI" in capsys.readouterr().out
+    assert changes["MI"] == 0 < changes["MI|713426002"]
