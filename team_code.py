@@ -36,7 +36,7 @@ from ecg.evaluation.cross_validation import cross_validate, format_table, write_
 from ecg.interruption import uninterrupted
 from ecg.model.compute import Compute, pick_compute
 from ecg.model.description import Description, History
-from ecg.model.folder import Model, build_network, read_model, save_model
+from ecg.model.folder import MODEL_WEIGHTS, Model, build_network, read_description, read_model, save_model
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.training.augmentation import augment
@@ -44,6 +44,7 @@ from ecg.training.checkpoint import Checkpoint, TrainingState, training_lock
 from ecg.training.epoch_log import EPOCH_LOG, format_epoch
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import FitTask, Training, prepare
+from ecg.training.starting import fine_tuning, starting_weights
 
 # ---------------------------------------------------------------------------------------------------- training
 
@@ -51,10 +52,11 @@ from ecg.training.setup import FitTask, Training, prepare
 def training_code(
     data_directory: str | os.PathLike,
     model_directory: str | os.PathLike,
-    recipe: Recipe = RECIPES["best"],
+    recipe: Recipe | None = None,
     compute: Compute | None = None,
     patients: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
+    start: str | os.PathLike | None = None,
 ) -> None:
     """Train an ensemble, one network for each fold.
 
@@ -67,14 +69,16 @@ def training_code(
         The folder of the labelled recordings. It is only read.
     model_directory : path
         The folder for the model. Nothing is written elsewhere.
-    recipe : Recipe
-        The settings of the training.
+    recipe : Recipe, optional
+        The settings of the training; the default is ``best``, or fine-tuning by the recipe of the model to start with.
     compute : Compute, optional
         Device and dtype; the default is the fastest here.
     patients : path, optional
         A csv of recordings and patients; keeps each patient in one fold.
     classes : path, optional
         A table of own classes, or another weights.csv (docs/classes.md); the default is the Challenge's weights.csv.
+    start : path, optional
+        The folder of a model to fine-tune: each network starts with the weights of one of its networks.
 
     Raises
     ------
@@ -82,8 +86,9 @@ def training_code(
         If there is nothing to train on, another training runs there, or an unfinished one of something else is there.
     """
     model = Path(model_directory)
+    recipe = recipe or (fine_tuning(read_description(Path(start)).recipe) if start else RECIPES["best"])
     with training_lock(model):
-        training = prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients, classes)
+        training = prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients, classes, start)
         train_ensemble(training, model)
 
 
@@ -104,15 +109,21 @@ def train_ensemble(training: Training, model: Path) -> None:
     write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     facts = thresholds, clinical, training.trained_on, histories, figures
-    write_weights(model / "weights.csv", weights)
-    save_model(model, Description(recipe, weights.classes, weights.matrix, *facts), networks)
+    write_weights(model / MODEL_WEIGHTS, weights)
+    started_from = training.started_from
+    description = Description(recipe, weights.classes, weights.matrix, *facts, started_from=started_from)
+    save_model(model, description, networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
 
 
 def train_fold(training: Training, fold: int) -> tuple[SEResNet, History]:
-    """Pretrain the fold's network, then fit it to the recordings of the other folds."""
-    return fit(training, training.fold_task(fold), pretrain(training, fold))
+    """Fit the fold's network to the recordings of the other folds, pretrained or from the model to start with."""
+    task = training.fold_task(fold)
+    if training.start is None:
+        return fit(training, task, pretrain(training, fold))
+    labels = training.labels[task.train]
+    return fit(training, task, starting_weights(training.start, fold, training.weights.classes, labels))
 
 
 def pretrain(training: Training, fold: int) -> dict[str, torch.Tensor] | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.model.compute import Compute, pick_compute
+from ecg.model.folder import read_description
 from ecg.recipe import RECIPES, Recipe, changed, parse_recipe
 from ecg.training import distributed
 from ecg.training.checkpoint import training_lock
 from ecg.training.setup import prepare
+from ecg.training.starting import fine_tuning
 from team_code import train_ensemble, train_fold, training_code
 
 
@@ -23,8 +25,8 @@ def main() -> int:
     arguments.add_either("model", "-m", "the folder for the trained model")
     arguments.add_argument(
         "--recipe",
-        default="best",
-        help=f"the settings of the training (best): {', '.join(RECIPES)}; NAME,field=value,... changes some",
+        help=f"the settings of the training (best; with --start, those of fine-tuning): {', '.join(RECIPES)}; "
+        "NAME,field=value,... changes some",
     )
     arguments.add_argument("--folds", type=int, help="how many folds, and networks")
     arguments.add_argument(
@@ -37,17 +39,28 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, help="of all random draws")
     arguments.add_argument("--patients", help="a csv of recordings and patients; keeps each patient in one fold")
     arguments.add_argument("--classes", help="own classes: a csv of name, what means it in #Dx, reward; or weights.csv")
+    arguments.add_argument("--start", metavar="MODEL", help="fine-tune a model: start with its networks and recipe")
     arguments.add_compute()
     args = arguments.parse()
-    changes = {name: getattr(args, name) for name in ("folds", "epochs", "simulated", "seed")}
+    if args.recipe or not args.start:
+        recipe = parse_recipe(args.recipe or "best")
+    else:
+        recipe = fine_tuning(read_description(Path(args.start)).recipe)
+    recipe = changed(recipe, **{name: getattr(args, name) for name in ("folds", "epochs", "simulated", "seed")})
     train = train_distributed if distributed.is_distributed() else training_code
     compute = pick_compute(args.device, args.float32)
-    train(args.data, args.model, changed(parse_recipe(args.recipe), **changes), compute, args.patients, args.classes)
+    train(args.data, args.model, recipe, compute, args.patients, args.classes, args.start)
     return ALL_WELL
 
 
 def train_distributed(
-    data: str, model: str, recipe: Recipe, compute: Compute, patients: str | None, classes: str | None
+    data: str,
+    model: str,
+    recipe: Recipe,
+    compute: Compute,
+    patients: str | None,
+    classes: str | None,
+    start: str | None,
 ) -> None:
     """Run training_code in all processes: each team trains its folds, and the first process finishes the ensemble."""
     with distributed.all_processes() as everyone, ExitStack() as until_the_end:
@@ -55,7 +68,7 @@ def train_distributed(
         def begin():
             if everyone.is_first:
                 until_the_end.enter_context(training_lock(Path(model)))
-            return prepare(Path(data), Path(model), recipe, compute, patients, classes)
+            return prepare(Path(data), Path(model), recipe, compute, patients, classes, start)
 
         training = everyone.first_then_others(begin)
         on_gpus = compute.device.type == "cuda"

@@ -35,7 +35,8 @@ class Description:
     ``classes`` are codes, ``rewards`` (classes, classes) is the Challenge's reward matrix, ``thresholds`` has the shape
     (networks, classes). ``clinical_thresholds`` (classes,) is None for a model that was trained before format 4.
     ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
-    ensemble, empty before 1.0.0.
+    ensemble, empty before 1.0.0. ``started_from`` names the model that the training started with, "" if it
+    started from nothing.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Description:
     histories: Sequence[History] = ()
     cross_validation: dict[str, Any] = field(default_factory=dict)
     version: str = VERSION
+    started_from: str = ""
 
     def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
@@ -83,6 +85,7 @@ class Description:
             "clinical_thresholds": _as_numbers(self.clinical_thresholds),
             "trained_on": self.trained_on.as_json(),
             "cross_validation": self.cross_validation,
+            "started_from": self.started_from,
         }
 
     @classmethod
@@ -103,6 +106,7 @@ class Description:
             histories = [_check_history(fold.get("history", [])) for fold in content["folds"]]
             cross_validation = dict(content.get("cross_validation", {}))
             version = str(content.get("version", ""))
+            started_from = str(content.get("started_from", ""))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
         if len(classes) > MOST_CLASSES:
@@ -125,6 +129,7 @@ class Description:
             histories,
             cross_validation,
             version,
+            started_from,
         )
 
 

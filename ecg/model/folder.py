@@ -21,6 +21,7 @@ from ecg.model.tensors import load_tensors, save_tensors, tensor_shapes
 from ecg.recipe import Recipe
 
 DESCRIPTION = "model.json"
+MODEL_WEIGHTS = "weights.csv"  # the classes and their rewards, for scoring
 LARGEST_DESCRIPTION = 50 << 20  # bytes
 NETWORK_FILE = re.compile(r"fold-.*\.safetensors")
 TEMPORARY = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # left by a killed process

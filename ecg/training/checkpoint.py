@@ -23,7 +23,7 @@ from ecg.progress import print_line
 from ecg.recipe import Recipe
 from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 
-FORMAT = 1  # of the work folder; raise it if checkpoints of earlier versions cannot be resumed
+FORMAT = 2  # of the work folder; raise it if checkpoints of earlier versions cannot be resumed
 
 
 def work_dir_of(model: Path) -> Path:
@@ -60,17 +60,25 @@ def is_training(model: Path) -> bool:
         return True
 
 
-def claim_work_dir(work_dir: Path, recipe: Recipe, recordings: str, patients: str | None = None) -> None:
+def claim_work_dir(
+    work_dir: Path, recipe: Recipe, recordings: str, patients: str | None = None, start: str = ""
+) -> None:
     """Note in ``work_dir`` which training owns it.
 
-    ``recordings`` is the store's fingerprint, ``patients`` the digest of the patients' table. Raises EntryError if an
-    unfinished training of another version, or with another recipe, recordings or patients is there, because its
-    checkpoints would be lost.
+    ``recordings`` is the store's fingerprint, ``patients`` the digest of the patients' table, ``start`` the model that
+    the training starts with. Raises EntryError if an unfinished training of another version, or with another one of
+    these is there, because its checkpoints would be lost.
     """
     with write_errors(work_dir):
         work_dir.mkdir(parents=True, exist_ok=True)
     file = work_dir / "training.json"
-    this = {"format": FORMAT, "recipe": recipe.as_json(), "recordings": recordings, "patients": patients}
+    this = {
+        "format": FORMAT,
+        "recipe": recipe.as_json(),
+        "recordings": recordings,
+        "patients": patients,
+        "start": start,
+    }
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError):
@@ -87,9 +95,11 @@ def claim_work_dir(work_dir: Path, recipe: Recipe, recordings: str, patients: st
             if found["recipe"].get(name) != value
         ]
         if found["recordings"] != recordings:
-            changes.append("other recordings, or other versions of their files")
+            changes.append("other recordings, other versions of their files, or other classes")
         if found["patients"] != patients:
             changes.append("another table of patients")
+        if found["start"] != start:
+            changes.append("another model to start with")
         raise EntryError(
             f"{work_dir}: holds an unfinished training with {', '.join(changes)}; "
             "repeat its command and data to resume it, or remove this folder to start a new one"

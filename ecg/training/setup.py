@@ -13,12 +13,14 @@ from ecg.data.packed import PackedRecordings
 from ecg.errors import EntryError
 from ecg.files import file_digest
 from ecg.model.compute import Compute
+from ecg.model.folder import MODEL_WEIGHTS, Model
 from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
 from ecg.simulation.cases import is_simulated
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
+from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
 
@@ -62,6 +64,8 @@ class Training:
     is_simulated: np.ndarray  # bool (classes,): simulated recordings say nothing about the others
     work_dir: Path  # for everything that a resumed training needs
     time_left: TimeLeft = field(default_factory=TimeLeft)
+    start: Model | None = None  # the model that the training starts with
+    started_from: str = ""  # how model.json records it
 
     @property
     def real(self) -> np.ndarray:
@@ -78,8 +82,9 @@ class Training:
 
     @property
     def trained_on(self) -> TrainedOn:
-        """The digests of the real recordings; their files make the key."""
-        return TrainedOn.of((digest.tobytes() for digest in self.store.digests[self.real]), self.store.fingerprint)
+        """The digests of the real recordings and of those of the model to start with; their files make the key."""
+        before = self.start.description.trained_on if self.start else TrainedOn()
+        return before.and_of((digest.tobytes() for digest in self.store.digests[self.real]), self.store.fingerprint)
 
     def known_labels(self, chosen: np.ndarray) -> np.ndarray | None:
         """bool (chosen, classes): whether a label of the ``chosen`` recordings is known; None if all are."""
@@ -108,7 +113,8 @@ class Training:
         """The epochs of all networks."""
         plan = []
         for fold in range(self.recipe.folds):
-            for task in (self.pretraining_task(fold), self.fold_task(fold)):
+            tasks = [self.fold_task(fold)] if self.start else [self.pretraining_task(fold), self.fold_task(fold)]
+            for task in tasks:
                 simulated, recordings = task.stream >= PRETRAINING, len(task.train) + task.replayed
                 if recordings:
                     plan.append(PlannedFit(task.name, fold, simulated, task.recipe.epochs, recordings))
@@ -118,7 +124,9 @@ class Training:
         """The epochs of a network and their recordings, in words."""
         recipe, task = self.recipe, self.fold_task(0)
         text = f"{count_epochs(recipe.epochs)} on about {len(task.train):,} recordings"
-        if recipe.simulated:
+        if self.start:
+            text = f"starting with {self.started_from}, {text}"
+        elif recipe.simulated:
             pretraining = count_epochs(recipe.simulated_epochs)
             text = f"{pretraining} on {recipe.simulated:,} simulated recordings, then {text}"
         if task.replayed:
@@ -137,21 +145,22 @@ def prepare(
     compute: Compute,
     patients: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
+    start: str | os.PathLike | None = None,
 ) -> Training:
     """Read the recordings of ``data`` into a store in the model folder and assign them to folds.
 
-    ``patients`` and ``classes`` are the tables of training_code. Raises EntryError if ``data`` has no labelled
-    recording or lies in the training's own work folder, or if an unfinished training with another recipe or other
-    recordings is there.
+    ``patients`` and ``classes`` are the tables, ``start`` the model of training_code. Raises EntryError if ``data`` has
+    no labelled recording or lies in the training's own work folder, or if an unfinished training with another recipe or
+    other recordings is there.
     """
-    work_dir, weights = work_dir_of(model), load_weights(Path(classes) if classes else WEIGHTS_FILE)
+    work_dir, weights = work_dir_of(model), load_weights(class_file(classes, start))
     recipe = recipe_for(recipe, weights)
+    started_from = describe_start(Path(start)) if start else ""
     if work_dir.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is the work folder of the training; give another model folder")
     headers = list_recordings(data)
-    claim_work_dir(
-        work_dir, recipe, recordings_fingerprint(headers, weights, recipe), file_digest(patients) if patients else None
-    )
+    fingerprint = recordings_fingerprint(headers, weights, recipe)
+    claim_work_dir(work_dir, recipe, fingerprint, file_digest(patients) if patients else None, started_from)
     store, recordings = read_recordings(headers, work_dir / "store", weights, recipe, compute, recipe.simulated)
     real, fold_of = ~store.simulated, np.full(len(store), -1)
     patient_of = None
@@ -159,11 +168,36 @@ def prepare(
         patient_of = read_patients([name for name, is_real in zip(store.names(), real) if is_real], patients)
     fold_of[real] = assign_folds(store.labels[real], store.sources[real], recipe.folds, recipe.seed, patient_of)
     training = Training(
-        recipe, compute, weights, store, recordings, store.labels, fold_of, is_simulated(weights), work_dir
+        recipe,
+        compute,
+        weights,
+        store,
+        recordings,
+        store.labels,
+        fold_of,
+        is_simulated(weights),
+        work_dir,
+        start=read_start(Path(start), recipe, compute) if start else None,
+        started_from=started_from,
     )
     print_line(f"recipe {recipe.name} on {compute}: {training.description()}")
+    if training.start:
+        known = sum(digest.tobytes() in training.start.description.trained_on for digest in store.digests[real])
+        if known:
+            print_line(
+                f"{known:,} of the {real.sum():,} recordings were in the training of {start}: "
+                "the figures on held-out folds are too good"
+            )
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
+
+
+def class_file(classes: str | os.PathLike | None, start: str | os.PathLike | None) -> Path:
+    """The file of the classes: the one that is asked for, that of the model to start with, or the Challenge's."""
+    if classes:
+        return Path(classes)
+    of_start = Path(start or "") / MODEL_WEIGHTS
+    return of_start if start and of_start.exists() else WEIGHTS_FILE
 
 
 def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
