@@ -107,6 +107,15 @@ def assert_same_weights(a, b):
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+# The files that take longest, for the workers to begin with: none of them then starts last and runs alone.
+LONGEST = ("explanation", "distributed", "validation", "export", "training_interrupted", "review", "hostile", "watch")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = [f"test_{name}.py" for name in LONGEST]
+    items.sort(key=lambda item: order.index(item.path.name) if item.path.name in order else len(order))
+
+
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory) -> Path:
     """The folder of golden labels, outputs and figures."""

@@ -22,6 +22,7 @@ from ecg.data.windows import covering_windows
 from ecg.explanation.attribution import relevance, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, wave_masks, with_normal_waves
 from ecg.explanation.lead_states import lead_states
+from ecg.model.folder import save_model
 from ecg.report.explanation import shading
 from ecg.simulation.signal import simulate_signal
 from team_code import load_model
@@ -58,11 +59,25 @@ def added_logits(networks, record, class_, recipe):
     return added.reshape(NORMAL_HEARTS, len(WAVES)).mean(axis=0)
 
 
-def explain(record_path, page, *options):
-    """Run tools/explain.py and return the page's content."""
-    done = run_script("tools/explain.py", ROOT / "models/open", record_path, page, *options)
-    assert done.returncode == 0, done.stderr
-    return page.read_text()
+@pytest.fixture(scope="module")
+def one_network(model, tmp_path_factory):
+    """The folder of the model with one of its networks, which is explained in less time."""
+    folder = tmp_path_factory.mktemp("one network")
+    description = replace(model.description, thresholds=model.description.thresholds[:1], histories=())
+    save_model(folder, description, model.networks[:1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def explain(one_network):
+    """A function that runs tools/explain.py and returns the page's content."""
+
+    def explain(record_path, page, *options):
+        done = run_script("tools/explain.py", one_network, record_path, page, *options)
+        assert done.returncode == 0, done.stderr
+        return page.read_text()
+
+    return explain
 
 
 def test_the_relevance_of_a_wave_is_what_it_adds_to_the_logit(model, networks):
@@ -133,7 +148,7 @@ def test_the_relevance_has_the_same_sum_at_any_sampling_rate(model, networks, ra
     assert relevance(networks, record, class_, model.recipe).sum() == pytest.approx(added, rel=0.05)
 
 
-def test_the_page_says_if_no_beat_was_found(tmp_path):
+def test_the_page_says_if_no_beat_was_found(explain, tmp_path):
     header = write_recording(tmp_path, "A1", np.zeros((12, 3000), np.int16))
     page = explain(header, tmp_path / "page.html")
     assert "No beat was found" in page and "Wave by wave" not in page
@@ -174,7 +189,7 @@ def test_there_is_a_weight_for_each_channel_of_each_unit(model, networks, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(explain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explained")
     header = write_recording(folder, "A<1>", noise(5000))
     explain(header, folder / "page.html", "--class", "lad")
@@ -186,7 +201,7 @@ def test_the_page_is_one_file(page):
     assert content.count("data:image/png;base64,") == 1 and not re.findall(r'src="(?!data:)', content)
 
 
-def test_a_lead_that_was_not_recorded_is_marked_computed_or_missing(tmp_path):
+def test_a_lead_that_was_not_recorded_is_marked_computed_or_missing(explain, tmp_path):
     leads = [lead for lead in LEADS if lead not in ("aVL", "V4")]
     header = write_recording(tmp_path, "A1", noise(2500, 10), leads=leads)
     states = re.findall(r"<td>(\w+)(?: \((\w+)\))?</td><td>[\d.]+</td>", explain(header, tmp_path / "page.html"))
@@ -242,11 +257,9 @@ def test_an_unknown_class_is_refused_before_anything_is_computed(tmp_path, model
     assert done.returncode == 2 and "XYZ: none of the classes" in done.stderr
 
 
-def test_a_class_is_found_by_its_full_name_and_the_work_shows_its_progress(tmp_path):
+def test_a_class_is_found_by_its_full_name_and_the_work_shows_its_progress(one_network, tmp_path):
     header = write_recording(tmp_path, "A1", noise(2500))
-    done = run_script(
-        "tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "T wave inversion"
-    )
+    done = run_script("tools/explain.py", one_network, header, tmp_path / "page.html", "--class", "T wave inversion")
     assert done.returncode == 0 and "explaining T wave inversion, probability 0." in done.stdout
     assert "full name" in run_script("tools/explain.py", "--help").stdout
 

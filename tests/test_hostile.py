@@ -255,11 +255,12 @@ def mat(version: str) -> bytes:
 
 
 def fuzz(examples: int):
+    """A few seconds of examples; tests/fuzz.py tries as many as one has time for."""
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
 
 
-@fuzz(4000)
+@fuzz(1500)
 @given(st.one_of(damaged(HEADER), st.binary(max_size=300)))
 def test_any_bytes_give_a_header_or_a_record_error(content):
     try:
@@ -271,7 +272,7 @@ def test_any_bytes_give_a_header_or_a_record_error(content):
     assert header.sex in (None, "male", "female")
 
 
-@fuzz(3000)
+@fuzz(1000)
 @given(st.one_of(damaged(mat("4")), damaged(mat("5")), st.binary(max_size=300)))
 def test_any_bytes_give_a_recording_or_a_record_error(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -284,7 +285,7 @@ def test_any_bytes_give_a_recording_or_a_record_error(content):
     assert record.counts.shape[0] == 12 and record.counts.dtype == np.int16
 
 
-@fuzz(3000)
+@fuzz(1000)
 @given(st.one_of(damaged(OUTPUTS), st.text(max_size=300).map(str.encode)))
 def test_any_bytes_give_outputs_that_can_be_scored(content):
     parsed = parse_outputs(content.decode("latin-1"))
@@ -302,7 +303,7 @@ def test_any_bytes_give_outputs_that_can_be_scored(content):
     assert figures.challenge_metric <= 1
 
 
-@fuzz(300)
+@fuzz(150)
 @given(st.lists(st.one_of(damaged(HEADER), st.just(HEADER)), min_size=1, max_size=4), st.data())
 def test_a_folder_of_any_bytes_gives_recordings_or_record_errors(headers, data):
     with tempfile.TemporaryDirectory() as folder:

@@ -81,7 +81,8 @@ def test_a_difference_is_computed_on_the_same_resamples():
     sample = predictions(np.random.default_rng(0), 0.4)
     mixed = [0.9 * scores + 0.1 * sample.labels for _, scores in sample.runs]
     better = Predictions(sample.labels, sample.sources, [(p >= 0.5, p) for p in mixed])
-    resamples = bootstrap_figures(WEIGHTS, [sample, sample, better])[..., 0]
+    with patch.object(bootstrap, "RESAMPLES", 101):
+        resamples = bootstrap_figures(WEIGHTS, [sample, sample, better])[..., 0]
     assert (resamples[:, 1] == resamples[:, 0]).all()
     metric, better_metric = (figures(WEIGHTS, recipe)[0] for recipe in (sample, better))
     low, high = interval(better_metric - metric, resamples[:, 2] - resamples[:, 0])
