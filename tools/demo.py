@@ -93,7 +93,7 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
 def read_headers(data: Path) -> dict[Path, Header]:
     """The headers of ``data`` by their path. Unreadable ones are named on stderr and left out."""
     headers = {}
-    for path in find_headers(data, refuse=leave_out):
+    for path in find_headers(data, headers_only=True, refuse=leave_out):
         try:
             headers[path] = read_header(path)
         except RecordError as error:
