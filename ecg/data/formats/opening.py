@@ -23,7 +23,7 @@ class Format(NamedTuple):
 
 
 DICOM_ECG = re.compile(rb".{128}DICM.{0,64}1\.2\.840\.10008\.5\.1\.4\.1\.1\.9\.", re.DOTALL)  # not an image, not a list
-XML_ECG = re.compile(rb"<(\w+:)?(AnnotatedECG|RestingECG|restingecgdata)\b")  # HL7, GE MUSE, Philips
+XML_ECG = re.compile(rb"<([\w.-]+:)?(AnnotatedECG|RestingECG|restingecgdata)\b")  # HL7, GE MUSE, Philips
 FORMATS = {
     ".edf": Format("edf", "read_edf"),
     ".bdf": Format("edf", "read_edf"),
