@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from ecg.classes import load_weights
 from ecg.data.formats import opening
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.lead_names import LEADS
@@ -16,6 +17,7 @@ from ecg.data.record import read_record
 from ecg.errors import EntryError, RecordError
 from ecg.model.compute import pick_compute
 from ecg.training.setup import list_recordings
+from ecg.training.store import open_store
 from helper_code import load_outputs
 from team_code import load_model, run_model, run_recording
 from tests.conftest import call_script, header_text, noise, run_script, write_recording
@@ -98,6 +100,13 @@ def test_check_data_training_and_import_take_them(tmp_path):
         done = call_script("tools/import_records.py", name, tmp_path / "data", tmp_path / name)
         assert done.returncode == 0 and "2 of 2 recordings imported" in done.stdout, done.stdout
         np.testing.assert_array_equal(read_record(tmp_path / name / "B1.hea").counts, COUNTS // 2)
+
+
+def test_a_training_leaves_out_what_has_no_labels(tmp_path, tiny_recipe):
+    header, other = write_both(tmp_path)
+    header.write_text(header.read_text() + "#Dx: 426783006\n")
+    store = open_store([header, other], tmp_path / "store", load_weights(), tiny_recipe)
+    assert list(store.names()) == ["A1"]
 
 
 def test_a_picture_is_drawn_of_any_format(tmp_path):
