@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Run the trained ensemble on a folder of recordings:  python driver.py MODEL DATA OUTPUTS
 
-Writes OUTPUTS/NAME.csv for each recording. A recording that cannot be read, or is no ECG, does not stop the others: its
-output has no positive label, and OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if
-no recording could be run. OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model
-was trained on.
+Writes OUTPUTS/NAME.csv for each recording: a WFDB header with its signal, or a file of another format, such as EDF or
+DICOM. A recording that cannot be read, or is no ECG, does not stop the others: its output has no positive label, and
+OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if no recording could be run.
+OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model was trained on.
 
 --decide clinical chooses labels by a threshold for each class, and never two that exclude each other (docs/classes.md).
 If no class is positive, the result is inconclusive, and notes.csv says why. --decide challenge chooses them for the

@@ -23,7 +23,7 @@ from ecg.classes import Weights, write_weights
 from ecg.data.header import parse_header
 from ecg.data.packed import PackedRecordings, pack
 from ecg.data.preprocessing import NetworkInput, network_input
-from ecg.data.record import make_record
+from ecg.data.record import Record, make_record, read_record
 from ecg.data.signal_check import as_counts, require_ecg
 from ecg.data.windows import covering_windows, training_windows
 from ecg.decision.calibration import calibration_shifts
@@ -420,7 +420,19 @@ def run_model(
     (24, 24, 24)
     """
     record = make_record(parse_header(header), as_counts(np.asarray(recording), units))
-    require_ecg(record, record.header.name)
+    return _run_record(model, record, record.header.name, decision)
+
+
+def run_recording(model: Model, path: str | os.PathLike, decision: str | None = None) -> tuple[list, list, list]:
+    """Classify the recording at ``path``, a WFDB header or a file of another format, as ``driver.py`` does.
+
+    ``decision``, the result and the errors are those of ``run_model``.
+    """
+    return _run_record(model, read_record(path, lenient=True), str(path), decision)
+
+
+def _run_record(model: Model, record: Record, place: str, decision: str | None) -> tuple[list, list, list]:
+    require_ecg(record, place)
     labels, scores, _ = run_recordings(model, [network_input(record, model.recipe)], decision)
     return list(model.classes), labels[0].tolist(), scores[0].tolist()
 

@@ -14,7 +14,6 @@ REQUIREMENTS = {  # packages that only some scripts need: the file that installs
     "captum": "requirements-report.txt",
     "jinja2": "requirements-report.txt",
     "matplotlib": "requirements-report.txt",
-    "pyedflib": "requirements-data.txt",
     "requests": "requirements-data.txt",
     "onnx": "requirements-export.txt",
     "onnxruntime": "requirements-export.txt",

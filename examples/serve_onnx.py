@@ -16,7 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.data.listing import beside
+from ecg.data.listing import recording_at
 from ecg.data.preprocessing import network_input
 from ecg.data.record import read_record, signal_digest
 from ecg.data.signal_check import require_ecg
@@ -40,7 +40,7 @@ def main() -> int:
     failed = 0
     for path in args.records:
         try:
-            labels, scores, notes = classify(session, description, beside(path, ".hea"), args.decide)
+            labels, scores, notes = classify(session, description, recording_at(path), args.decide)
             print(format_outputs(path.stem, description.classes, labels, scores), end="", flush=True)
             for note in notes:
                 print(f"{path.stem}: {note}", file=sys.stderr)

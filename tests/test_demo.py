@@ -36,13 +36,14 @@ def test_broken_recordings_are_named_and_the_others_are_split(demo, tmp_path, ca
         write_recording(tmp_path / "data", f"DX{i}")
     (tmp_path / "data/broken.hea").write_text("nothing\n")
     (tmp_path / "data/lonely.mat").write_bytes(b"")
+    (tmp_path / "data/holter.edf").write_bytes(b"")
     write_recording(tmp_path / "data/again", "DX3")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
     assert sum(len(find_headers(folder)) for folder in folders[:2]) == 10
     printed = capsys.readouterr()
     assert "8 recordings to train on, 2 hidden" in printed.out
-    assert all(f"{name}: " in printed.err for name in ("broken.hea", "lonely.hea", "again/DX3.hea"))
+    assert all(f"{name}: " in printed.err for name in ("broken.hea", "lonely.hea", "holter.edf", "again/DX3.hea"))
 
 
 def test_a_folder_without_a_readable_header_is_an_error(demo, tmp_path):

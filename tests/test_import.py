@@ -3,7 +3,6 @@
 import csv
 import datetime
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from ecg.importing.cpsc2018 import CODES as CPSC_CODES
 from ecg.importing.cpsc2018 import cpsc2018_sources
 from ecg.importing.importer import import_recordings
 from ecg.importing.ptbxl import CODES, COLUMNS, parse_statements, ptbxl_sources, to_codes
-from ecg.importing.wfdb_edf import signal_sources
+from ecg.importing.recording_files import signal_sources
 from ecg.simulation.signal import simulate_signal
 from tests.conftest import ROOT, call_script, run_script, write_recording
 
@@ -270,7 +269,7 @@ def test_wfdb_import_applies_gains_units_and_lead_order(tmp_path):
     write_recording(source / "c", "A0001", ecg(7) * 4, gain="4000/mV", comments=("#Age: 5", "#Sex: M", "#Dx: 1"))
     header_path = source / "c/A0001.hea"
     header_path.write_text(header_path.read_text().replace("A0001 12", "A0001.mat 12"))  # wfdb refuses this
-    done = run_script("tools/import_records.py", "wfdb", source, folder)
+    done = run_script("tools/import_records.py", "files", source, folder)
     assert done.returncode == 0 and "8 of 8 recordings imported" in done.stdout, done.stdout
     record = read_record(folder / "plain.hea")
     header = record.header
@@ -320,8 +319,9 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
     for name in ("a-good_one", "a_good_one"):
         write_dat(source / "sub", name, ecg())
     names, failures = import_recordings(tmp_path / "new", signal_sources(source))
-    assert names == ["a_good_one", "a-good_one"]
+    assert names == ["a_good_one", "a-good_one"]  # the first is "a good one.edf"
     reasons = (
+        "same name",
         "mmHg",
         "resp",
         "d.dat",
@@ -331,7 +331,6 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
         "degC",
         "i.edf",
         "not an ordinary file",
-        "same name",
     )
     assert all(reason in str(failure) for failure, reason in zip(failures, reasons, strict=True)), failures
     with pytest.raises(EntryError, match="no such folder"):
@@ -343,34 +342,19 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
 
 def test_exit_code_is_2_if_nothing_is_imported(tmp_path):
     (tmp_path / "A1.hea").write_text("")
-    done = run_script("tools/import_records.py", "wfdb", tmp_path, tmp_path / "new")
+    done = run_script("tools/import_records.py", "files", tmp_path, tmp_path / "new")
     assert done.returncode == 2 and "0 of 1 recordings imported" in done.stdout
-    done = run_script("tools/import_records.py", "wfdb", tmp_path / "none", tmp_path / "new")
+    done = run_script("tools/import_records.py", "files", tmp_path / "none", tmp_path / "new")
     assert done.returncode == 2 and "no such folder" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("module", "tool", "arguments"),
-    [("requests", "download", ("ptb", "{}")), ("pyedflib", "import_records", ("wfdb", "{}", "{}/new"))],
-)
-def test_missing_package_is_reported(tmp_path, module, tool, arguments):
-    write_edf(tmp_path / "a.edf", ecg(), LEADS)
-    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+def test_missing_package_is_reported(tmp_path):
+    (tmp_path / "requests.py").write_text("raise ModuleNotFoundError(name='requests')")
     program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
-    program += f"import runpy; runpy.run_module('tools.{tool}', run_name='__main__')"
+    program += "import runpy; runpy.run_module('tools.download', run_name='__main__')"
     (tmp_path / "program.py").write_text(program)
-    done = run_script(tmp_path / "program.py", *(argument.format(tmp_path) for argument in arguments))
-    assert done.returncode == 2 and f"{module} is not installed: pip install -r requirements-data.txt" in done.stderr
-    assert not (tmp_path / "new").exists()
-
-
-def test_wfdb_files_are_imported_without_the_package_for_edf(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyedflib", None)
-    write_dat(tmp_path / "source", "a", ecg())
-    assert import_recordings(tmp_path / "new", signal_sources(tmp_path / "source")) == (["a"], [])
-    (tmp_path / "source/b.edf").write_bytes(b"")
-    with pytest.raises(ModuleNotFoundError, match="pyedflib"):
-        signal_sources(tmp_path / "source")
+    done = run_script(tmp_path / "program.py", "ptb", tmp_path)
+    assert done.returncode == 2 and "requests is not installed: pip install -r requirements-data.txt" in done.stderr
 
 
 def test_cpsc2018_as_downloaded(tmp_path):

@@ -53,7 +53,7 @@ def test_the_import_refuses_what_its_header_makes_no_ecg(tmp_path):
     """A gain that is 1,000 times too large: millivolts become microvolts."""
     for name, gain in (("A1", "1000/mV"), ("A2", "1000/uV")):
         write_recording(tmp_path / "source", name, noise(5000), gain=gain)
-    done = call_script("tools/import_records.py", "wfdb", tmp_path / "source", tmp_path / "imported")
+    done = call_script("tools/import_records.py", "files", tmp_path / "source", tmp_path / "imported")
     assert done.returncode == 1 and "1 of 2 recordings imported" in done.stdout
     assert "A2.hea: not an ECG" in done.stdout and not (tmp_path / "imported/A2.hea").exists()
 

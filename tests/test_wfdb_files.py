@@ -119,7 +119,7 @@ def test_parts_run_and_are_imported_as_one_recording(model_folder, tmp_path):
     write_segments(tmp_path / "data")
     result = call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
     assert result.returncode == 0 and "1 of 1 recordings done" in result.stdout
-    assert call_script("tools/import_records.py", "wfdb", tmp_path / "data", tmp_path / "imported").returncode == 0
+    assert call_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "imported").returncode == 0
     imported, record = read_record(tmp_path / "imported/A1.hea"), read_record(tmp_path / "data/A1.hea")
     assert np.array_equal(imported.counts, record.counts)
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from ecg.classes import load_weights  # noqa: E402
 from ecg.cli import ALL_WELL, SOME_FAILED, Arguments, run  # noqa: E402
+from ecg.data.formats.opening import find_format  # noqa: E402
 from ecg.data.header import Header, read_header  # noqa: E402
 from ecg.data.listing import find_headers  # noqa: E402
 from ecg.errors import EntryError, RecordError  # noqa: E402
@@ -95,6 +96,8 @@ def read_headers(data: Path) -> dict[Path, Header]:
     headers = {}
     for path in find_headers(data, refuse=leave_out):
         try:
+            if find_format(path):
+                raise RecordError(f"{path}: has no header with labels")
             headers[path] = read_header(path)
         except RecordError as error:
             leave_out(error)

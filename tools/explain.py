@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 from ecg import progress
 from ecg.classes import find_class, full_name
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.listing import beside
+from ecg.data.listing import recording_at
 from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import Record, read_record
@@ -32,12 +32,12 @@ CLASS_HELP = 'its full name, such as "left axis", its abbreviation (LAD) or code
 def main() -> int:
     parser = Arguments(__doc__)
     parser.add_argument("model", type=Path, help="a model folder")
-    parser.add_argument("record", type=Path, help="a header, or the signal file beside it")
+    parser.add_argument("record", type=Path, help="a header, the signal file beside it, or a file of another format")
     parser.add_argument("page", type=Path, help="the page to write")
     parser.add_argument("--class", dest="class_", help=CLASS_HELP)
     args = parser.parse()
     class_ = None if args.class_ is None else find_class(read_description(args.model).classes, args.class_)
-    record = read_record(beside(args.record, ".hea"))
+    record = read_record(recording_at(args.record))
     explain(load_model(args.model, compute=pick_compute("cpu", float32=True)), record, class_, args.page)
     print(args.page)
     return ALL_WELL

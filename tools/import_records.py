@@ -3,7 +3,7 @@
 
     python tools/import_records.py ptbxl PTBXL FOLDER         # PTB-XL as PhysioNet publishes it
     python tools/import_records.py cpsc2018 CPSC2018 FOLDER   # CPSC 2018: REFERENCE.csv beside .mat files
-    python tools/import_records.py wfdb SOURCE FOLDER         # any .hea with its signal, and .edf
+    python tools/import_records.py files SOURCE FOLDER        # WFDB, EDF, DICOM ... (docs/guide.md)
 
 Each recording becomes a header and a signal in whole microvolts, with age, sex and diagnoses if the source has them.
 ptbxl maps PTB-XL's statements to the Challenge's codes (ecg/importing/ptbxl.py says how certain each code is) and
@@ -23,20 +23,21 @@ from ecg.files import write_csv
 from ecg.importing.cpsc2018 import cpsc2018_sources
 from ecg.importing.importer import import_recordings
 from ecg.importing.ptbxl import ptbxl_sources
-from ecg.importing.wfdb_edf import signal_sources
+from ecg.importing.recording_files import signal_sources
 
 Imported = tuple[list[str], list[RecordError]]
 
 
 def main() -> int:
     parser = Arguments(__doc__)
-    formats = parser.add_subparsers(required=True, metavar="ptbxl | cpsc2018 | wfdb", parser_class=ArgumentParser)
+    formats = parser.add_subparsers(required=True, metavar="ptbxl | cpsc2018 | files", parser_class=ArgumentParser)
     for name, command, description in (
         ("ptbxl", import_ptbxl, "PTB-XL: ptbxl_database.csv and records500"),
         ("cpsc2018", import_cpsc2018, "CPSC 2018: REFERENCE.csv and .mat files"),
-        ("wfdb", import_signals, "WFDB and EDF files, in subfolders too"),
+        ("files", import_signals, "WFDB, EDF, DICOM and other files, in subfolders too"),
     ):
-        subparser = formats.add_parser(name, help=description)
+        former_name = ["wfdb"] if name == "files" else []
+        subparser = formats.add_parser(name, help=description, aliases=former_name)
         subparser.add_argument("source", type=Path, help=f"the folder of {description}")
         subparser.add_argument("folder", type=Path, help="the folder to create; it must not hold recordings")
         subparser.set_defaults(command=command)

@@ -1,10 +1,11 @@
-"""The recordings in a folder: find their headers, and see the size and age of their signal files."""
+"""The recordings in a folder: find their headers or files of other formats, and see size and age of the signals."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ecg.data.formats.opening import FORMATS, SUFFIXES, find_format, is_recording
 from ecg.data.header import read_header
 from ecg.errors import EntryError, RecordError
 
@@ -14,24 +15,25 @@ def find_headers(
 ) -> list[Path]:
     """Find the headers of all recordings in ``folder`` and its subfolders, linked ones too.
 
-    Suffixes may be in capitals. A folder that several links lead to is searched once, so a link to a folder above
-    itself does no harm.
+    A recording of another format (``ecg.data.formats.opening``) is its own header. Suffixes may be in capitals. A
+    folder that several links lead to is searched once, so a link to a folder above itself does no harm.
 
     Parameters
     ----------
     folder : path
         The folder of the recordings.
     headers_only : bool
-        False: a ``.mat`` file without a header counts as a recording too, so that it can be reported later.
+        True: only ``.hea`` files, which hold labels. False: files of other formats too, and ``.mat`` files without a
+        header, so that they can be reported later.
     refuse : callable, optional
         Called with a RecordError for each file or subfolder that cannot be used; the search continues. Such are a
-        header with the name of another header (outputs are named after recordings) and a subfolder that cannot be
-        listed. Without ``refuse`` they raise EntryError.
+        recording with the name of another one (outputs are named after recordings; a header goes before other
+        formats) and a subfolder that cannot be listed. Without ``refuse`` they raise EntryError.
 
     Returns
     -------
     list of Path
-        The header files, sorted by name.
+        The header files, and files of other formats, sorted by name.
 
     Raises
     ------
@@ -57,6 +59,7 @@ def find_headers(
 
     headers: dict[str, Path] = {}
     signals: dict[str, str] = {}
+    others: list[Path] = []
     visited: set[str] = set()
     for place, subfolders, files in os.walk(
         folder,
@@ -80,13 +83,19 @@ def find_headers(
                 refuse_or_raise(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
             elif suffix == ".hea":
                 headers[name] = inside / file
+            elif suffix in FORMATS and not headers_only and is_recording(inside / file):
+                others.append(inside / file)
     for name in _parts(headers):
         headers.pop(name, None)
         signals.pop(name, None)
+    for path in others:
+        if headers.setdefault(path.stem, path) is not path:
+            refuse_or_raise(f"{path}: {headers[path.stem]} has the same name; rename or remove one of them")
     if not headers_only:
         headers |= {name: Path(place, f"{name}.hea") for name, place in signals.items() if name not in headers}
     if not headers:
-        raise EntryError(f"{folder}: no recording in it (no .hea file); give the folder that holds the recordings")
+        wanted = "no .hea file" if headers_only else f"no .hea file, nor {SUFFIXES}"
+        raise EntryError(f"{folder}: no recording in it ({wanted}); give the folder that holds the recordings")
     return [headers[name] for name in sorted(headers)]
 
 
@@ -106,6 +115,16 @@ def segment_names(header: Path) -> tuple[str, ...]:
         return tuple(name for name, _ in read_header(header).segments)
     except RecordError:
         return ()
+
+
+def recording_at(path: Path) -> Path:
+    """What ``read_record`` takes, from any file of a recording: the header beside a signal, or another format's file.
+
+    >>> [recording_at(Path(name)).name for name in ("A1.mat", "A1.hea", "A1.EDF", "A1")]
+    ['A1.hea', 'A1.hea', 'A1.EDF', 'A1.hea']
+    """
+    is_whole = find_format(path) if path.suffix else is_recording(path)
+    return path if is_whole else beside(path, ".hea")
 
 
 def beside(path: str | os.PathLike, suffix: str) -> Path:
@@ -129,6 +148,7 @@ def signal_changed_at(header: Path) -> int:
 
 
 def _signal_files(header: Path) -> Iterator[os.stat_result]:
-    for suffix in (".mat", ".dat", ".MAT", ".DAT"):
+    suffixes = (header.suffix,) if find_format(header) else (".mat", ".dat", ".MAT", ".DAT")
+    for suffix in suffixes:
         with suppress(OSError):
             yield header.with_suffix(suffix).stat()

@@ -1,4 +1,4 @@
-"""Header and signal file -> Record. No other file opens a signal file.
+"""Header and signal file, or a file of another format -> Record. All recordings come in through ``read_record``.
 
 A Challenge recording is ``A0001.hea``, text, beside ``A0001.mat``, MATLAB v4 with one int16 matrix ``val`` of shape
 (leads, samples). wfdb reads the other formats. Files come from strangers: a header's claims are checked against the
@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.formats.physical import MICROVOLTS
-from ecg.data.header import Header, read_header
+from ecg.data.challenge_files import header_content, patient_facts
+from ecg.data.formats.opening import find_format, read_physical
+from ecg.data.formats.physical import LONGEST, MICROVOLTS, PhysicalRecording, require_leads
+from ecg.data.header import Header, parse_header, read_header
 from ecg.data.lead_names import LEADS, find_leads
 from ecg.data.listing import beside
 from ecg.data.matlab import read_matrix
@@ -23,7 +25,6 @@ from ecg.errors import RecordError
 from ecg.files import read_bytes
 
 MOST_CLIPPED = 0.01  # of the samples outside 16 bits
-LONGEST = 48 * 3600.0  # seconds; a longer recording would fill the memory
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ class Record:
 
 
 def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
-    """Read the recording whose header is at ``path``.
+    """Read the recording at ``path``.
 
     Parameters
     ----------
     path : path
-        The header file. The signal file stands beside it.
+        A header file, with the signal file beside it, or a file of another format (``ecg.data.formats.opening``). The
+        signal of another format is converted to counts of 1 uV by its own gains and units.
     lenient : bool
         True: a signal shorter or longer than the header says is used as it is, because a hidden test needs an answer
         for every recording. False: such a recording raises RecordError.
@@ -58,7 +60,8 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     Raises
     ------
     RecordError
-        If the header or the signal is missing, damaged, or contradicts the other.
+        If the header or the signal is missing, damaged, or contradicts the other; or if the package that reads the
+        format is not installed.
 
     Examples
     --------
@@ -68,12 +71,29 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     >>> read_record(header).counts.shape[0]
     12
     """
+    file = Path(path)
+    if find_format(file):
+        counts, text = to_challenge_format("recording", read_physical(file), str(file))
+        return make_record(parse_header(text, file.stem, str(file)), counts, str(file))
     header, recording = join_segments(path, read_header(path), read_signal)
     if not lenient and header.samples not in (None, recording.shape[1]):
         raise RecordError(
             f"{path}: says {header.samples} samples, its signal file holds {recording.shape[1]}; fetch it again"
         )
     return make_record(header, recording, str(path))
+
+
+def to_challenge_format(name: str, recording: PhysicalRecording, place: str) -> tuple[np.ndarray, str]:
+    """Convert a recording to counts of 1 uV, int16 (leads, samples), and its header. Only the twelve leads are kept.
+
+    Raises RecordError if it has none of them, or no samples. ``place`` names it in errors.
+    """
+    rows = require_leads(recording.leads, place)
+    counts = to_counts(np.asarray(recording.microvolts, np.float64)[list(rows.values())])
+    if not counts.size:
+        raise RecordError(f"{place}: has no samples")
+    comments = patient_facts(recording.age, recording.sex, recording.diagnoses)
+    return counts, header_content(name, list(rows), recording.rate, counts, comments)
 
 
 def read_signal(path: Path, header: Header) -> np.ndarray:

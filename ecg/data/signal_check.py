@@ -22,7 +22,7 @@ REFUSED = {  # finding: what to do. Such a recording is no ECG that the networks
     "no valid sample": "export it again",
     "all leads flat": 'check the electrodes and the unit: pass units="mV" to run_model if the signal is in millivolts',
     "clipped": "export it in counts of 1 uV that fit into 16 bits",
-    "height": 'name the unit in run_model (units="mV"), or correct the header and use tools/import_records.py wfdb',
+    "height": 'name the unit in run_model (units="mV"), or correct the header and use tools/import_records.py files',
 }
 WARNED = {  # finding: how this entry handles it
     "flat leads": "used as they are; a limb lead of zeros is computed if two others are present",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.challenge_files import header_content, mat_content, new_folder, patient_facts
-from ecg.data.formats.physical import PhysicalRecording, require_leads
+from ecg.data.challenge_files import mat_content, new_folder
+from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.header import parse_header
-from ecg.data.record import make_record, to_counts
+from ecg.data.record import make_record, to_challenge_format
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
@@ -49,29 +49,13 @@ def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple
             if source.name in places:
                 raise RecordError(f"{source.place}: {places[source.name]} has the same name; rename one of them")
             counts, header = to_challenge_format(source.name, source.read(), source.place)
-        except ModuleNotFoundError:  # not a defect of the recording: the user has to install a package
-            raise
+            require_ecg(make_record(parse_header(header), counts, source.place), source.place)
         except Exception as error:  # whatever is wrong with one recording, the others are still imported
             failures.append(as_record_error(error, source.place))
             continue
         _write_recording(folder, source.name, counts, header)
         places[source.name] = source.place
     return list(places), failures
-
-
-def to_challenge_format(name: str, recording: PhysicalRecording, place: str) -> tuple[np.ndarray, str]:
-    """Convert a recording to counts, int16 (leads, samples), and its header. Other leads than the twelve are dropped.
-
-    Raises RecordError if the result would not be a readable recording, or is no ECG.
-    """
-    rows = require_leads(recording.leads, place)
-    counts = to_counts(np.asarray(recording.microvolts, np.float64)[list(rows.values())])
-    if not counts.size:
-        raise RecordError(f"{place}: has no samples")
-    comments = patient_facts(recording.age, recording.sex, recording.diagnoses)
-    header = header_content(name, list(rows), recording.rate, counts, comments)
-    require_ecg(make_record(parse_header(header), counts, place), place)
-    return counts, header
 
 
 def _write_recording(folder: Path, name: str, counts: np.ndarray, header: str) -> None:

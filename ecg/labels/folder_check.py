@@ -9,6 +9,7 @@ import joblib
 
 from ecg import progress
 from ecg.classes import Weights, abbreviation
+from ecg.data.formats.opening import find_format
 from ecg.data.listing import find_headers
 from ecg.data.record import Record, read_record
 from ecg.data.signal_check import REFUSED, WARNED, signal_findings
@@ -97,10 +98,11 @@ def check_recording(path: Path, weights: Weights, recipe: Recipe) -> CheckedReco
 
 def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
     header, samples = record.header, record.counts.shape[1]
-    lines = (line.strip() for line in read_text(path).splitlines())
-    record_line = next(line for line in lines if line and line[0] != "#")
-    if not record_line.startswith((f"{header.name} ", f"{header.name}\t", f"{header.name}/")):
-        yield "name mismatch", record_line.split()[0]
+    if not find_format(path):
+        lines = (line.strip() for line in read_text(path).splitlines())
+        record_line = next(line for line in lines if line and line[0] != "#")
+        if not record_line.startswith((f"{header.name} ", f"{header.name}\t", f"{header.name}/")):
+            yield "name mismatch", record_line.split()[0]
     if header.samples not in (None, samples):
         yield "length mismatch", f"{header.samples} samples in the header, {samples} in the signal"
     if not USUAL_RATES[0] <= header.rate <= USUAL_RATES[1]:

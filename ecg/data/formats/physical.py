@@ -8,6 +8,7 @@ import numpy as np
 from ecg.data.lead_names import find_leads
 from ecg.errors import RecordError
 
+LONGEST = 48 * 3600.0  # seconds; a longer recording would fill the memory
 MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # per unit, in small letters
 
 

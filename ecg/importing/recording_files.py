@@ -1,0 +1,41 @@
+"""Files of recordings in their own units: WFDB (.hea with any signal that wfdb reads), and the formats of ``opening``.
+
+The Challenge's own folders must not be imported: the gain in their headers is not always the gain of the samples. Age,
+sex and diagnoses come from a WFDB header's comments, or from the file of another format.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from ecg.data.formats.opening import find_format, read_physical
+from ecg.data.formats.physical import PhysicalRecording, require_leads, require_voltages
+from ecg.data.header import read_header
+from ecg.data.listing import find_headers
+from ecg.data.record import join_segments, read_microvolts
+from ecg.errors import RecordError
+from ecg.importing.importer import SourceRecording, to_wfdb_name
+
+
+def signal_sources(folder: Path) -> list[SourceRecording]:
+    """List the recordings of ``folder`` and its subfolders, sorted by name; then what ``find_headers`` refuses.
+
+    Raises EntryError if there is none.
+    """
+    refused: list[RecordError] = []
+    sources = []
+    for path in find_headers(folder, refuse=refused.append):
+        reader = read_physical if find_format(path) else read_wfdb
+        sources.append(SourceRecording(to_wfdb_name(path.stem), str(path), partial(reader, path)))
+    return sources + [SourceRecording("", "", partial(_refuse, error)) for error in refused]
+
+
+def _refuse(error: RecordError) -> PhysicalRecording:
+    raise error
+
+
+def read_wfdb(path: Path) -> PhysicalRecording:
+    """Read the recording whose header is at ``path``. Raises RecordError if it is damaged or its unit is no voltage."""
+    header, microvolts = join_segments(path, read_header(path), read_microvolts)
+    leads = header.leads
+    require_voltages(str(path), [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
+    return PhysicalRecording(leads, header.rate, microvolts, header.age, header.sex, header.diagnoses)
