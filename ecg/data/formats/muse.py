@@ -1,7 +1,7 @@
 """GE MUSE: RestingECG in XML.
 
-The file stores eight leads as 16-bit numbers in base64. III, aVR, aVL and aVF are computed from I and II, as MUSE itself
-does: the computed leads are part of the format. The averaged beat (Median) is not read. The age is PatientAge with its
+The file stores eight leads as 16-bit numbers in base64. III, aVR, aVL and aVF are computed from I and II, as MUSE does:
+the computed leads are part of the format. The averaged beat (Median) is not read. The age is PatientAge with its
 AgeUnits; birth dates are not used, because the order of their day and month depends on the country.
 """
 

@@ -128,7 +128,7 @@ def _lzw(data: bytes, most: int) -> bytes:
 
 
 def _integrate(unpacked: bytes, start: int) -> np.ndarray:
-    """Samples from their second differences, shifted by 64 and by one sample: first all high bytes, then the low ones."""
+    """Samples from their second differences, shifted by 64 and by a sample: first all high bytes, then the low ones."""
     half = (len(unpacked) + 1) // 2
     high, low = (np.frombuffer(part, np.uint8) for part in (unpacked[:half], unpacked[half:].ljust(half, b"\0")))
     stored = ((high.astype(np.uint16) << 8) | low).view(np.int16).astype(np.int64)

@@ -148,7 +148,8 @@ def _values(place: str, data: bytes, count: int, tables: Sequence[Table] | None)
 
 def _decode(data: bytes, count: int, tables: Sequence[Table]) -> list[int]:
     bits = "".join(f"{byte:08b}" for byte in data)
-    table, values, position, begin = tables[0], [], 0, 0
+    values: list[int] = []
+    table, position, begin = tables[0], 0, 0
     while len(values) < count:
         position += 1
         if position > len(bits) or position - begin > 32:
@@ -185,7 +186,8 @@ def _integrate(values: np.ndarray, differences: int) -> np.ndarray:
 
 def _facts(section: bytes) -> dict[int, bytes]:
     """Section 1's values by their tags; the first one if it is repeated. Names and identifiers are not read."""
-    facts, offset = {}, 0
+    facts: dict[int, bytes] = {}
+    offset = 0
     while offset + 3 <= len(section) and section[offset] != LAST_TAG:
         tag, size = struct.unpack_from("<BH", section, offset)
         value = section[offset + 3 : offset + 3 + size]

@@ -4,6 +4,7 @@ Python's expat reads them: no package is needed. Files come from strangers, so e
 file is fetched, and size, depth and number of elements have limits. Names count without their namespaces' prefixes.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -15,9 +16,18 @@ from ecg.data.formats.muse import read_muse
 from ecg.data.formats.philips import read_philips
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.errors import RecordError
-from ecg.files import read_bytes
+from ecg.files import decode_text, read_bytes
 
 LARGEST_XML = 64 << 20  # bytes: an hour of 12 leads as text
+DECLARED = re.compile(rb"<\?xml[^>]*?encoding=[\"']([\w.-]+)")
+WRONG_ENCODING = {
+    expat.errors.codes[message]
+    for message in (
+        expat.errors.XML_ERROR_INCORRECT_ENCODING,
+        expat.errors.XML_ERROR_UNKNOWN_ENCODING,
+        expat.errors.XML_ERROR_INVALID_TOKEN,
+    )
+}
 MOST_ELEMENTS, DEEPEST, LONGEST_TAG = 200_000, 100, 1 << 20
 READERS: dict[str, Callable[[str, Element], PhysicalRecording]] = {
     "AnnotatedECG": read_aecg,
@@ -41,18 +51,26 @@ def read_xml(path: Path) -> PhysicalRecording:
 
 
 def parse_xml(path: Path, content: bytes) -> Element:
-    """The root of ``content``, whose encoding may be declared wrongly if it is UTF-8."""
-    for encoding in (None, "utf-8"):
-        try:
-            return _parse(path, content, encoding)
-        except expat.ExpatError as error:
-            wrong_encoding = error.code in (
-                expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING],
-                expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING],
-            )
-            if encoding or not wrong_encoding:
-                raise RecordError(f"{path}: is not well-formed XML ({error}); export or copy it again") from error
-    raise AssertionError("not reached")
+    """The root of ``content``. Its encoding may be unknown to expat, or declared wrongly if it is a usual one."""
+    try:
+        return _parse(path, content, None)
+    except expat.ExpatError as error:
+        if error.code not in WRONG_ENCODING:
+            raise _malformed(path, error) from error
+        text = decode_text(content)
+    except LookupError:  # an encoding that nobody knows
+        text = decode_text(content)
+    except ValueError:  # an encoding of several bytes, which expat leaves to others
+        declared = DECLARED.match(content)
+        text = content.decode(declared.group(1).decode() if declared else "utf-8", "replace")
+    try:
+        return _parse(path, text.encode("utf-8"), "utf-8")
+    except expat.ExpatError as error:
+        raise _malformed(path, error) from error
+
+
+def _malformed(path: Path, error: expat.ExpatError) -> RecordError:
+    return RecordError(f"{path}: is not well-formed XML ({error}); export or copy it again")
 
 
 def _parse(path: Path, content: bytes, encoding: str | None) -> Element:
