@@ -2,6 +2,7 @@
 
 import base64
 import struct
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -508,7 +509,7 @@ def test_philips_refusals(tmp_path, change, words):
 
 
 def test_philips_bombs_and_negative_sizes(tmp_path):
-    bomb = lzw(bytes(5 << 20))
+    bomb = lzw(bytes(1 << 20))
     refused(read_xml, write(tmp_path / "a.xml", philips(base64_text(struct.pack("<ihh", len(bomb), 0, 0) + bomb))))
     refused(read_xml, write(tmp_path / "b.xml", philips(base64_text(struct.pack("<ihh", -8, 0, 0)))), "cut off")
 
@@ -597,18 +598,20 @@ def test_ishne_refusals(tmp_path, options, words):
 # SCP-ECG
 
 
-def scp_section(number: int, content: bytes) -> bytes:
+def scp_section(number: int, content: bytes, reserved=b"") -> bytes:
     content += bytes(len(content) % 2)
-    return struct.pack("<HHIBB6x", 0, number, 16 + len(content), 20, 20) + content
+    return struct.pack("<HHIBB6s", 0, number, 16 + len(content), 20, 20, reserved) + content
 
 
 def scp(sections: dict[int, bytes]) -> bytes:
+    """A file with pointers to the sections 0 to 11, whether they are there or not; the first byte is byte 1."""
     built = {number: scp_section(number, content) for number, content in sections.items()}
-    index, pointers = 6 + 16 + 10 * len(built) + 1, b""
-    for number, section in built.items():
-        pointers += struct.pack("<HII", number, len(section), index)
-        index += len(section)
-    content = scp_section(0, pointers) + b"".join(built.values())
+    index, pointers = 6 + 16 + 10 * 12 + 1, struct.pack("<HII", 0, 16 + 10 * 12, 7)
+    for number in range(1, 12):
+        size = len(built.get(number, b""))
+        pointers += struct.pack("<HII", number, size, index if size else 0)
+        index += size
+    content = scp_section(0, pointers, b"SCPECG") + b"".join(built.values())
     return struct.pack("<HI", 0, 6 + len(content)) + content
 
 
@@ -792,3 +795,10 @@ def test_codes_are_those_of_pydicom_s_dictionary():
     assert sorted(named.values()) == sorted(LEADS)
     for code in meanings:
         assert coded_lead(code, []) == named.get(code), meanings[code]
+
+
+def test_a_missing_pydicom_is_no_defect_of_the_file(tmp_path, monkeypatch):
+    path = write_dicom(tmp_path / "a.dcm", [dicom_group(counts(), MDC_CODES)])
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(ModuleNotFoundError, match="pydicom"):
+        read_dicom(path)
