@@ -14,6 +14,7 @@ REQUIREMENTS = {  # packages that only some scripts need: the file that installs
     "captum": "requirements-report.txt",
     "jinja2": "requirements-report.txt",
     "matplotlib": "requirements-report.txt",
+    "pydicom": "requirements-data.txt",
     "requests": "requirements-data.txt",
     "onnx": "requirements-export.txt",
     "onnxruntime": "requirements-export.txt",

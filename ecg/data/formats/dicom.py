@@ -1,0 +1,167 @@
+"""DICOM waveforms: 12-lead, general and ambulatory ECG, read by pydicom.
+
+A file holds several multiplex groups: as a rule the rhythm, and one averaged beat. Read is the group with the most of
+the twelve leads; of equal ones the original before a derived one, then the longest. A beat averaged by the recorder is
+never read: its second has no rhythm. Statements are free text and are not mapped to diagnoses.
+"""
+
+import math
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg.data.formats.common import BEAT, refuse_damage, require_timing, to_sex, to_years, years_between
+from ecg.data.formats.physical import MICROVOLTS, PhysicalRecording, require_leads, require_voltages
+from ecg.data.lead_names import coded_lead
+from ecg.data.wfdb_files import LARGEST_SIGNAL
+from ecg.errors import RecordError
+from ecg.files import read_bytes
+
+SAMPLES = {  # numpy's types by bits and interpretation; DICOM's others are compressed logarithmically
+    (8, "SB"): "i1",
+    (8, "UB"): "u1",
+    (16, "SS"): "i2",
+    (16, "US"): "u2",
+    (32, "SL"): "i4",
+    (32, "UL"): "u4",
+    (64, "SV"): "i8",
+    (64, "UV"): "u8",
+}
+DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
+META_START, META_LENGTH = 144, 140  # after the preamble and the element that holds the length of the file's description
+
+
+def read_dicom(path: Path) -> PhysicalRecording:
+    """Read the ECG of a DICOM file, in any transfer syntax that waveforms have.
+
+    Raises RecordError if it is damaged, holds no ECG, or a lead's unit is no voltage.
+    """
+    import pydicom
+
+    content = read_bytes(path, LARGEST_SIGNAL)
+    if content[128:132] != b"DICM":
+        raise RecordError(f"{path}: is not a DICOM file (no DICM at byte 128); export it again")
+    with refuse_damage(path, "DICOM"):
+        _require_small(path, content)
+        pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # no warnings of names and identifiers
+        dataset = pydicom.dcmread(BytesIO(content), stop_before_pixels=True)
+        return _to_recording(str(path), dataset)
+
+
+def _require_small(path: Path, content: bytes) -> None:
+    """Raises RecordError if a deflated file would become larger than any recording."""
+    start = META_START + int.from_bytes(content[META_LENGTH:META_START], "little")
+    if DEFLATED not in content[:start]:
+        return
+    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, content[start:]
+    while rest and not inflater.eof:
+        size += len(inflater.decompress(rest, 1 << 20))
+        rest = inflater.unconsumed_tail
+        if size > LARGEST_SIGNAL or size > 1000 * len(content):
+            raise RecordError(f"{path}: would inflate to more than any such file; export it uncompressed")
+
+
+def _to_recording(place: str, dataset: Any) -> PhysicalRecording:
+    group = _choose_group(place, dataset)
+    channels = list(group.ChannelDefinitionSequence)
+    names = _lead_names(group)
+    rows = require_leads(names, place)
+    rate, samples = float(group.SamplingFrequency), int(group.NumberOfWaveformSamples)
+    require_timing(place, rate, samples)
+    units = [_unit(place, channels[row]) for row in rows.values()]
+    require_voltages(place, units)
+    values = _values(place, group, samples, len(channels), dataset.original_encoding[1] is not False)
+    microvolts = np.full((len(rows), samples), np.nan)
+    padding = _padding(group, values.dtype)
+    for target, row, unit in zip(microvolts, rows.values(), units):
+        gain, baseline = _scale(place, channels[row])
+        target[:] = (values[:, row] * gain + baseline) * MICROVOLTS[unit.lower()]
+        if padding is not None:
+            target[values[:, row] == padding] = np.nan
+    return PhysicalRecording(
+        leads=list(rows),
+        rate=rate,
+        microvolts=microvolts,
+        age=_age(dataset),
+        sex=to_sex(str(dataset.get("PatientSex") or "")),
+        diagnoses=(),
+    )
+
+
+def _choose_group(place: str, dataset: Any) -> Any:
+    groups = list(dataset.get("WaveformSequence") or [])
+    if not groups:
+        kind = getattr(dataset.get("SOPClassUID"), "name", "of no class")
+        raise RecordError(f"{place}: holds no waveforms ({kind:.80}); give the DICOM file of the ECG itself")
+    rhythms = [group for group in groups if not BEAT.search(str(group.get("MultiplexGroupLabel") or ""))]
+    if not rhythms:
+        raise RecordError(f"{place}: holds averaged beats only; export the rhythm")
+
+    def rank(group: Any) -> tuple[int, bool, float]:
+        leads = len({name for name in _lead_names(group) if name})
+        seconds = int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
+        return leads, group.get("WaveformOriginality") != "DERIVED", seconds
+
+    return max(rhythms, key=rank)
+
+
+def _lead_names(group: Any) -> list[str]:
+    """One of LEADS for each channel, or an empty text."""
+    names = []
+    for channel in group.ChannelDefinitionSequence:
+        source = (channel.get("ChannelSourceSequence") or [{}])[0]
+        texts = [str(source.get("CodeMeaning") or ""), str(channel.get("ChannelLabel") or "")]
+        names.append(coded_lead(str(source.get("CodeValue") or ""), texts) or "")
+    return names
+
+
+def _unit(place: str, channel: Any) -> str:
+    units = channel.get("ChannelSensitivityUnitsSequence")
+    if not units or channel.get("ChannelSensitivity") is None:
+        raise RecordError(f"{place}: a lead has no sensitivity or no unit; export it with its calibration")
+    return str(units[0].CodeValue)
+
+
+def _scale(place: str, channel: Any) -> tuple[float, float]:
+    """What one step of a channel is, and what its zero is, in the channel's unit."""
+    factor, baseline = (
+        channel.get(key, default)
+        for key, default in (("ChannelSensitivityCorrectionFactor", 1), ("ChannelBaseline", 0))
+    )
+    gain = float(channel.ChannelSensitivity) * float(1 if factor is None else factor)
+    offset = float(0 if baseline is None else baseline)
+    if not gain or not math.isfinite(gain) or not math.isfinite(offset):
+        raise RecordError(f"{place}: a lead has the sensitivity {gain:g}; export it with its calibration")
+    return gain, offset
+
+
+def _values(place: str, group: Any, samples: int, channels: int, little: bool) -> np.ndarray:
+    """The values (samples, channels) as they are stored."""
+    bits, kind = int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)
+    if (bits, kind) not in SAMPLES:
+        raise RecordError(f"{place}: has {bits}-bit samples of type {kind:.8}; export it with linear samples")
+    dtype = np.dtype(SAMPLES[bits, kind]).newbyteorder("<" if little else ">")
+    claimed, data = int(group.NumberOfWaveformChannels), group.WaveformData
+    if claimed != channels:
+        raise RecordError(f"{place}: says {claimed} channels and defines {channels}; export it again")
+    if len(data) < samples * channels * dtype.itemsize:
+        raise RecordError(f"{place}: says {samples} samples, its waveform is shorter; copy it again")
+    return np.frombuffer(data, dtype, samples * channels).reshape(samples, channels)
+
+
+def _padding(group: Any, dtype: np.dtype) -> np.generic | None:
+    value = group.get("WaveformPaddingValue")
+    if not isinstance(value, bytes) or len(value) < dtype.itemsize:
+        return None
+    return np.frombuffer(value, dtype, 1)[0]
+
+
+def _age(dataset: Any) -> float | None:
+    age = str(dataset.get("PatientAge") or "").strip()
+    if age[:-1].isdecimal() and (years := to_years(float(age[:-1]), age[-1])) is not None:
+        return years
+    recorded = next((dataset.get(key) for key in ("AcquisitionDateTime", "StudyDate") if dataset.get(key)), "")
+    return years_between(str(dataset.get("PatientBirthDate") or ""), str(recorded))
