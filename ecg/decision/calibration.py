@@ -7,6 +7,7 @@ import numpy as np
 
 # Standard deviation of the prior of a shift: few recordings change little.
 PRIOR_DEVIATION = 1.0
+LARGEST_SHIFT = 10.0  # of a class's log-odds, where no prior bounds it: odds of 1 : 22,000
 
 
 def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, normal: int) -> np.ndarray:
@@ -31,13 +32,35 @@ def logit_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     ``p`` and the bool ``labels`` are (recordings, classes); ``p`` must be finite.
     """
+    return shifts_to(p[np.newaxis], labels.sum(axis=0), PRIOR_DEVIATION)
+
+
+def shifts_to(p: np.ndarray, positives: np.ndarray, deviation: float) -> np.ndarray:
+    """The shift of each class's log-odds that makes its probabilities, averaged over networks, sum to ``positives``.
+
+    Parameters
+    ----------
+    p : array (networks, recordings, classes)
+        Finite probabilities.
+    positives : array (classes,)
+        The recordings with each class, found or expected.
+    deviation : float
+        The standard deviation of the normal prior around 0: the smaller, the less a shift departs from 0. Infinite for
+        no prior; a shift is then at most LARGEST_SHIFT.
+    """
     # Imported here because it takes a third of a second, and the driver does not calibrate.
     from scipy.optimize import brentq
     from scipy.special import expit, logit
 
-    def shift(log_odds: np.ndarray, positives: int) -> float:
-        bound = (len(log_odds) + 1) * PRIOR_DEVIATION**2  # beyond it the prior outweighs all recordings
-        return brentq(lambda by: expit(log_odds + by).sum() - positives + by / PRIOR_DEVIATION**2, -bound, bound)
+    def shift(log_odds: np.ndarray, wanted: float) -> float:
+        def excess(by: float) -> float:
+            return expit(log_odds + by).mean(axis=0).sum() - wanted + by / deviation**2
+
+        # beyond the bound the prior outweighs all recordings
+        bound = (log_odds.shape[1] + 1) * deviation**2 if np.isfinite(deviation) else LARGEST_SHIFT
+        if excess(-bound) >= 0:
+            return -bound
+        return brentq(excess, -bound, bound) if excess(bound) > 0 else bound
 
     log_odds = logit(np.clip(p, 1e-9, 1 - 1e-9))
-    return np.array([shift(of_class, label.sum()) for of_class, label in zip(log_odds.T, labels.T)])
+    return np.array([shift(log_odds[:, :, k], wanted) for k, wanted in enumerate(positives)])

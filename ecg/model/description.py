@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.decision.adaptation import Adaptation
 from ecg.decision.clinical import decide_clinically
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
@@ -35,7 +36,7 @@ class Description:
     ``classes`` are codes, ``rewards`` (classes, classes) is the Challenge's reward matrix, ``thresholds`` has the shape
     (networks, classes). ``clinical_thresholds`` (classes,) is None for a model that was trained before format 4.
     ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
-    ensemble, empty before 1.0.0.
+    ensemble, empty before 1.0.0. ``adapted`` is None unless tools/adapt.py made the model.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Description:
     histories: Sequence[History] = ()
     cross_validation: dict[str, Any] = field(default_factory=dict)
     version: str = VERSION
+    adapted: Adaptation | None = None
 
     def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
@@ -83,7 +85,7 @@ class Description:
             "clinical_thresholds": _as_numbers(self.clinical_thresholds),
             "trained_on": self.trained_on.as_json(),
             "cross_validation": self.cross_validation,
-        }
+        } | ({} if self.adapted is None else {"adapted": self.adapted.as_json(self.classes)})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], path: Path) -> "Description":
@@ -103,6 +105,7 @@ class Description:
             histories = [_check_history(fold.get("history", [])) for fold in content["folds"]]
             cross_validation = dict(content.get("cross_validation", {}))
             version = str(content.get("version", ""))
+            adapted = Adaptation.from_json(content["adapted"], classes) if "adapted" in content else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
         if len(classes) > MOST_CLASSES:
@@ -125,6 +128,7 @@ class Description:
             histories,
             cross_validation,
             version,
+            adapted,
         )
 
 

@@ -26,6 +26,12 @@ class TrainedOn:
         key = hashlib.blake2b(secret.encode(), digest_size=16).digest()
         return cls(key, frozenset(_keyed(digest, key) for digest in signal_digests))
 
+    def and_of(self, signal_digests: Iterable[bytes], secret: str) -> "TrainedOn":
+        """The same with further recordings. Their digests have the same key; ``secret`` makes one if there is none."""
+        if not self.key and not self.digests:
+            return TrainedOn.of(signal_digests, secret)
+        return TrainedOn(self.key, self.digests | {_keyed(digest, self.key) for digest in signal_digests})
+
     def __contains__(self, signal_digest: bytes) -> bool:
         return bool(self.digests) and _keyed(signal_digest, self.key) in self.digests
 
