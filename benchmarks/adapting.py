@@ -3,11 +3,13 @@
 
 PREDICTIONS is the folder of a recipe that tools/validate.py DATA RESULTS RECIPE --by source has left in RESULTS: the
 probabilities of each source, by a model that was not trained on it. For each source, some recordings are drawn at
-random as the labelled ones, the model is adapted by them as tools/adapt.py does it, and the others (at most SCORED, also
-drawn) are scored with the model and with the adapted model. Also printed: other rules than that of tools/adapt.py; the
-small sources together, each by its own model; and held-out recordings of the sources that a model does know, where an
-adaptation can only do harm. The 95 % intervals are over the draws, each with random weights of the scored recordings
-(as in ecg/evaluation/bootstrap.py). "Lose" is the share of the draws with a lower metric than without adaptation.
+random as the labelled ones. The model is adapted by them as tools/adapt.py does it. Of the other recordings at most
+SCORED, also drawn, are scored with the model and with the adapted model. Other tables compare further rules.
+
+Besides the sources: the small ones together, each by its own model; and held-out recordings of sources that a model
+knows, where an adaptation can only do harm. The 95 % intervals are over the draws, each with random weights of the
+scored recordings (as in ecg/evaluation/bootstrap.py). "Lose" is the share of the draws with a lower metric than without
+adaptation.
 """
 
 import json
@@ -27,7 +29,13 @@ from ecg.classes import Weights, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import read_header
 from ecg.data.listing import find_headers
-from ecg.decision.adaptation import cross_validated, shifted, shifts_by_frequencies, shifts_by_labels
+from ecg.decision.adaptation import (
+    FREQUENCY_DEVIATION,
+    cross_validated,
+    shifted,
+    shifts_by_frequencies,
+    shifts_by_labels,
+)
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
@@ -36,10 +44,13 @@ from ecg.evaluation.metrics import challenge_metric
 from ecg.recipe import Recipe
 
 NUMBERS = (10, 25, 50, 100, 200)  # labelled recordings
-SCORED = 500  # recordings at most, because a decision takes a third of a millisecond
+SCORED = 400  # recordings at most, because a decision takes a third of a millisecond
+OTHER_RULES = 20  # draws at most for the rules that tools/adapt.py does not have
 FEWEST_SCORED = 10
 LARGE = 400  # recordings; smaller sources count as one hospital too
-RULE = "tools/adapt.py"
+RULE, FREQUENCIES = "tools/adapt.py", "tools/adapt.py --frequencies"
+IF_GAINED = f"{RULE}, if cross-validation gains"
+NO_PRIOR = 100.0  # a deviation
 SMALL, KNOWN = "the small sources together", "sources that the model knows"
 
 
@@ -104,7 +115,9 @@ def read_hospitals(data: Path, predictions: Path, recipe: Recipe, weights: Weigh
     small = [hospital for hospital in left_out.values() if len(hospital.labels) < LARGE]
     enough = [name for name, hospital in left_out.items() if len(hospital.labels) >= NUMBERS[0] + FEWEST_SCORED]
     hospitals = {name: left_out[name] for name in sorted(enough, key=lambda name: -len(left_out[name].labels))}
-    if len(small) > 1:  # their thresholds are of several models: the labels of a vote would be wrong, "expected" has none
+    if (
+        len(small) > 1
+    ):  # their thresholds are of several models: the labels of a vote would be wrong, "expected" has none
         together = np.concatenate([hospital.labels for hospital in small])
         p = np.concatenate([hospital.p for hospital in small], axis=1)
         hospitals[SMALL] = Hospital(together, p, small[0].thresholds, small[0].clinical)
@@ -115,12 +128,12 @@ Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]  # p (networks, recordings
 
 
 def rules(whole: np.ndarray) -> dict[str, Rule]:
-    """The rules by name. ``whole`` are the labels of all recordings of the hospital, of which one rule knows the sums."""
+    """The rules by name. ``whole`` are the labels of all the hospital's recordings: its known frequencies."""
 
     def estimated_frequency(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
         weight = 30  # recordings that the model's own frequencies count as
         mean = p.mean(axis=(0, 1))
-        return shifts_by_frequencies(p, (labels.sum(axis=0) + weight * mean) / (len(labels) + weight))
+        return shifts_by_frequencies(p, (labels.sum(axis=0) + weight * mean) / (len(labels) + weight), NO_PRIOR)
 
     def frequent_classes(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
         most = np.maximum(labels.sum(axis=0), p.mean(axis=0).sum(axis=0))
@@ -130,29 +143,27 @@ def rules(whole: np.ndarray) -> dict[str, Rule]:
         every = shifts_by_labels(p.reshape(len(p), -1, 1), labels.reshape(-1, 1))
         return np.repeat(every, labels.shape[1])
 
-    def own_frequencies(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return shifts_by_frequencies(p, labels.mean(axis=0))
+    def known_frequencies(p: np.ndarray, _: np.ndarray, deviation: float = FREQUENCY_DEVIATION) -> np.ndarray:
+        return shifts_by_frequencies(p, whole.mean(axis=0), deviation)
 
     return {
         RULE: shifts_by_labels,
-        "prior deviation 0.25": partial(shifts_by_labels, deviation=0.25),
         "prior deviation 0.5": partial(shifts_by_labels, deviation=0.5),
         "prior deviation 2": partial(shifts_by_labels, deviation=2.0),
-        "no prior": own_frequencies,
+        "no prior": partial(shifts_by_labels, deviation=NO_PRIOR),
         "frequencies drawn to the model's (30)": estimated_frequency,
         "only classes with 3 or more": frequent_classes,
         "one shift for all classes": one_shift,
-        "known frequencies, no labels": lambda p, labels: shifts_by_frequencies(p, whole.mean(axis=0)),
+        FREQUENCIES: known_frequencies,
+        "known frequencies, prior deviation 1": partial(known_frequencies, deviation=1.0),
+        "known frequencies, no prior": partial(known_frequencies, deviation=NO_PRIOR),
     }
-
-
-IF_GAINED = f"{RULE}, if cross-validation gains"
 
 
 def try_rules(
     hospitals: dict[str, Hospital], recipe: Recipe, weights: Weights, task: tuple[str, int, int]
 ) -> dict[str, np.ndarray]:
-    """For each rule: the metric, the metric with random weights, and F1 of the clinical labels (NaN if not computed)."""
+    """For each rule: the metric, the metric with random weights, and F1 of the clinical labels (NaN if left out)."""
     name, number, draw_number = task
     hospital = hospitals[name]
     rng = np.random.default_rng([number, draw_number])
@@ -175,7 +186,8 @@ def try_rules(
     p, labels = hospital.p[:, few], hospital.labels[few]
     results = {"": figures(np.zeros(labels.shape[1]), True)}
     for rule, find in rules(hospital.labels).items():
-        results[rule] = figures(find(p, labels), rule == RULE)
+        if draw_number < OTHER_RULES or rule in (RULE, FREQUENCIES):
+            results[rule] = figures(find(p, labels), rule == RULE)
     before, after = (challenge_metric(weights, labels, decide(x)) for x in (p, cross_validated(p, labels)))
     results[IF_GAINED] = results[RULE if after > before else ""]
     return results
@@ -212,12 +224,12 @@ def print_rules(hospitals: dict[str, Hospital], figures: dict[tuple[str, int], l
 
 def difference(draws: list[dict[str, np.ndarray]], rule: str) -> tuple[float, float, float]:
     """The mean difference of the metric to no adaptation, and its interval over draws and scored recordings."""
-    gained = np.array([result[rule] - result[""] for result in draws])
+    gained = np.array([result[rule] - result[""] for result in draws if rule in result])
     return gained[:, 0].mean(), *np.quantile(gained[:, 1], (0.025, 0.975))
 
 
 def lose(draws: list[dict[str, np.ndarray]], rule: str) -> str:
-    return f"{np.mean([result[rule][0] < result[''][0] for result in draws]):.0%}".replace("%", " %")
+    return f"{np.mean([result[rule][0] < result[''][0] for result in draws if rule in result]):.0%}".replace("%", " %")
 
 
 def draw(
@@ -233,7 +245,7 @@ def draw(
         numbers = [number for of, number in figures if of == name]
         low, high = np.array([difference(figures[name, number], RULE)[1:] for number in numbers]).T
         axes.fill_between(numbers, low, high, color="C0", alpha=0.2, linewidth=0, label="95 % interval")
-        for rule, style in {RULE: "C0o-", "known frequencies, no labels": "C2s--"}.items():
+        for rule, style in {RULE: "C0o-", FREQUENCIES: "C2s--"}.items():
             axes.plot(numbers, [difference(figures[name, number], rule)[0] for number in numbers], style, label=rule)
         axes.axhline(0, color="0.4", linewidth=1)
         axes.set(title=f"{name}\n({len(hospitals[name].labels):,} recordings)", xscale="log", xlabel="recordings")

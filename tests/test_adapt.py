@@ -90,7 +90,10 @@ def test_only_the_biases_of_the_networks_change_by_the_shifts_in_model_json(adap
         old, new = load_file(path), load_file(folder / path.name)
         assert [name for name in old if not old[name].equal(new[name])] == ["head.bias"]
         np.testing.assert_allclose((new["head.bias"] - old["head.bias"].float()).numpy(), adaptation.shifts, atol=1e-5)
-    assert sorted(path.name for path in folder.iterdir()) == [*(f"fold-{i}.safetensors" for i in range(1, 5)), "model.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f"fold-{i}.safetensors" for i in range(1, 5)),
+        "model.json",
+    ]
 
 
 def test_few_labels_shift_less_than_many_and_labels_that_fit_not_at_all():
@@ -109,11 +112,11 @@ def test_the_order_of_each_networks_probabilities_stays():
 
 
 def test_known_frequencies_are_reached_and_others_stay():
-    p = np.random.default_rng(2).random((2, 400, 4))
+    p = np.random.default_rng(2).random((2, 4000, 4))
     shifts = shifts_by_frequencies(p, np.array([0.03, np.nan, 0.0, 1.0]))
     mean = shifted(p, shifts).mean(axis=(0, 1))
     assert mean[0] == pytest.approx(0.03, abs=1e-3) and shifts[1] == 0
-    assert shifts[2] == -LARGEST_SHIFT and shifts[3] == LARGEST_SHIFT
+    assert mean[2] < 0.001 and mean[3] > 0.999 and (abs(shifts) <= LARGEST_SHIFT).all()
 
 
 def test_cross_validation_uses_no_label_of_the_part_that_it_shifts():
@@ -177,9 +180,7 @@ def test_a_class_can_be_kept(hospital, tmp_path):
     )
     shifts = read_description(tmp_path / "adapted").adapted.shifts
     assert result.returncode == 0 and shifts[LAD] == shifts[PVC] == 0 and shifts[AF] != 0
-    assert "XYZ: none of the classes: sinus rhythm (SNR)" in refused(
-        OPEN, hospital, tmp_path / "no", "--keep", "XYZ"
-    )
+    assert "XYZ: none of the classes: sinus rhythm (SNR)" in refused(OPEN, hospital, tmp_path / "no", "--keep", "XYZ")
 
 
 # ---------------------------------------------------------------------------------------------- known frequencies
@@ -190,9 +191,7 @@ def test_known_frequencies_need_no_labels(hospital, tmp_path):
     for header in data.glob("*.hea"):
         header.write_text(re.sub("#Dx: .*\n", "", header.read_text()))
     (tmp_path / "known.csv").write_text("class,frequency\nAF,0.4\nleft axis deviation,0.02\n17338001, 0.3\n")
-    result = call_script(
-        "tools/adapt.py", OPEN, data, tmp_path / "adapted", "--frequencies", tmp_path / "known.csv"
-    )
+    result = call_script("tools/adapt.py", OPEN, data, tmp_path / "adapted", "--frequencies", tmp_path / "known.csv")
     assert result.returncode == 0 and "Whether this helps cannot be said" in result.stdout
     description = read_description(tmp_path / "adapted")
     assert description.adapted.basis == "known frequencies"

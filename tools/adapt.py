@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Fit a model to a hospital by few labelled recordings:  python tools/adapt.py MODEL LABELLED ADAPTED
 
-LABELLED is a folder of recordings of the hospital with their diagnoses, from 50 on; fewer than 10 are refused. Each
-class's log-odds are shifted so that its mean probability approaches the class's frequency among them, the closer the
-more recordings there are. ADAPTED is a new model folder with the same networks, and says in its model.json and outputs
-that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and after, and the
+LABELLED is a folder of recordings of the hospital with their diagnoses: a random sample of 50 or more. Fewer than 10
+are refused. Each class's log-odds are shifted so that its mean probability approaches the class's frequency among them,
+the closer the more recordings there are. ADAPTED is a new model folder with the same networks. Its model.json and its
+outputs say that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and after, and the
 shift. The last lines tell whether it helps here: the Challenge metric of LABELLED before and after, each part of the
 recordings with shifts from the labels of the others. If it does not, keep MODEL.
 
@@ -49,7 +49,7 @@ from ecg.evaluation.metrics import metric_parts
 from ecg.files import read_csv, write_errors, write_json
 from ecg.model.compute import pick_compute
 from ecg.model.description import Description
-from ecg.model.folder import DESCRIPTION, Model, model_digest, network_file, read_model
+from ecg.model.folder import DESCRIPTION, Model, model_digest, network_file
 from ecg.model.tensors import load_tensors, save_tensors
 from ecg.progress import print_line
 from team_code import load_model, predict
@@ -58,11 +58,11 @@ LARGEST_FREQUENCIES = 1 << 20  # bytes of the csv
 
 
 class Sample(NamedTuple):
-    """The recordings of the hospital: labels, bool (recordings, classes), p (networks, recordings, classes), digests."""
+    """The recordings of the hospital."""
 
-    labels: np.ndarray
-    p: np.ndarray
-    digests: list[bytes]
+    labels: np.ndarray  # bool (recordings, classes)
+    p: np.ndarray  # (networks, recordings, classes)
+    digests: list[bytes]  # of the signals
 
 
 def main() -> int:
@@ -156,7 +156,9 @@ def read_sample(model: Model, folder: Path, needs_labels: bool) -> Sample:
         raise EntryError(f"{folder}: {len(digests)} usable recordings are too few; give {FEWEST}, or better {ENOUGH}")
     known = sum(digest in model.description.trained_on for digest in digests)
     if known:
-        print_line(f"warning: the model was trained on {known:,} of the recordings; leave them out: it knows their labels")
+        print_line(
+            f"warning: the model was trained on {known:,} of the recordings; leave them out: it knows their labels"
+        )
     if len(digests) < ENOUGH:
         print_line(f"warning: {len(digests)} recordings may make a model worse; from {ENOUGH} on that is improbable")
     return Sample(
@@ -216,7 +218,8 @@ def verdict(description: Description, sample: Sample, adaptation: Adaptation) ->
     low, high = interval(after - before, gains)
     lines = [
         f"Challenge metric on these {len(labels):,} recordings, {how}:",
-        f"  {before:.3f} before, {after:.3f} after; difference {after - before:+.3f} (95 % interval {low:+.3f} to {high:+.3f})",
+        f"  {before:.3f} before, {after:.3f} after; difference {after - before:+.3f} (95 % interval {low:+.3f} to "
+        f"{high:+.3f})",
     ]
     if after <= before:
         lines.append("The adaptation does not help here. Keep MODEL.")

@@ -4,7 +4,6 @@ Elsewhere a class is more or less frequent, or is labelled more or less often, t
 of the class's log-odds corrects that. The ranking of the recordings stays.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ecg.decision.calibration import LARGEST_SHIFT, PRIOR_DEVIATION, shifts_to
+from ecg.decision.calibration import PRIOR_DEVIATION, shifts_to
 
 FEWEST = 10  # recordings: fewer are refused
-ENOUGH = 50  # recordings: from here on no draw of benchmarks/adapting.py loses at a hospital that the model does not know
+ENOUGH = (
+    50  # recordings: from here on no draw of benchmarks/adapting.py loses at a hospital that the model does not know
+)
+FREQUENCY_DEVIATION = 2.0  # of the prior of a shift to a known frequency, which is surer than a counted one
+LARGEST_SHIFT = 20.0  # of a class's log-odds
 PARTS = 5  # of the cross-validation
 DIGEST = re.compile("[0-9a-f]{64}")
 FROM_LABELS, FROM_FREQUENCIES = BASES = ("labels", "known frequencies")
@@ -64,20 +67,20 @@ class Adaptation:
 def shifts_by_labels(p: np.ndarray, labels: np.ndarray, deviation: float = PRIOR_DEVIATION) -> np.ndarray:
     """The shifts (classes,) that fit a hospital's labelled recordings, less the fewer recordings there are.
 
-    ``p`` is (networks, recordings, classes), ``labels``, bool, (recordings, classes).
+    ``p`` is (networks, recordings, classes), ``labels``, bool, (recordings, classes). ``deviation`` is that of the
+    shifts' prior.
     """
     return np.clip(shifts_to(p, labels.sum(axis=0), deviation), -LARGEST_SHIFT, LARGEST_SHIFT)
 
 
-def shifts_by_frequencies(p: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """The shifts (classes,) that make the mean probabilities the hospital's ``frequencies`` (classes,).
+def shifts_by_frequencies(p: np.ndarray, frequencies: np.ndarray, deviation: float = FREQUENCY_DEVIATION) -> np.ndarray:
+    """The shifts (classes,) that draw the mean probabilities to the hospital's ``frequencies`` (classes,).
 
     ``p`` is (networks, recordings, classes). A class whose frequency is NaN, because it is not known, stays.
     """
-    known = ~np.isnan(frequencies)
-    shifts = np.zeros(len(frequencies))
-    shifts[known] = shifts_to(p[:, :, known], p.shape[1] * frequencies[known], math.inf)
-    return shifts
+    known, shifts = ~np.isnan(frequencies), np.zeros(len(frequencies))
+    shifts[known] = shifts_to(p[:, :, known], p.shape[1] * frequencies[known], deviation)
+    return np.clip(shifts, -LARGEST_SHIFT, LARGEST_SHIFT)
 
 
 def shifted(p: np.ndarray, shifts: np.ndarray) -> np.ndarray:

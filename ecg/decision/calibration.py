@@ -7,7 +7,6 @@ import numpy as np
 
 # Standard deviation of the prior of a shift: few recordings change little.
 PRIOR_DEVIATION = 1.0
-LARGEST_SHIFT = 10.0  # of a class's log-odds, where no prior bounds it: odds of 1 : 22,000
 
 
 def calibration_shifts(p: np.ndarray, labels: np.ndarray, sources: np.ndarray, normal: int) -> np.ndarray:
@@ -36,7 +35,9 @@ def logit_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def shifts_to(p: np.ndarray, positives: np.ndarray, deviation: float) -> np.ndarray:
-    """The shift of each class's log-odds that makes its probabilities, averaged over networks, sum to ``positives``.
+    """The shifts (classes,) of the log-odds at which the probabilities, averaged over networks, sum to ``positives``.
+
+    A normal prior around 0 keeps the sum and its aim a little apart: by the shift divided by the prior's variance.
 
     Parameters
     ----------
@@ -45,22 +46,15 @@ def shifts_to(p: np.ndarray, positives: np.ndarray, deviation: float) -> np.ndar
     positives : array (classes,)
         The recordings with each class, found or expected.
     deviation : float
-        The standard deviation of the normal prior around 0: the smaller, the less a shift departs from 0. Infinite for
-        no prior; a shift is then at most LARGEST_SHIFT.
+        The standard deviation of the prior: the smaller, the less a shift departs from 0.
     """
     # Imported here because it takes a third of a second, and the driver does not calibrate.
     from scipy.optimize import brentq
     from scipy.special import expit, logit
 
     def shift(log_odds: np.ndarray, wanted: float) -> float:
-        def excess(by: float) -> float:
-            return expit(log_odds + by).mean(axis=0).sum() - wanted + by / deviation**2
-
-        # beyond the bound the prior outweighs all recordings
-        bound = (log_odds.shape[1] + 1) * deviation**2 if np.isfinite(deviation) else LARGEST_SHIFT
-        if excess(-bound) >= 0:
-            return -bound
-        return brentq(excess, -bound, bound) if excess(bound) > 0 else bound
+        bound = (log_odds.shape[1] + 1) * deviation**2  # beyond it the prior outweighs all recordings
+        return brentq(lambda by: expit(log_odds + by).mean(axis=0).sum() - wanted + by / deviation**2, -bound, bound)
 
     log_odds = logit(np.clip(p, 1e-9, 1 - 1e-9))
     return np.array([shift(log_odds[:, :, k], wanted) for k, wanted in enumerate(positives)])
