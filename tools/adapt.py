@@ -4,9 +4,9 @@
 LABELLED is a folder of recordings of the hospital with their diagnoses: a random sample of 50 or more. Fewer than 10
 are refused. Each class's log-odds are shifted so that its mean probability approaches the class's frequency among them,
 the closer the more recordings there are. ADAPTED is a new model folder with the same networks. Its model.json and its
-outputs say that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and after, and the
-shift. The last lines tell whether it helps here: the Challenge metric of LABELLED before and after, each part of the
-recordings with shifts from the labels of the others. If it does not, keep MODEL.
+outputs say that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and
+after, and the shift. The last lines tell whether it helps here: the Challenge metric of LABELLED before and after, each
+part of the recordings with shifts from the labels of the others. If it does not, keep MODEL.
 
 --frequencies FILE.csv: the classes' known frequencies instead of labels, in lines of class,frequency, such as AF,0.08.
 The recordings in LABELLED then need no labels, but must be a random sample of those that the model is for. A class that
