@@ -75,13 +75,14 @@ def main() -> int:
     headers = [path for path in headers if path.stem not in LISTS]
     outputs = Path(args.outputs)
     decision = args.decide or model.recipe.decide
+    about_model = str(model.description.adapted or "")
 
     def headers_to_run() -> list[Path]:
         since = prepare_outputs(outputs, f"{model_digest(Path(args.model))} {decision}", args.resume)
         to_run = headers
         if args.resume:
             to_run = [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
-        merge_notes(outputs, names_of(headers) - names_of(to_run))
+        merge_notes(outputs, names_of(headers) - names_of(to_run), about_model)
         return to_run
 
     try:
@@ -96,7 +97,7 @@ def main() -> int:
         return ALL_WELL
     failures += [("", str(error)) for error in refused]
     exit_code = report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
-    for line in summary_lines(merge_notes(outputs, names_of(headers)), outputs):
+    for line in summary_lines(merge_notes(outputs, names_of(headers), about_model), outputs):
         print(line)
     return exit_code
 

@@ -26,7 +26,7 @@ from ecg.data.listing import find_headers
 from ecg.errors import EntryError, RecordError, printable
 from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.metrics import Scores, mean, score
-from ecg.evaluation.notes import read_trained_on
+from ecg.evaluation.notes import read_about_model, read_trained_on
 from ecg.evaluation.outputs import Evaluation, load_labels_and_outputs
 from ecg.evaluation.trivial import ScoredOutputs, score_outputs, score_trivial_outputs
 from ecg.files import write_text
@@ -94,7 +94,8 @@ def evaluate_model(
     names = read_trained_on(Path(output_directory))
     trained_on = np.array([bool(names) and printable(Path(header).stem) in names for header in headers])
     unknown = sum((part[4] for part in parts), Counter())
-    evaluation = Evaluation(headers, labels, outputs, scores, malformed, unknown, trained_on)
+    about_model = read_about_model(Path(output_directory))
+    evaluation = Evaluation(headers, labels, outputs, scores, malformed, unknown, trained_on, about_model)
     return score(weights, labels, outputs, scores), evaluation
 
 
@@ -147,6 +148,8 @@ def comparison_lines(evaluation: Evaluation, weights: Weights) -> list[str]:
         else:
             line += " No other recording has a scored diagnosis, so this score says nothing about new recordings."
         lines += ["", line]
+    if evaluation.about_model:
+        lines += ["", printable(f"Note: {evaluation.about_model}")]
     return lines
 
 

@@ -37,6 +37,8 @@ def main() -> int:
     arguments.add_argument("--decide", choices=CHOICES["decide"], help="how labels are chosen (the model's recipe)")
     args = arguments.parse()
     session, description = load(args.model)
+    if description.adapted:
+        print(description.adapted, file=sys.stderr)
     failed = 0
     for path in args.records:
         try:

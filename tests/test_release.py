@@ -13,7 +13,12 @@ def test_a_release_has_the_labels_of_the_model_in_about_half_the_size(model_fold
     result = call_script("tools/release.py", model_folder, tmp_path / "release")
     assert result.returncode == 0 and "MB in" in result.stdout
     names = sorted(path.name for path in (tmp_path / "release").iterdir())
-    assert names == ["fold-1.safetensors", "fold-2.safetensors", "model.json"]  # no recording's name or probabilities
+    assert names == [
+        "fold-1.safetensors",
+        "fold-2.safetensors",
+        "model.json",
+        "weights.csv",
+    ]  # no recording's name or probabilities
     sizes = [(folder / "fold-1.safetensors").stat().st_size for folder in (model_folder, tmp_path / "release")]
     assert sizes[1] < 0.75 * sizes[0]
     counts = noise(5000)

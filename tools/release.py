@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Make a trained model small enough to distribute:  python tools/release.py MODEL RELEASE
 
-RELEASE gets the model's weights in half precision and its model.json, and nothing else: no recording's name and no
-predictions. It is a model folder like any other: python driver.py RELEASE DATA OUTPUTS. Write a model card beside it,
-as models/open/MODEL_CARD.md is one: training data, figures, licence, and what the model must not be used for.
+RELEASE gets the model's weights in half precision, its model.json and weights.csv, and nothing else: no recording's
+name and no predictions. It is a model folder like any other: python driver.py RELEASE DATA OUTPUTS. Write a model card
+beside it, as models/open/MODEL_CARD.md is one: training data, figures, licence, and what the model must not be used
+for.
 """
 
 import sys
@@ -13,11 +14,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
+from ecg.classes import write_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
 from ecg.files import write_errors, write_json
 from ecg.model.compute import pick_compute
-from ecg.model.folder import DESCRIPTION, network_file, read_model
+from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, network_file, read_model, read_weights
 from ecg.model.tensors import save_tensors
 from ecg.progress import print_line
 
@@ -47,6 +49,8 @@ def release(source: Path, folder: Path) -> None:
     for fold, network in enumerate(model.networks):
         tensors = {name: to_half_precision(name, tensor) for name, tensor in network.state_dict().items()}
         save_tensors(network_file(folder, fold), tensors)
+    if (source / MODEL_WEIGHTS).exists():
+        write_weights(folder / MODEL_WEIGHTS, read_weights(source, model.classes))
     write_json(folder / DESCRIPTION, model.description.as_json())
     read_model(folder, compute)  # refuses weights that are too large for half precision
 

@@ -32,13 +32,30 @@ def logit_shifts(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     ``p`` and the bool ``labels`` are (recordings, classes); ``p`` must be finite.
     """
+    return shifts_to(p[np.newaxis], labels.sum(axis=0), PRIOR_DEVIATION)
+
+
+def shifts_to(p: np.ndarray, positives: np.ndarray, deviation: float) -> np.ndarray:
+    """The shifts (classes,) of the log-odds at which the probabilities, averaged over networks, sum to ``positives``.
+
+    A normal prior around 0 keeps the sum and its aim a little apart: by the shift divided by the prior's variance.
+
+    Parameters
+    ----------
+    p : array (networks, recordings, classes)
+        Finite probabilities.
+    positives : array (classes,)
+        The recordings with each class, found or expected.
+    deviation : float
+        The standard deviation of the prior: the smaller, the less a shift departs from 0.
+    """
     # Imported here because it takes a third of a second, and the driver does not calibrate.
     from scipy.optimize import brentq
     from scipy.special import expit, logit
 
-    def shift(log_odds: np.ndarray, positives: int) -> float:
-        bound = (len(log_odds) + 1) * PRIOR_DEVIATION**2  # beyond it the prior outweighs all recordings
-        return brentq(lambda by: expit(log_odds + by).sum() - positives + by / PRIOR_DEVIATION**2, -bound, bound)
+    def shift(log_odds: np.ndarray, wanted: float) -> float:
+        bound = (log_odds.shape[1] + 1) * deviation**2  # beyond it the prior outweighs all recordings
+        return brentq(lambda by: expit(log_odds + by).mean(axis=0).sum() - wanted + by / deviation**2, -bound, bound)
 
     log_odds = logit(np.clip(p, 1e-9, 1 - 1e-9))
-    return np.array([shift(of_class, label.sum()) for of_class, label in zip(log_odds.T, labels.T)])
+    return np.array([shift(log_odds[:, :, k], wanted) for k, wanted in enumerate(positives)])

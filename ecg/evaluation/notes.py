@@ -15,13 +15,14 @@ from ecg.files import read_text, write_csv, write_errors
 
 NOTES = "notes"  # of notes.csv
 HEADER = ("recording", "kind", "note")
-WARNING, DECISION, TRAINED_ON = KINDS = ("warning", "decision", "trained on")
+WARNING, DECISION, TRAINED_ON, MODEL = KINDS = ("warning", "decision", "trained on", "model")
 
 
 class Note(NamedTuple):
     """A note on ``recording``, a printable name.
 
-    ``kind``: WARNING (something is unusual), DECISION (how the labels were found) or TRAINED_ON.
+    ``kind``: WARNING (something is unusual), DECISION (how the labels were found), TRAINED_ON, or MODEL (about the
+    model; the recording is then "").
     """
 
     recording: str
@@ -40,13 +41,16 @@ class NoteFile:
             csv.writer(file, lineterminator="\n").writerows(notes)
 
 
-def merge_notes(folder: Path, keep: Container[str]) -> list[Note]:
+def merge_notes(folder: Path, keep: Container[str], about_model: str = "") -> list[Note]:
     """Write notes.csv from itself and the files of all processes, and remove these; return its notes, sorted.
 
-    Only the recordings in ``keep`` keep their notes.
+    Only the recordings in ``keep`` keep their notes. ``about_model`` is what a reader must know about the model, if
+    anything.
     """
     parts = sorted(folder.glob(f".{NOTES}-*.csv"))
     notes = {note for path in (folder / f"{NOTES}.csv", *parts) for note in _read(path) if note.recording in keep}
+    if about_model:
+        notes.add(Note("", MODEL, about_model))
     merged = sorted(notes)
     with write_errors(folder):
         if merged:
@@ -60,8 +64,10 @@ def merge_notes(folder: Path, keep: Container[str]) -> list[Note]:
 
 def summary_lines(notes: Sequence[Note], folder: Path) -> list[str]:
     """How many recordings have a note of each kind, as lines to print; none without notes."""
+    about_model = [note.text for note in notes if note.kind == MODEL]
+    notes = [note for note in notes if note.kind != MODEL]
     if not notes:
-        return []
+        return about_model
     trained_on = sum(note.kind == TRAINED_ON for note in notes)
     others = Counter(f"{note.kind}: {note.text.partition(':')[0]}" for note in notes if note.kind != TRAINED_ON)
     lines = [f"notes on {len({note.recording for note in notes})} recordings are in {folder / NOTES}.csv:"]
@@ -69,12 +75,17 @@ def summary_lines(notes: Sequence[Note], folder: Path) -> list[str]:
         lines.append(
             f"  {trained_on:6,}  the model was trained on them: their results say nothing about new recordings"
         )
-    return lines + [f"  {number:6,}  {kind}" for kind, number in others.most_common()]
+    return about_model + lines + [f"  {number:6,}  {kind}" for kind, number in others.most_common()]
 
 
 def read_trained_on(folder: Path) -> set[str]:
     """The recordings in the outputs ``folder`` that the model was trained on; empty if there is no note of any."""
     return {note.recording for note in _read(folder / f"{NOTES}.csv") if note.kind == TRAINED_ON}
+
+
+def read_about_model(folder: Path) -> str:
+    """What the outputs ``folder`` says about the model, "" if nothing."""
+    return "; ".join(note.text for note in _read(folder / f"{NOTES}.csv") if note.kind == MODEL)
 
 
 def _read(path: Path) -> list[Note]:

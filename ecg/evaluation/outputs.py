@@ -27,6 +27,7 @@ class Evaluation:
     malformed: tuple[str, ...]  # names of the recordings with a malformed output file
     unknown_diagnoses: Counter[str]  # those in the headers that are not understood, with their numbers
     trained_on: np.ndarray  # bool (recordings,): the driver noted that the model was trained on them
+    about_model: str = ""  # what the driver noted about the model
 
 
 def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Sequence) -> str:

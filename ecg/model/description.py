@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.decision.adaptation import Adaptation
 from ecg.decision.clinical import decide_clinically
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
@@ -36,7 +37,7 @@ class Description:
     (networks, classes). ``clinical_thresholds`` (classes,) is None for a model that was trained before format 4.
     ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
     ensemble, empty before 1.0.0. ``started_from`` names the model that the training started with, "" if it
-    started from nothing.
+    started from nothing. ``adapted`` is None unless tools/adapt.py made the model.
     """
 
     recipe: Recipe
@@ -49,6 +50,7 @@ class Description:
     cross_validation: dict[str, Any] = field(default_factory=dict)
     version: str = VERSION
     started_from: str = ""
+    adapted: Adaptation | None = None
 
     def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
@@ -86,7 +88,7 @@ class Description:
             "trained_on": self.trained_on.as_json(),
             "cross_validation": self.cross_validation,
             "started_from": self.started_from,
-        }
+        } | ({} if self.adapted is None else {"adapted": self.adapted.as_json(self.classes)})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], path: Path) -> "Description":
@@ -107,6 +109,7 @@ class Description:
             cross_validation = dict(content.get("cross_validation", {}))
             version = str(content.get("version", ""))
             started_from = str(content.get("started_from", ""))
+            adapted = Adaptation.from_json(content["adapted"], classes) if "adapted" in content else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
         if len(classes) > MOST_CLASSES:
@@ -130,6 +133,7 @@ class Description:
             cross_validation,
             version,
             started_from,
+            adapted,
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from ecg.classes import WEIGHTS_FILE, Weights, load_weights
 from ecg.errors import EntryError
 from ecg.files import read_bytes, write_json
 from ecg.model.compute import Compute
@@ -71,6 +72,20 @@ def save_model(folder: Path, description: Description, networks: Sequence[SEResN
     for fold, network in enumerate(networks):
         save_tensors(network_file(folder, fold), network.state_dict())
     write_json(file, description.as_json())
+
+
+def weights_file(folder: Path) -> Path:
+    """The file of the classes and rewards of the model in ``folder``: its own, or the Challenge's."""
+    own = folder / MODEL_WEIGHTS
+    return own if own.exists() else WEIGHTS_FILE
+
+
+def read_weights(folder: Path, classes: Sequence[str]) -> Weights:
+    """The weights of the model in ``folder``, which has these ``classes``. Raises EntryError if it has others."""
+    weights = load_weights(weights_file(folder))
+    if weights.classes != tuple(classes):
+        raise EntryError(f"{folder}: its classes are not those of {weights_file(folder)}; write that file for them")
+    return weights
 
 
 def read_description(folder: Path) -> Description:

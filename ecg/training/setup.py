@@ -13,7 +13,7 @@ from ecg.data.packed import PackedRecordings
 from ecg.errors import EntryError
 from ecg.files import file_digest
 from ecg.model.compute import Compute
-from ecg.model.folder import MODEL_WEIGHTS, Model
+from ecg.model.folder import Model, weights_file
 from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
@@ -153,7 +153,10 @@ def prepare(
     no labelled recording or lies in the training's own work folder, or if an unfinished training with another recipe or
     other recordings is there.
     """
-    work_dir, weights = work_dir_of(model), load_weights(class_file(classes, start))
+    work_dir, weights = (
+        work_dir_of(model),
+        load_weights(Path(classes) if classes else weights_file(Path(start)) if start else WEIGHTS_FILE),
+    )
     recipe = recipe_for(recipe, weights)
     started_from = describe_start(Path(start)) if start else ""
     if work_dir.resolve() in (data.resolve(), *data.resolve().parents):
@@ -190,14 +193,6 @@ def prepare(
             )
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
-
-
-def class_file(classes: str | os.PathLike | None, start: str | os.PathLike | None) -> Path:
-    """The file of the classes: the one that is asked for, that of the model to start with, or the Challenge's."""
-    if classes:
-        return Path(classes)
-    of_start = Path(start or "") / MODEL_WEIGHTS
-    return of_start if start and of_start.exists() else WEIGHTS_FILE
 
 
 def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:

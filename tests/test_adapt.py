@@ -1,0 +1,318 @@
+"""tools/adapt.py: a model fitted to a hospital by few labels or known frequencies, and what says so afterwards."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from ecg.classes import find_class, load_weights
+from ecg.data.header import read_diagnoses
+from ecg.data.listing import find_headers
+from ecg.data.record import read_record, signal_digest
+from ecg.decision.adaptation import (
+    LARGEST_SHIFT,
+    cross_validated,
+    shifted,
+    shifts_by_frequencies,
+    shifts_by_labels,
+)
+from ecg.evaluation.metrics import auroc_auprc
+from ecg.evaluation.outputs import load_labels_and_outputs
+from ecg.model.folder import model_digest, read_description
+from ecg.simulation.dataset import simulate_folder
+from tests.conftest import ROOT, assert_same_weights, call_script, noise, write_recording
+
+WEIGHTS = load_weights()
+OPEN = ROOT / "models/open"
+SNR, AF, LAD, PVC = (find_class(WEIGHTS.classes, name) for name in ("SNR", "AF", "LAD", "PVC"))
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory) -> Path:
+    """64 simulated recordings of a hospital that labels every second one with premature beats, and never an axis."""
+    folder = tmp_path_factory.mktemp("hospital")
+    for i, header in enumerate(simulate_folder(folder, 64, seed=7)):
+        text = header.read_text()
+        codes = set(read_diagnoses(header)) - {"39732003", "47665007"} | ({"427172004"} if i % 2 else set())
+        header.write_text(re.sub("#Dx: .*", f"#Dx: {','.join(sorted(codes or {'426783006'}))}", text))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapted(hospital, tmp_path_factory) -> tuple[Path, str]:
+    """The model adapted to the hospital, and what the tool printed."""
+    folder = tmp_path_factory.mktemp("adapted") / "model"
+    result = call_script("tools/adapt.py", OPEN, hospital, folder)
+    assert result.returncode == 0 and result.stderr == ""
+    return folder, result.stdout
+
+
+def outputs_of(model: Path, data: Path, folder: Path) -> tuple[np.ndarray, np.ndarray, str]:
+    """The labels of ``data``, the scores of ``model``, and what the driver printed."""
+    driven = call_script("driver.py", model, data, folder)
+    assert driven.returncode == 0
+    labels, _, scores, malformed, _ = load_labels_and_outputs(list(map(str, find_headers(data))), folder, WEIGHTS)
+    assert not malformed
+    return labels, scores, driven.stdout
+
+
+def refused(*arguments) -> str:
+    """The one line of a refusal of tools/adapt.py."""
+    result = call_script("tools/adapt.py", *arguments)
+    assert result.returncode == 2 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    return result.stderr
+
+
+# ------------------------------------------------------------------------------------------------------ the shifts
+
+
+def test_mean_probabilities_move_towards_the_hospitals_frequencies_and_the_ranking_stays(hospital, adapted, tmp_path):
+    labels, before, _ = outputs_of(OPEN, hospital, tmp_path / "before")
+    _, after, _ = outputs_of(adapted[0], hospital, tmp_path / "after")
+    frequency = labels.mean(axis=0)
+    far = abs(before.mean(axis=0) - frequency) > 0.03
+    assert far[PVC] and far[LAD]
+    assert (abs(after.mean(axis=0) - frequency)[far] < 0.8 * abs(before.mean(axis=0) - frequency)[far]).all()
+    auroc, auroc_after = (auroc_auprc(labels, scores)[0] for scores in (before, after))
+    np.testing.assert_allclose(auroc, auroc_after, atol=0.02)  # of each network equal, of their mean nearly
+
+
+def test_only_the_biases_of_the_networks_change_by_the_shifts_in_model_json(adapted):
+    folder, _ = adapted
+    adaptation = read_description(folder).adapted
+    assert adaptation.recordings == 64 and adaptation.basis == "labels" and adaptation.model == model_digest(OPEN)
+    for path in OPEN.glob("*.safetensors"):
+        old, new = load_file(path), load_file(folder / path.name)
+        assert [name for name in old if not old[name].equal(new[name])] == ["head.bias"]
+        np.testing.assert_allclose((new["head.bias"] - old["head.bias"].float()).numpy(), adaptation.shifts, atol=1e-5)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f"fold-{i}.safetensors" for i in range(1, 5)),
+        "model.json",
+        "weights.csv",
+    ]
+
+
+def test_few_labels_shift_less_than_many_and_labels_that_fit_not_at_all():
+    random = np.random.default_rng(0)
+    p = random.beta(0.5, 2, (3, 1000, 2))
+    labels = np.stack([random.random(1000) < p[:, :, 0].mean(axis=0), random.random(1000) < 0.6], axis=1)
+    few, many = (shifts_by_labels(p[:, :n], labels[:n]) for n in (25, 1000))
+    assert abs(many[0]) < 0.2 and 0 < few[1] < many[1]
+    assert shifted(p, many).mean(axis=(0, 1))[1] == pytest.approx(labels[:, 1].mean(), abs=0.01)
+    np.testing.assert_allclose(shifted(p, np.zeros(2)), p, atol=1e-8)
+
+
+def test_the_order_of_each_networks_probabilities_stays():
+    p = np.random.default_rng(1).random((2, 50, 3))
+    assert (np.argsort(p, axis=1) == np.argsort(shifted(p, np.array([-3, 0.5, 8])), axis=1)).all()
+
+
+def test_known_frequencies_are_reached_and_others_stay():
+    p = np.random.default_rng(2).random((2, 4000, 4))
+    shifts = shifts_by_frequencies(p, np.array([0.03, np.nan, 0.0, 1.0]))
+    mean = shifted(p, shifts).mean(axis=(0, 1))
+    assert mean[0] == pytest.approx(0.03, abs=1e-3) and shifts[1] == 0
+    assert mean[2] < 0.001 and mean[3] > 0.999 and (abs(shifts) <= LARGEST_SHIFT).all()
+
+
+def test_cross_validation_uses_no_label_of_the_part_that_it_shifts():
+    random = np.random.default_rng(3)
+    p, labels = random.random((1, 50, 2)), random.random((50, 2)) < 0.3
+    first = cross_validated(p, labels)
+    for i in range(50):
+        changed = labels.copy()
+        changed[i] ^= True
+        assert (cross_validated(p, changed)[0, i] == first[0, i]).all()
+    kept = cross_validated(p, labels, np.array([True, False]))
+    assert (kept[..., 0] == first[..., 0]).all() and np.allclose(kept[..., 1], p[..., 1])
+
+
+# ------------------------------------------------------------------------------------------------- what is printed
+
+
+def test_the_table_and_the_verdict(hospital, adapted):
+    _, printed = adapted
+    labels = np.array([WEIGHTS.encode(read_diagnoses(path)) for path in find_headers(hospital)])
+    for column, name in ((PVC, "premature ventricular contractions (PVC)"), (LAD, "left axis deviation (LAD)")):
+        line = next(line for line in printed.splitlines() if line.startswith(name))
+        frequency, before, after, shift = map(float, line.removeprefix(name).split())
+        assert frequency == pytest.approx(labels[:, column].mean(), abs=6e-4)
+        assert (before < after < frequency and shift > 1) if column == PVC else (before > after and shift < -1)
+    assert "Challenge metric on these 64 recordings, each part with shifts from the labels of the others:" in printed
+    before, after = map(float, re.search(r"([\d.]+) before, ([\d.]+) after", printed).groups())
+    assert after > before and "Keep MODEL" not in printed and "warning" not in printed
+
+
+def test_few_recordings_are_warned_of_and_fewer_refused(hospital, tmp_path):
+    headers = find_headers(hospital)
+    for folder, chosen in (("twelve", headers[:12]), ("nine", headers[:9])):
+        for header in chosen:
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for path in (header, header.with_suffix(".mat")):
+                shutil.copy(path, tmp_path / folder)
+    (tmp_path / "twelve/broken.hea").write_text("broken 12 500 5000\n")
+    write_recording(tmp_path / "twelve", "X1", noise(3000), comments=("#Dx: 55555,STEMI",))
+    result = call_script("tools/adapt.py", OPEN, tmp_path / "twelve", tmp_path / "adapted")
+    assert result.returncode == 0 and read_description(tmp_path / "adapted").adapted.recordings == 12
+    for line in (
+        "warning: 12 recordings may make a model worse; from 50 on that is improbable",
+        "skipped: ",
+        "1 recordings without a diagnosis of the model's classes are left out",
+        "not understood in #Dx, and so not used: STEMI (1)",
+    ):
+        assert line in result.stdout, line
+    assert "9 usable recordings are too few; give 10, or better 50" in refused(OPEN, tmp_path / "nine", tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_recordings_that_the_model_was_trained_on_are_warned_of(model_folder, training_data, tmp_path):
+    result = call_script("tools/adapt.py", model_folder, training_data, tmp_path / "adapted")
+    assert result.returncode == 0 and "warning: the model was trained on 20 of the recordings" in result.stdout
+
+
+def test_a_class_can_be_kept(hospital, tmp_path):
+    result = call_script(
+        "tools/adapt.py", OPEN, hospital, tmp_path / "adapted", "--keep", "LAD", "--keep", "premature ventricular"
+    )
+    shifts = read_description(tmp_path / "adapted").adapted.shifts
+    assert result.returncode == 0 and shifts[LAD] == shifts[PVC] == 0 and shifts[AF] != 0
+    assert "XYZ: none of the classes: sinus rhythm (SNR)" in refused(OPEN, hospital, tmp_path / "no", "--keep", "XYZ")
+
+
+# ---------------------------------------------------------------------------------------------- known frequencies
+
+
+def test_known_frequencies_need_no_labels(hospital, tmp_path):
+    data = Path(shutil.copytree(hospital, tmp_path / "data"))
+    for header in data.glob("*.hea"):
+        header.write_text(re.sub("#Dx: .*\n", "", header.read_text()))
+    (tmp_path / "known.csv").write_text("class,frequency\nAF,0.4\nleft axis deviation,0.02\n17338001, 0.3\n")
+    result = call_script("tools/adapt.py", OPEN, data, tmp_path / "adapted", "--frequencies", tmp_path / "known.csv")
+    assert result.returncode == 0 and "Whether this helps cannot be said" in result.stdout
+    description = read_description(tmp_path / "adapted")
+    assert description.adapted.basis == "known frequencies"
+    assert set(np.flatnonzero(description.adapted.shifts)) == {AF, LAD, PVC}
+    assert description.trained_on == read_description(OPEN).trained_on
+    _, before, _ = outputs_of(OPEN, data, tmp_path / "before")
+    _, after, printed = outputs_of(tmp_path / "adapted", data, tmp_path / "after")
+    assert "adapted to a hospital by 64 of its recordings and known frequencies of the classes" in printed
+    for column, known in ((AF, 0.4), (LAD, 0.02), (PVC, 0.3)):
+        was, is_now = before[:, column].mean(), after[:, column].mean()
+        assert abs(is_now - known) < 0.6 * abs(was - known)
+    np.testing.assert_allclose(before[:, SNR], after[:, SNR], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("AF,0.1\nXYZ,0.2\n", "XYZ: none of the classes: sinus rhythm (SNR)"),
+        ("AF,8\n", "AF: 8 is no frequency from 0 to 1 (0.08 for 8 %)"),
+        ("AF,nan\n", "AF: nan is no frequency"),
+        ("AF,-0.1\n", "AF: -0.1 is no frequency"),
+        ("AF,0.1\n164889003,0.2\n", "names atrial fibrillation twice"),
+        ("AF\n", "AF: is not class,frequency"),
+        ("AF,often\n", "AF,often: is not class,frequency"),
+        ("class,frequency\n\n", "names no class; write lines such as AF,0.08"),
+        ("", "names no class"),
+    ],
+)
+def test_frequencies_that_are_none_are_refused(hospital, tmp_path, text, message):
+    (tmp_path / "f.csv").write_text(text)
+    assert message in refused(OPEN, hospital, tmp_path / "no", "--frequencies", tmp_path / "f.csv")
+    assert not (tmp_path / "no").exists()
+
+
+# -------------------------------------------------------------------------------------------- the adapted model
+
+
+def test_driver_and_evaluation_and_report_say_that_the_model_is_adapted(hospital, adapted, tmp_path):
+    """And that it learned from the labelled recordings."""
+    line = "the model is adapted to a hospital by 64 of its recordings and their labels"
+    _, _, printed = outputs_of(adapted[0], hospital, tmp_path / "out")
+    assert f"\n{line}\nnotes on 64 recordings are in" in printed
+    notes = list(csv.DictReader((tmp_path / "out/notes.csv").open()))
+    assert notes[0] == {"recording": "", "kind": "model", "note": line}
+    assert sum(note["kind"] == "trained on" for note in notes) == 64
+    report = tmp_path / "report.html"
+    scored = call_script("evaluate_model.py", hospital, tmp_path / "out", "--report", report)
+    assert f"\nNote: {line}\n" in scored.stdout and f"Note: {line}." in report.read_text()
+    again = call_script("driver.py", OPEN, hospital, tmp_path / "out")  # of another model, the note goes
+    assert again.returncode == 0 and line not in again.stdout
+    assert line not in call_script("evaluate_model.py", hospital, tmp_path / "out").stdout
+
+
+def test_the_labelled_recordings_join_the_training_recordings(hospital, adapted, model_copy, tmp_path):
+    before, after = read_description(OPEN).trained_on, read_description(adapted[0]).trained_on
+    digests = [signal_digest(read_record(header)) for header in find_headers(hospital)]
+    assert all(digest in after and digest not in before for digest in digests)
+    assert before.digests < after.digests and len(after.digests) == len(before.digests) + 64
+    content = json.loads((model_copy / "model.json").read_text())  # of an earlier version, without digests
+    del content["trained_on"]
+    (model_copy / "model.json").write_text(json.dumps(content))
+    assert call_script("tools/adapt.py", model_copy, hospital, tmp_path / "adapted").returncode == 0
+    after = read_description(tmp_path / "adapted").trained_on
+    assert after.key and all(digest in after for digest in digests)
+
+
+def test_a_release_and_other_decisions_keep_the_adaptation(hospital, adapted, tmp_path):
+    assert call_script("tools/release.py", adapted[0], tmp_path / "release").returncode == 0
+    one, other = (read_description(folder) for folder in (adapted[0], tmp_path / "release"))
+    assert one.as_json() == other.as_json() and "adapted" in one.as_json()
+    assert np.array_equal(one.clinical_thresholds, read_description(OPEN).clinical_thresholds)
+    assert "adapted" not in read_description(OPEN).as_json()
+
+
+def test_nothing_is_overwritten(hospital, adapted, model_copy, tmp_path):
+    kept = Path(shutil.copytree(model_copy, tmp_path / "kept"))
+    assert "is not empty; give a new folder" in refused(model_copy, hospital, model_copy)
+    assert "is not empty; give a new folder" in refused(OPEN, hospital, model_copy)
+    assert "is not empty; give a new folder" in refused(OPEN, hospital, hospital)
+    assert "is adapted already; adapt the model that it was made from" in refused(adapted[0], hospital, tmp_path / "no")
+    assert "holds no trained model" in refused(tmp_path, hospital, tmp_path / "no")
+    assert_same_weights(model_copy, kept)
+    assert (model_copy / "model.json").read_bytes() == (kept / "model.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        [],
+        "yes",
+        {"shifts": {}},
+        {"shifts": None},
+        {"shifts": {"426783006": 1}},
+        {"recordings": 0},
+        {"recordings": True},
+        {"recordings": 1e300},
+        {"recordings": "many"},
+        {"basis": "guesses"},
+        {"basis": ["labels"]},
+        {"model": "x"},
+        {"model": None},
+        {"model": "<script>" * 8},
+        {"infinite": float("inf")},
+        {"infinite": float("nan")},
+        {"infinite": 1e6},
+        {"infinite": "1" * 5000},
+        {"infinite": [1]},
+    ],
+)
+def test_a_crafted_record_of_an_adaptation_is_refused(adapted, tmp_path, change):
+    """``infinite`` stands for the shift of one class."""
+    content = json.loads((adapted[0] / "model.json").read_text())
+    if isinstance(change, dict) and "infinite" in change:
+        content["adapted"]["shifts"]["426783006"] = change["infinite"]
+    elif isinstance(change, dict):
+        content["adapted"] |= change
+    else:
+        content["adapted"] = change
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    result = call_script("driver.py", tmp_path, tmp_path, tmp_path / "out")
+    assert result.returncode == 2 and "model.json: not a model of this entry" in result.stderr
+    assert result.stderr.count("\n") == 1

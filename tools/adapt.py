@@ -1,0 +1,228 @@
+#!/usr/bin/env python
+"""Fit a model to a hospital by few labelled recordings:  python tools/adapt.py MODEL LABELLED ADAPTED
+
+LABELLED is a folder of recordings of the hospital with their diagnoses: a random sample of 50 or more. Fewer than 10
+are refused. Each class's log-odds are shifted so that its mean probability approaches the class's frequency among them,
+the closer the more recordings there are. ADAPTED is a new model folder with the same networks. Its model.json and its
+outputs say that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and
+after, and the shift. The last lines tell whether it helps here: the Challenge metric of LABELLED before and after, each
+part of the recordings with shifts from the labels of the others. If it does not, keep MODEL.
+
+--frequencies FILE.csv: the classes' known frequencies instead of labels, in lines of class,frequency, such as AF,0.08.
+The recordings in LABELLED then need no labels, but must be a random sample of those that the model is for. A class that
+FILE.csv does not name stays as it is. --keep CLASS leaves a class as it is too, for example one that the hospital's
+labels never name although it occurs. docs/guide.md tells from how many labels it is worth while.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
+
+from ecg.classes import Weights, abbreviation, clinical_rank, find_class, full_name, write_weights
+from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.formats.opening import find_format
+from ecg.data.header import format_not_understood, read_diagnoses
+from ecg.data.listing import find_headers
+from ecg.data.packed import pack
+from ecg.data.prefetch import read_batches
+from ecg.decision.adaptation import (
+    ENOUGH,
+    FEWEST,
+    FROM_FREQUENCIES,
+    FROM_LABELS,
+    Adaptation,
+    cross_validated,
+    shifted,
+    shifts_by_frequencies,
+    shifts_by_labels,
+)
+from ecg.errors import EntryError, RecordError
+from ecg.evaluation.bootstrap import RESAMPLES, interval
+from ecg.evaluation.metrics import metric_parts
+from ecg.files import read_csv, write_errors, write_json
+from ecg.model.compute import pick_compute
+from ecg.model.description import Description
+from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, Model, model_digest, network_file, read_weights
+from ecg.model.tensors import load_tensors, save_tensors
+from ecg.progress import print_line
+from team_code import load_model, predict
+
+LARGEST_FREQUENCIES = 1 << 20  # bytes of the csv
+
+
+class Sample(NamedTuple):
+    """The recordings of the hospital."""
+
+    labels: np.ndarray  # bool (recordings, classes)
+    p: np.ndarray  # (networks, recordings, classes)
+    digests: list[bytes]  # of the signals
+
+
+def main() -> int:
+    arguments = Arguments(__doc__)
+    arguments.add_argument("model", type=Path, metavar="MODEL", help="the folder of the trained model (read only)")
+    arguments.add_argument("labelled", type=Path, metavar="LABELLED", help="a folder of the hospital's recordings")
+    arguments.add_argument("adapted", type=Path, metavar="ADAPTED", help="a new folder for the adapted model")
+    arguments.add_argument("--frequencies", type=Path, metavar="FILE.csv", help="known frequencies: class,frequency")
+    arguments.add_argument("--keep", action="append", default=[], metavar="CLASS", help="a class to leave as it is")
+    arguments.add_compute()
+    args = arguments.parse()
+    model = load_model(args.model, compute=pick_compute(args.device, args.float32))
+    if model.description.adapted:
+        raise EntryError(f"{args.model}: is adapted already; adapt the model that it was made from")
+    if args.adapted.resolve() == args.model.resolve() or (args.adapted.exists() and any(args.adapted.iterdir())):
+        raise EntryError(f"{args.adapted}: is not empty; give a new folder")
+    kept = [find_class(model.classes, name) for name in args.keep]
+    frequencies = read_frequencies(args.frequencies, model.classes) if args.frequencies else None
+    weights = read_weights(args.model, model.classes)
+    sample = read_sample(model, weights, args.labelled, needs_labels=frequencies is None)
+    if frequencies is None:
+        shifts, basis = shifts_by_labels(sample.p, sample.labels), FROM_LABELS
+        frequencies = sample.labels.mean(axis=0)
+    else:
+        shifts, basis = shifts_by_frequencies(sample.p, frequencies), FROM_FREQUENCIES
+    shifts[kept] = 0
+    adaptation = Adaptation(shifts, len(sample.labels), basis, model_digest(args.model))
+    write_adapted(args.model, model, args.adapted, adaptation, sample.digests if basis == FROM_LABELS else [])
+    write_weights(args.adapted / MODEL_WEIGHTS, weights)
+    print(table(model.classes, frequencies, sample.p, shifts), end="\n\n")
+    print("\n".join(verdict(model.description, weights, sample, adaptation)))
+    print(f"The adapted model is in {args.adapted}.")
+    return ALL_WELL
+
+
+def read_frequencies(path: Path, classes: tuple[str, ...]) -> np.ndarray:
+    """The frequency of each class (classes,), NaN if the csv does not name it. Raises EntryError for other content."""
+    frequencies = np.full(len(classes), np.nan)
+    rows = [[cell.strip() for cell in row] for row in read_csv(path, LARGEST_FREQUENCIES) if any(map(str.strip, row))]
+    if rows and rows[0] == ["class", "frequency"]:
+        rows = rows[1:]
+    for row in rows:
+        try:
+            name, value = row[0], float(row[1])
+        except (ValueError, IndexError) as error:
+            raise EntryError(f"{path}: {','.join(row):.100}: is not class,frequency") from error
+        if not 0 <= value <= 1:
+            raise EntryError(f"{path}: {name}: {value:g} is no frequency from 0 to 1 (0.08 for 8 %)")
+        try:
+            column = find_class(classes, name)
+        except EntryError as error:
+            raise EntryError(f"{path}: {error}") from error
+        if not np.isnan(frequencies[column]):
+            raise EntryError(f"{path}: names {full_name(classes[column])} twice")
+        frequencies[column] = value
+    if np.isnan(frequencies).all():
+        raise EntryError(f"{path}: names no class; write lines such as AF,0.08")
+    return frequencies
+
+
+def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool) -> Sample:
+    """Run the model on the recordings of ``folder``; what is left out or unusual is named on the screen.
+
+    Raises EntryError if there are fewer than FEWEST.
+    """
+    headers = find_headers(folder, refuse=lambda error: print_line(f"skipped: {error}"))
+    samples, unlabelled, unknown = [], 0, Counter[str]()
+    for batch in read_batches(headers, model.recipe):
+        inputs, labels, digests = [], [], []
+        for path, prepared in batch:
+            if isinstance(prepared, RecordError):
+                print_line(f"skipped: {prepared}")
+                continue
+            diagnoses = () if find_format(path) else read_diagnoses(path)  # other formats have none
+            unknown.update(weights.not_understood(diagnoses))
+            if needs_labels and not weights.is_labelled(diagnoses):
+                unlabelled += 1
+                continue
+            inputs.append(prepared.input)
+            labels.append(weights.encode(diagnoses))
+            digests.append(prepared.digest)
+        if inputs:
+            p = predict(model.networks, pack(inputs), np.arange(len(inputs)), model.recipe, model.compute)
+            samples.append(Sample(np.array(labels), p, digests))
+    if unlabelled:
+        print_line(f"{unlabelled:,} recordings without a diagnosis of the model's classes are left out")
+    if unknown:
+        print_line(format_not_understood(unknown))
+    digests = [digest for part in samples for digest in part.digests]
+    if len(digests) < FEWEST:
+        raise EntryError(f"{folder}: {len(digests)} usable recordings are too few; give {FEWEST}, or better {ENOUGH}")
+    known = sum(digest in model.description.trained_on for digest in digests)
+    if known:
+        print_line(
+            f"warning: the model was trained on {known:,} of the recordings; leave them out: it knows their labels"
+        )
+    if len(digests) < ENOUGH:
+        print_line(f"warning: {len(digests)} recordings may make a model worse; from {ENOUGH} on that is improbable")
+    return Sample(
+        np.concatenate([part.labels for part in samples]), np.concatenate([part.p for part in samples], axis=1), digests
+    )
+
+
+def write_adapted(source: Path, model: Model, folder: Path, adaptation: Adaptation, digests: list[bytes]) -> None:
+    """Write the networks of ``source`` with shifted biases to ``folder``, model.json last.
+
+    ``digests`` are those of the recordings whose labels were used; they count as training recordings from now on.
+    """
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for fold in range(len(model.networks)):
+        tensors, _ = load_tensors(network_file(source, fold))
+        tensors["head.bias"] = tensors["head.bias"].float() + torch.from_numpy(adaptation.shifts).float()
+        save_tensors(network_file(folder, fold), tensors)
+    trained_on = model.description.trained_on.and_of(digests, adaptation.model)
+    description = replace(model.description, adapted=adaptation, trained_on=trained_on)
+    write_json(folder / DESCRIPTION, description.as_json())
+
+
+def table(classes: Sequence[str], frequencies: np.ndarray, p: np.ndarray, shifts: np.ndarray) -> str:
+    """Each class's frequency at the hospital, mean probability before and after, and shift, in clinical order."""
+    before, after = p.mean(axis=(0, 1)), shifted(p, shifts).mean(axis=(0, 1))
+    lines = [f"{'class':44s}  frequency  mean probability: before  after  shift of the log-odds"]
+    for k in sorted(range(len(classes)), key=lambda k: clinical_rank(classes[k])):
+        name = f"{full_name(classes[k])} ({abbreviation(classes[k])})"
+        frequency = "not given" if np.isnan(frequencies[k]) else f"{frequencies[k]:.3f}"
+        lines.append(f"{name:44.44s}  {frequency:>9}  {before[k]:>24.3f}  {after[k]:5.3f}  {shifts[k]:+21.2f}")
+    return "\n".join(lines)
+
+
+def verdict(description: Description, weights: Weights, sample: Sample, adaptation: Adaptation) -> list[str]:
+    """The Challenge metric of the recordings before and after, and what follows from it."""
+    labels = sample.labels
+    if weights.normal is None:
+        return ["Whether this helps is not measured: the Challenge metric needs sinus rhythm among the classes."]
+    if adaptation.basis == FROM_LABELS:
+        adapted = cross_validated(sample.p, labels, adaptation.shifts != 0)
+        how = "each part with shifts from the labels of the others"
+    else:
+        adapted, how = shifted(sample.p, adaptation.shifts), "whose labels were not used"
+    parts = [metric_parts(weights, labels, description.decide(p, "challenge")[0]) for p in (sample.p, adapted)]
+    possible = parts[0][1]
+    if not possible.any():
+        return ["Whether this helps cannot be said: the recordings have no label but sinus rhythm, or none."]
+    before, after = (gained.sum() / possible.sum() for gained, _ in parts)
+    random_weights = np.random.default_rng(0).standard_exponential((RESAMPLES, len(labels)))
+    gains = random_weights @ (parts[1][0] - parts[0][0]) / (random_weights @ possible)
+    low, high = interval(after - before, gains)
+    lines = [
+        f"Challenge metric on these {len(labels):,} recordings, {how}:",
+        f"  {before:.3f} before, {after:.3f} after; difference {after - before:+.3f} (95 % interval {low:+.3f} to "
+        f"{high:+.3f})",
+    ]
+    if after <= before:
+        lines.append("The adaptation does not help here. Keep MODEL.")
+    elif low <= 0:
+        lines.append("It probably helps; more labelled recordings would make it certain.")
+    return lines
+
+
+if __name__ == "__main__":
+    run(main)
