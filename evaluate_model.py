@@ -42,6 +42,8 @@ def main() -> int:
     arguments.add_argument("--leaderboard", action="store_true", help="compare with the 41 ranked teams of 2020")
     arguments.add_argument("--report", type=Path, metavar="REPORT.html", help="write a report as a page")
     args = arguments.parse()
+    if args.report:
+        from ecg.report.evaluation import write_report  # needs packages that the image does not have
     scores, evaluation = evaluate_model(args.labels, args.outputs)
     if evaluation.malformed:
         names = printable(", ".join(evaluation.malformed))
@@ -50,19 +52,18 @@ def main() -> int:
         print(format_not_understood(evaluation.unknown_diagnoses), file=sys.stderr)
     if not evaluation.labels.any():
         print(f"{args.labels}: no header has a scored diagnosis, so the figures are meaningless", file=sys.stderr)
-    print(official_figures(scores), end="\n\n")
-    print(class_table(scores), end="\n\n")
-    print("\n".join(comparison_lines(evaluation)))
-    if args.leaderboard:
-        print("\n" + standing_table(scores.challenge_metric))
     if args.scores:
         write_text(Path(args.scores), official_figures(scores) + "\n")
     if args.class_scores:
         write_text(Path(args.class_scores), official_class_figures(scores) + "\n")
     if args.report:
-        from ecg.report.evaluation import write_report  # needs packages that the image does not have
-
         write_report(args.report, evaluation, args.labels, args.outputs, args.leaderboard)
+    print(official_figures(scores), end="\n\n")
+    print(class_table(scores), end="\n\n")
+    print("\n".join(comparison_lines(evaluation)))
+    if args.leaderboard:
+        print("\n" + standing_table(scores.challenge_metric))
+    if args.report:
         print(f"\nThe report is in {args.report}: open it in a browser.")
     return ALL_WELL
 

@@ -32,10 +32,11 @@ def main() -> int:
     parser.add_argument("--recipe", choices=RECIPES, default="best", help="the recipe whose window is used (best)")
     args = parser.parse()
     recordings = check_folder(args.folder, load_weights(), RECIPES[args.recipe])
+    if args.csv:
+        write_csv(args.csv, findings_table(recordings))
     print(format_summary(recordings))
     print(format_findings(recordings))
     if args.csv:
-        write_csv(args.csv, findings_table(recordings))
         print(f"\nAll findings are in {args.csv}.")
     usable = sum(recording.usable for recording in recordings)
     return ALL_WELL if usable == len(recordings) else SOME_FAILED if usable else NOTHING_DONE

@@ -23,10 +23,14 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
     INVALID samples are bridged first, so that no gap becomes a spike of -32768. Missing limb leads are computed if two
     others are there.
     """
-    if recipe.trim:
-        counts = trim_silence(counts)
+    counts = counts[:, network_span(counts, recipe)]
     resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
     return fill_limb_leads(resample(bridge_gaps(counts), rate, recipe.rate))
+
+
+def network_span(counts: np.ndarray, recipe: Recipe) -> slice:
+    """The samples of ``counts`` (leads, samples) that the network sees: without silent ends if the recipe trims."""
+    return signal_span(counts) if recipe.trim else slice(0, counts.shape[1])
 
 
 def fill_limb_leads(counts: np.ndarray) -> np.ndarray:
@@ -46,16 +50,11 @@ def fill_limb_leads(counts: np.ndarray) -> np.ndarray:
     return counts
 
 
-def trim_silence(counts: np.ndarray) -> np.ndarray:
+def signal_span(counts: np.ndarray) -> slice:
     """``counts`` (leads, samples) without the ends where no lead changes, as after a loose electrode or by padding.
 
     A value held to the end is kept once; held zeros or INVALID are not kept. One sample is left of a silent recording.
     """
-    return counts[:, signal_span(counts)]
-
-
-def signal_span(counts: np.ndarray) -> slice:
-    """The samples of ``counts`` (leads, samples) that ``trim_silence`` keeps."""
     samples = counts.shape[1]
     if samples < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
         return slice(0, samples)
