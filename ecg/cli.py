@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from ecg.errors import EntryError, OtherProcessError
@@ -100,11 +100,7 @@ def run(main: Callable[[], int]) -> None:
     """
     install_handlers()
     with redirect_stdout(_open_ended(sys.stdout)), redirect_stderr(_open_ended(sys.stderr)):
-        try:
-            sys.exit(_exit_code(main))
-        finally:  # also after --help
-            with suppress(OSError):
-                print(end="", flush=True)
+        sys.exit(_exit_code(main))
 
 
 def _open_ended(stream: Any) -> Any:
@@ -113,9 +109,10 @@ def _open_ended(stream: Any) -> Any:
 
 def _exit_code(main: Callable[[], int]) -> int:
     try:
-        exit_code = main()
-        print(end="", flush=True)
-        return exit_code
+        try:
+            return main()
+        finally:  # also after --help
+            print(end="", flush=True)
     except OtherProcessError:
         return NOTHING_DONE
     except (EntryError, OSError) as error:

@@ -67,14 +67,20 @@ def main() -> int:
     write_csv(args.table, table_of(answers, model.classes, chosen))
     if args.plot:
         thresholds = model.description.clinical_thresholds
-        if thresholds is None:
-            thresholds = np.full(len(model.classes), USUAL_THRESHOLD)
-        reached = answers.labels.any(axis=0) | (answers.probabilities >= thresholds).any(axis=0)
-        drawn = np.array(chosen)[slice(None) if args.classes else reached]
-        columns = answers.probabilities[:, drawn], answers.labels[:, drawn] > 0, thresholds[drawn]
-        classes = [model.classes[column] for column in drawn]
-        seconds = record.counts.shape[1] / record.header.rate
-        draw_timeline(args.plot, record.header.name, seconds, answers.start, answers.end, classes, *columns)
+        reached = answers.probabilities >= (USUAL_THRESHOLD if thresholds is None else thresholds)
+        if not args.classes:
+            chosen = list(np.flatnonzero((reached | (answers.labels > 0)).any(axis=0)))
+        draw_timeline(
+            args.plot,
+            record.header.name,
+            record.counts.shape[1] / record.header.rate,
+            answers.start,
+            answers.end,
+            [model.classes[k] for k in chosen],
+            answers.probabilities[:, chosen],
+            answers.labels[:, chosen] > 0,
+            None if thresholds is None else thresholds[chosen],
+        )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     silent = len(answers.start) - answers.answered.sum()

@@ -28,7 +28,7 @@ def draw_timeline(
     classes: Sequence[str],
     probabilities: np.ndarray,
     labels: np.ndarray,
-    thresholds: np.ndarray,
+    thresholds: np.ndarray | None,
 ) -> None:
     """Draw the probabilities of a recording's windows over time, a row for each class, dark where it has the label.
 
@@ -46,8 +46,8 @@ def draw_timeline(
         Codes.
     probabilities, labels : arrays (windows, classes)
         A window with NaN is drawn as a gap.
-    thresholds : array (classes,)
-        Dotted lines; one above 1 is not drawn.
+    thresholds : array (classes,), optional
+        The clinical ones, as dotted lines. One above 1 is not drawn.
     """
     together = -(-len(start) // MOST_COLUMNS)
     first = np.arange(0, len(start), together)
@@ -56,7 +56,7 @@ def draw_timeline(
     labelled = np.logical_or.reduceat(labels, first, axis=0) if len(classes) else highest > 0
     rows = sorted(range(len(classes)), key=lambda k: clinical_rank(classes[k]))
     figure = Figure(figsize=(WIDTH, AROUND + ROW_HEIGHT * max(1, len(rows))), layout="constrained")
-    figure.suptitle(_title(name, together, rows), size=10, x=0.01, ha="left", parse_math=False)
+    figure.suptitle(_title(name, together, rows, thresholds is not None), size=10, x=0.01, ha="left", parse_math=False)
     all_axes = figure.subplots(max(1, len(rows)), 1, sharex=True, squeeze=False)[:, 0]
     for axes in all_axes:
         axes.set(xlim=(0, seconds), ylim=(0, 1), yticks=(), facecolor="white")
@@ -64,29 +64,30 @@ def draw_timeline(
         for outside in ((0, edges[0]), (edges[-1], seconds)):
             axes.axvspan(*outside, color=GAP, linewidth=0)
     for axes, k in zip(all_axes, rows):
-        _draw_class(axes, edges, highest[:, k], labelled[:, k], thresholds[k])
+        _draw_class(axes, edges, highest[:, k], labelled[:, k])
+        if thresholds is not None and thresholds[k] <= 1:
+            axes.axhline(thresholds[k], color=GREY, linewidth=0.7, linestyle=":")
         axes.set_ylabel(full_name(classes[k]), rotation=0, ha="right", va="center", size=8.5, parse_math=False)
     _label_time(all_axes[-1], seconds)
     save_figure(figure, path)
 
 
-def _title(name: str, together: int, rows: Sequence[int]) -> str:
+def _title(name: str, together: int, rows: Sequence[int], dotted: bool) -> str:
     shown = "probability 0 to 1" if together == 1 else f"highest probability (0 to 1) of each {together} windows"
-    lines = [printable(name), f"{shown}; dark: the window has this label; dotted: clinical threshold; grey: no signal"]
+    parts = [shown, "dark: the window has this label", *["dotted: clinical threshold"] * dotted, "grey: no signal"]
+    lines = [printable(name), "; ".join(parts)]
     if not rows:
         lines.append("no class has a label or reaches its threshold")
     return "\n".join(lines)
 
 
-def _draw_class(axes: Axes, edges: np.ndarray, p: np.ndarray, labelled: np.ndarray, threshold: float) -> None:
+def _draw_class(axes: Axes, edges: np.ndarray, p: np.ndarray, labelled: np.ndarray) -> None:
     times, heights = np.repeat(edges, 2)[1:-1], np.repeat(p, 2)
     for chosen, colour in ((~labelled, PALE), (labelled, BLUE)):
         where = np.repeat(chosen & np.isfinite(p), 2)
         axes.fill_between(times, 0, heights, where=where, color=colour, linewidth=0)
     axes.fill_between(times, 0, 1, where=np.isnan(heights), color=GAP, linewidth=0)
     axes.plot(times, heights, color=INK, linewidth=0.4)
-    if threshold <= 1:
-        axes.axhline(threshold, color=GREY, linewidth=0.7, linestyle=":")
 
 
 def _label_time(axes: Axes, seconds: float) -> None:
