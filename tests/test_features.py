@@ -63,14 +63,13 @@ def test_features_are_the_last_layers_input_of_each_network(model):
             _, facts = network.normalise(torch.from_numpy(padded), torch.from_numpy(people[np.newaxis]))
             both = torch.cat([torch.from_numpy(of_network[np.newaxis]), network.demographics(facts)], dim=1)
             logits = network(torch.from_numpy(padded), torch.from_numpy(people[np.newaxis]))
-        torch.testing.assert_close(network.head(both), logits, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(network.head(both), logits, atol=1e-5, rtol=1e-5)
 
 
 def test_features_do_not_depend_on_age_sex_and_neighbours(model):
-    inputs = [
-        network_input(make_record(parse_header(header_text("A", x)), x), model.recipe)
-        for x in map(noise, (900, 4000, 4000, 20_000))
-    ]
+    signals = [noise(samples) for samples in (900, 4000, 4000, 20_000)]
+    records = [make_record(parse_header(header_text("A1", counts)), counts) for counts in signals]
+    inputs = [network_input(record, model.recipe) for record in records]
     together = recording_features(model, inputs)
     for i, (signal, people) in enumerate(inputs):
         alone = recording_features(model, [(signal, np.zeros_like(people))])

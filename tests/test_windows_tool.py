@@ -131,15 +131,8 @@ def test_the_tool_writes_what_the_function_returns(model_folder, model, tmp_path
     counts = noise(20_000)
     counts[:, 6000:14_000] = INVALID
     header = write_recording(tmp_path, "A1", counts)
-    done = run_script(
-        "tools/windows.py",
-        model_folder,
-        header.with_suffix(".mat"),
-        tmp_path / "out.csv",
-        "--device",
-        "cpu",
-        "--float32",
-    )
+    exact = ("--device", "cpu", "--float32")
+    done = run_script("tools/windows.py", model_folder, header.with_suffix(".mat"), tmp_path / "out.csv", *exact)
     assert (done.returncode, done.stderr) == (0, "note: missing samples: 40 %\n")
     answers, rows = run_by_window(model, header.read_text(), counts), read(tmp_path / "out.csv")
     assert f"{len(rows)} windows, {(~answers.answered).sum()} of them without a signal" in done.stdout
