@@ -52,7 +52,8 @@ def require_ecg(record: Record, place: str) -> list[str]:
 
 def signal_findings(record: Record) -> list[Finding]:
     """What is unusual about the signal of ``record``; a finding of REFUSED comes alone."""
-    counts, leads = record.counts[record.mask], np.array(LEADS)[record.mask]
+    counts = record.counts if record.mask.all() else record.counts[record.mask]  # no copy of a long recording
+    leads = np.array(LEADS)[record.mask]
     invalid = counts == INVALID
     if invalid.all():
         return [("no valid sample", "")]
@@ -63,7 +64,7 @@ def signal_findings(record: Record) -> list[Finding]:
     clipped = np.count_nonzero(counts == 32767) + np.count_nonzero(counts == -32767)
     if clipped > MOST_CLIPPED * counts.size:
         return [("clipped", f"{100 * clipped / counts.size:.0f} % of the samples are at the limit of 16 bits")]
-    height = signal_height(counts[~flat])
+    height = signal_height(counts[~flat] if flat.any() else counts)
     if not POSSIBLE_HEIGHTS[0] <= height <= POSSIBLE_HEIGHTS[1]:
         return [("height", f"its height is {height:,.0f} counts, that of an ECG is about 1,000")]
     findings = []
@@ -97,7 +98,10 @@ def _extremes(counts: np.ndarray, invalid: np.ndarray) -> tuple[np.ndarray, np.n
     high = counts.max(axis=1)  # INVALID is the lowest number
     if not invalid.any():
         return counts.min(axis=1), high
-    return np.where(invalid, 32767, counts).min(axis=1), high
+    low = [
+        np.where(missing, 32767, lead).min() for lead, missing in zip(counts, invalid)
+    ]  # lead by lead: little memory
+    return np.array(low), high
 
 
 def signal_height(counts: np.ndarray) -> float:
