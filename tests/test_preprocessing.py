@@ -88,6 +88,17 @@ def test_gaps_are_bridged_and_never_become_spikes():
     assert abs(network_signal(np.full((12, 500), INVALID, np.int16), 500, RECIPES["published"])).max() == 0
 
 
+@pytest.mark.parametrize("missing", [0.001, 0.1, 0.5, 0.99])
+def test_gaps_are_bridged_from_all_valid_samples(missing):
+    counts = noise(3000)
+    counts[np.repeat(np.random.default_rng(0).random((12, 300)) < missing, 10, axis=1)] = INVALID
+    times = np.arange(3000)
+    for lead, bridged in zip(counts, bridge_gaps(counts)):
+        valid = lead != INVALID
+        expected = np.rint(np.interp(times, times[valid], lead[valid])) if valid.any() else np.zeros(3000)
+        np.testing.assert_array_equal(bridged, expected)
+
+
 @pytest.mark.parametrize("value", [0, 123, INVALID])
 def test_silence_at_the_ends_does_not_change_the_input_of_recipe_best(value):
     counts = noise(5000)
