@@ -18,14 +18,15 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.listing import find_headers, signal_changed_at
-from ecg.data.prefetch import PreparedRecording, blocks_for_process, read_batches
-from ecg.errors import RecordError, as_record_error, printable
+from ecg.data.prefetch import PreparedRecording, blocks_for_process, run_batches
+from ecg.errors import RecordError, printable
 from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes, summary_lines
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_csv, write_errors, write_text
@@ -174,26 +175,13 @@ def write_outputs_distributed(
 
 def run_folder(model: Model, headers: Sequence[Path], decision: str) -> Iterator[tuple[Path, Result]]:
     """Yield the results in the order of ``headers``. A batch that fails is run again, one recording at a time."""
-    for batch in read_batches(headers, model.recipe):
-        readable = [(path, item) for path, item in batch if not isinstance(item, RecordError)]
-        results: dict[Path, Result] | None = None
-        try:
-            results = {prediction[0]: prediction[1] for prediction in run_prepared(model, readable, decision)}
-        except Exception as error:
-            progress.print_line(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
-        if results is None:  # outside the except block, which would keep the failed batch's memory
-            results = {path: run_alone(model, path, item, decision) for path, item in readable}
-        for path, item in batch:
-            yield path, item if isinstance(item, RecordError) else results[path]
+    return run_batches(headers, model.recipe, partial(run_prepared, model, decision=decision))
 
 
-def run_prepared(
-    model: Model, recordings: Sequence[tuple[Path, PreparedRecording]], decision: str
-) -> Iterator[tuple[Path, Prediction]]:
-    """Yield the prediction for each of ``recordings``, which run in one batch."""
-    if not recordings:
-        return
+def run_prepared(model: Model, recordings: Sequence[tuple[Path, PreparedRecording]], decision: str) -> list[Prediction]:
+    """The predictions for ``recordings``, which run in one batch."""
     results = run_recordings(model, [prepared.input for _, prepared in recordings], decision)
+    predictions = []
     for (path, prepared), labels, scores, remark in zip(recordings, *results):
         name = printable(path.stem)
         notes = [Note(name, WARNING, warning) for warning in prepared.warnings]
@@ -201,23 +189,18 @@ def run_prepared(
             notes.append(Note(name, DECISION, remark))
         if prepared.digest in model.description.trained_on:
             notes.append(Note(name, TRAINED_ON, TRAINED_ON_IT))
-        yield path, Prediction(labels.tolist(), scores.tolist(), notes)
-
-
-def run_alone(model: Model, path: Path, prepared: PreparedRecording, decision: str) -> Result:
-    try:
-        return next(run_prepared(model, [(path, prepared)], decision))[1]
-    except Exception as error:
-        return as_record_error(error, path)
+        predictions.append(Prediction(labels.tolist(), scores.tolist(), notes))
+    return predictions
 
 
 def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:
     """List the failures on the screen and in the csv ``path``; return the exit code."""
     path.unlink(missing_ok=True)
+    if failures:
+        write_csv(path, [("recording", "reason"), *failures])
     print(f"{recordings - len(failures)} of {recordings} recordings done; their outputs are in {path.parent}")
     if not failures:
         return ALL_WELL
-    write_csv(path, [("recording", "reason"), *failures])
     for _, reason in failures:
         print(f"failed: {reason}", file=sys.stderr)
     return SOME_FAILED if len(failures) < recordings else NOTHING_DONE

@@ -47,6 +47,8 @@ def main() -> int:
     weights = load_weights(args.classes)
     if args.leaderboard and weights.classes != load_weights().classes:
         raise EntryError("--leaderboard: the teams of 2020 were scored on the Challenge's classes, not on these")
+    if args.report:
+        from ecg.report.evaluation import write_report  # needs packages that the image does not have
     scores, evaluation = evaluate_model(args.labels, args.outputs, weights)
     if evaluation.malformed:
         names = printable(", ".join(evaluation.malformed))
@@ -55,19 +57,18 @@ def main() -> int:
         print(format_not_understood(evaluation.unknown_diagnoses), file=sys.stderr)
     if not evaluation.labels.any():
         print(f"{args.labels}: no header has a scored diagnosis, so the figures are meaningless", file=sys.stderr)
-    print(official_figures(scores), end="\n\n")
-    print(class_table(scores), end="\n\n")
-    print("\n".join(comparison_lines(evaluation, weights)))
-    if args.leaderboard:
-        print("\n" + standing_table(scores.challenge_metric))
     if args.scores:
         write_text(Path(args.scores), official_figures(scores) + "\n")
     if args.class_scores:
         write_text(Path(args.class_scores), official_class_figures(scores) + "\n")
     if args.report:
-        from ecg.report.evaluation import write_report  # needs packages that the image does not have
-
         write_report(args.report, evaluation, weights, args.labels, args.outputs, args.leaderboard)
+    print(official_figures(scores), end="\n\n")
+    print(class_table(scores), end="\n\n")
+    print("\n".join(comparison_lines(evaluation, weights)))
+    if args.leaderboard:
+        print("\n" + standing_table(scores.challenge_metric))
+    if args.report:
         print(f"\nThe report is in {args.report}: open it in a browser.")
     return ALL_WELL
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,11 @@ from torch.nn import functional
 
 from ecg import progress
 from ecg.classes import Weights, write_weights
-from ecg.data.header import parse_header
 from ecg.data.packed import PackedRecordings, pack
 from ecg.data.preprocessing import NetworkInput, network_input
-from ecg.data.record import Record, make_record, read_record
-from ecg.data.signal_check import as_counts, require_ecg
-from ecg.data.windows import covering_windows, training_windows
+from ecg.data.record import Record, read_record
+from ecg.data.signal_check import read_ecg, require_ecg
+from ecg.data.windows import training_windows
 from ecg.decision.calibration import calibration_shifts
 from ecg.decision.clinical import clinical_thresholds
 from ecg.decision.coordinate_ascent import CoordinateAscent
@@ -34,8 +32,10 @@ from ecg.errors import NonFiniteError
 from ecg.evaluation import metrics
 from ecg.evaluation.cross_validation import cross_validate, format_table, write_out_of_fold
 from ecg.interruption import uninterrupted
+from ecg.model.answers import WindowAnswers, answer_by_window, recording_features
 from ecg.model.compute import Compute, pick_compute
 from ecg.model.description import Description, History
+from ecg.model.ensemble import mean_over_windows, probabilities, run_windows
 from ecg.model.folder import MODEL_WEIGHTS, Model, build_network, read_description, read_model, save_model
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
@@ -110,8 +110,7 @@ def train_ensemble(training: Training, model: Path) -> None:
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     facts = thresholds, clinical, training.trained_on, histories, figures
     write_weights(model / MODEL_WEIGHTS, weights)
-    started_from = training.started_from
-    description = Description(recipe, weights.classes, weights.matrix, *facts, started_from=started_from)
+    description = Description(recipe, weights.classes, weights.matrix, *facts, started_from=training.started_from)
     save_model(model, description, networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
@@ -231,7 +230,6 @@ def train_epoch(
 # -------------------------------------------------------------------------------- predictions and calibration
 
 
-@torch.inference_mode()
 def predict(
     networks: Sequence[SEResNet], recordings: PackedRecordings, chosen: np.ndarray, recipe: Recipe, compute: Compute
 ) -> np.ndarray:
@@ -239,21 +237,8 @@ def predict(
 
     Raises NonFiniteError if one of them is not finite.
     """
-    for network in networks:
-        network.eval()
-    total = np.zeros((len(networks), len(chosen), networks[0].head.out_features))
-    parts = np.zeros(len(chosen))
-    for windows in covering_windows(recordings.lengths[chosen], recipe):
-        batch = recordings.cut(replace(windows, recording=chosen[windows.recording]), compute.device)
-        with compute.autocast():
-            logits = torch.stack([network(*batch) for network in networks])
-        p = torch.sigmoid(logits).double().cpu().numpy()
-        for sums, window_p in zip(total, p):
-            np.add.at(sums, windows.recording, window_p)
-        np.add.at(parts, windows.recording, 1)
-    if not np.isfinite(total).all():
-        raise NonFiniteError("the networks give no finite probability; try --float32")
-    return total / parts[:, np.newaxis]
+    batches = run_windows(probabilities, networks, recordings, chosen, recipe, compute)
+    return mean_over_windows(batches, (len(networks), len(chosen), networks[0].head.out_features), "probability")
 
 
 def predict_with(training: Training, network: SEResNet, chosen: np.ndarray) -> np.ndarray:
@@ -419,8 +404,7 @@ def run_model(
     >>> len(classes), len(labels), len(p)
     (24, 24, 24)
     """
-    record = make_record(parse_header(header), as_counts(np.asarray(recording), units))
-    return _run_record(model, record, record.header.name, decision)
+    return _run_record(model, read_ecg(header, recording, units), decision)
 
 
 def run_recording(model: Model, path: str | os.PathLike, decision: str | None = None) -> tuple[list, list, list]:
@@ -428,11 +412,28 @@ def run_recording(model: Model, path: str | os.PathLike, decision: str | None = 
 
     ``decision``, the result and the errors are those of ``run_model``.
     """
-    return _run_record(model, read_record(path, lenient=True), str(path), decision)
+    record = read_record(path, lenient=True)
+    require_ecg(record, str(path))
+    return _run_record(model, record, decision)
 
 
-def _run_record(model: Model, record: Record, place: str, decision: str | None) -> tuple[list, list, list]:
-    require_ecg(record, place)
+def run_by_window(
+    model: Model, header: str | Sequence[str], recording: np.ndarray, units: str = "counts", decision: str | None = None
+) -> WindowAnswers:
+    """Classify each window of a long recording; arguments and errors are those of ``run_model``."""
+    return answer_by_window(model, read_ecg(header, recording, units), decision)
+
+
+def run_features(model: Model, header: str | Sequence[str], recording: np.ndarray, units: str = "counts") -> np.ndarray:
+    """Features of one recording's signal, float32 (networks, 8 x width).
+
+    They are the last layer's input without age and sex, the mean over the windows. Arguments and errors are those of
+    ``run_model``.
+    """
+    return recording_features(model, [network_input(read_ecg(header, recording, units), model.recipe)])[:, 0]
+
+
+def _run_record(model: Model, record: Record, decision: str | None) -> tuple[list, list, list]:
     labels, scores, _ = run_recordings(model, [network_input(record, model.recipe)], decision)
     return list(model.classes), labels[0].tolist(), scores[0].tolist()
 

@@ -1,9 +1,12 @@
-"""What the scripts share: the official arguments of every year, one-line errors, and exit codes."""
+"""What the scripts share: the official arguments of every year, one-line errors, exit codes, and closed pipes."""
 
 import argparse
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 from ecg.errors import EntryError, OtherProcessError
 from ecg.interruption import Interrupted, install_handlers
@@ -58,29 +61,73 @@ class Arguments(argparse.ArgumentParser):
         return args
 
 
+class OpenEnded:
+    """A text ``stream`` whose reader may leave early, as ``head`` does: what is written afterwards goes nowhere.
+
+    So a closed pipe stops neither the work nor the writing of its files.
+    """
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._reader_may_leave():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._reader_may_leave():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _reader_may_leave(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # also for what the stream still holds, and for child processes
+            os.close(nowhere)
+
+
 def run(main: Callable[[], int]) -> None:
     """Call ``main`` and exit with its code.
 
-    Expected errors and interruptions print one line; an error in the code prints its traceback.
+    Expected errors and interruptions print one line; an error in the code prints its traceback. A closed pipe is no
+    error, and does not change the code.
     """
     install_handlers()
+    with redirect_stdout(_open_ended(sys.stdout)), redirect_stderr(_open_ended(sys.stderr)):
+        sys.exit(_exit_code(main))
+
+
+def _open_ended(stream: Any) -> Any:
+    return stream and OpenEnded(stream)  # None stays None: the process was started without it
+
+
+def _exit_code(main: Callable[[], int]) -> int:
     try:
-        sys.exit(main())
+        try:
+            return main()
+        finally:  # also after --help
+            print(end="", flush=True)
     except OtherProcessError:
-        sys.exit(NOTHING_DONE)
+        return NOTHING_DONE
     except (EntryError, OSError) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(NOTHING_DONE)
+        return NOTHING_DONE
     except ModuleNotFoundError as error:
         if error.name not in REQUIREMENTS:
             raise
         print(f"error: {error.name} is not installed: pip install -r {REQUIREMENTS[error.name]}", file=sys.stderr)
-        sys.exit(NOTHING_DONE)
+        return NOTHING_DONE
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
-        sys.exit(interruption.exit_code)
+        return interruption.exit_code
     except Exception:
         traceback.print_exc()
-        sys.exit(NOTHING_DONE)
+        return NOTHING_DONE

@@ -7,11 +7,13 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import get_native_id
 from typing import Any
+
+import numpy as np
 
 from ecg.errors import EntryError, RecordError
 
@@ -56,6 +58,16 @@ def write_csv(path: Path, rows: Iterable[Iterable]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_text(path, text.getvalue())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a compressed .npz."""
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as opened:  # NumPy would add a suffix to a name
+            np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]  # NumPy's stub has one name for two things
+
+    write_whole(path, write)
 
 
 def write_json(path: Path, content: Any) -> None:

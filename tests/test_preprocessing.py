@@ -16,7 +16,7 @@ from ecg.data.preprocessing import (
     fill_limb_leads,
     interpolate,
     network_signal,
-    trim_silence,
+    signal_span,
 )
 from ecg.data.record import INVALID
 from ecg.recipe import RECIPES
@@ -88,6 +88,17 @@ def test_gaps_are_bridged_and_never_become_spikes():
     assert abs(network_signal(np.full((12, 500), INVALID, np.int16), 500, RECIPES["published"])).max() == 0
 
 
+@pytest.mark.parametrize("missing", [0.001, 0.1, 0.5, 0.99])
+def test_gaps_are_bridged_from_all_valid_samples(missing):
+    counts = noise(3000)
+    counts[np.repeat(np.random.default_rng(0).random((12, 300)) < missing, 10, axis=1)] = INVALID
+    times = np.arange(3000)
+    for lead, bridged in zip(counts, bridge_gaps(counts)):
+        valid = lead != INVALID
+        expected = np.rint(np.interp(times, times[valid], lead[valid])) if valid.any() else np.zeros(3000)
+        np.testing.assert_array_equal(bridged, expected)
+
+
 @pytest.mark.parametrize("value", [0, 123, INVALID])
 def test_silence_at_the_ends_does_not_change_the_input_of_recipe_best(value):
     counts = noise(5000)
@@ -95,7 +106,8 @@ def test_silence_at_the_ends_does_not_change_the_input_of_recipe_best(value):
     expected = network_signal(counts, 500, RECIPES["best"])
     for padded in (np.hstack([counts, silence]), np.hstack([counts, np.repeat(counts[:, -1:], 700, axis=1)])):
         np.testing.assert_array_equal(network_signal(padded, 500, RECIPES["best"]), expected)
-    trimmed = trim_silence(np.hstack([silence, counts, silence]))
+    padded = np.hstack([silence, counts, silence])
+    trimmed = padded[:, signal_span(padded)]
     np.testing.assert_array_equal(trimmed[:, 1:-1] if value == 123 else trimmed, counts)
     assert network_signal(np.hstack([counts, silence]), 500, RECIPES["published"]).shape[1] > 2900
 
@@ -103,13 +115,13 @@ def test_silence_at_the_ends_does_not_change_the_input_of_recipe_best(value):
 def test_one_sample_is_left_of_a_silent_recording():
     two_silences = np.hstack([np.zeros((12, 300), np.int16), np.full((12, 300), INVALID, np.int16)])
     for silent in (two_silences, two_silences[:, ::-1], np.full((12, 5000), 3, np.int16), noise(1)):
-        assert trim_silence(silent).shape == (12, 1)
+        assert silent[:, signal_span(silent)].shape == (12, 1)
 
 
 def test_a_single_changing_lead_is_not_silence():
     counts = np.zeros((12, 500), np.int16)
     counts[4, 200:300] = noise(100)[0]
-    assert trim_silence(counts).shape == (12, 100)
+    assert counts[:, signal_span(counts)].shape == (12, 100)
 
 
 @each_recipe

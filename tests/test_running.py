@@ -12,7 +12,6 @@ import torch
 import driver
 import run_12ECG_classifier
 from ecg.classes import load_weights
-from ecg.data.prefetch import read_batches
 from ecg.data.preprocessing import demographics, network_signal
 from ecg.data.record import INVALID
 from ecg.errors import EntryError, NonFiniteError, RecordError
@@ -76,8 +75,7 @@ def test_non_finite_probability_is_an_error_that_names_the_recording(broken_mode
     with pytest.raises(NonFiniteError, match="no finite probability"):
         run(broken_model, noise(5000))
     path = write_recording(tmp_path, "A1")
-    ((recording,),) = read_batches([path], broken_model.recipe)
-    result = driver.run_alone(broken_model, *recording, "challenge")
+    ((_, result),) = driver.run_folder(broken_model, [path], "challenge")
     assert isinstance(result, RecordError) and "A1.hea" in str(result)
 
 

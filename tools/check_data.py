@@ -34,10 +34,11 @@ def main() -> int:
     args = parser.parse()
     weights = load_weights(args.classes)
     recordings = check_folder(args.folder, weights, RECIPES[args.recipe])
+    if args.csv:
+        write_csv(args.csv, findings_table(recordings))
     print(format_summary(recordings, weights))
     print(format_findings(recordings))
     if args.csv:
-        write_csv(args.csv, findings_table(recordings))
         print(f"\nAll findings are in {args.csv}.")
     usable = sum(recording.usable for recording in recordings)
     return ALL_WELL if usable == len(recordings) else SOME_FAILED if usable else NOTHING_DONE

@@ -25,7 +25,6 @@ import shutil
 import sys
 from argparse import Namespace
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import Predictions
 from ecg.evaluation.comparison import compare
 from ecg.evaluation.decisions import print_decisions
-from ecg.files import file_digest, write_json, write_whole
+from ecg.files import file_digest, write_arrays, write_json
 from ecg.model.compute import Compute, pick_compute
 from ecg.progress import print_line
 from ecg.recipe import CHOICES, Recipe, parse_recipe
@@ -99,7 +98,7 @@ def validate_recipe(args: Namespace, name: str, recipe: Recipe, compute: Compute
             if not file.exists():
                 print_line(f"\n{name}, seed {seed}: training on the other parts, to predict {part}")
                 predictions = predict_part(data, test, seed, args.members or recipe.folds, work_dir / file.stem)
-                write_whole(file, partial(save_arrays, predictions))
+                write_arrays(file, predictions)
             with np.load(file) as stored:
                 seeds[seed].append(dict(stored))
     return {decision: data.gather(seeds, decision) for decision in CHOICES["decide"]}
@@ -159,11 +158,6 @@ def predict_part(data: ValidationData, test: np.ndarray, seed: int, members: int
         predictions[f"unseen {name}"] = predict(networks, recordings, np.arange(len(store)), recipe, training.compute)
     shutil.rmtree(work_dir)
     return predictions
-
-
-def save_arrays(arrays: PartPredictions, path: Path) -> None:
-    with open(path, "wb") as opened:  # NumPy would add a suffix to a name
-        np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]  # NumPy's own stub has one name for two things
 
 
 def draw_reliability(path: Path, predictions: dict[str, Predictions]) -> None:

@@ -1,11 +1,12 @@
 """Read a folder's recordings in the background while the networks run the previous ones."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from ecg import progress
 from ecg.data.listing import signal_size
 from ecg.data.preprocessing import NetworkInput, network_input
 from ecg.data.record import read_record, signal_digest
@@ -27,6 +28,8 @@ class PreparedRecording(NamedTuple):
 
 
 Prepared = PreparedRecording | RecordError
+Result = TypeVar("Result")
+BatchRunner = Callable[[Sequence[tuple[Path, PreparedRecording]]], Sequence[Result]]
 
 
 def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple[Path, Prepared]]]:
@@ -42,6 +45,33 @@ def read_batches(headers: Sequence[Path], recipe: Recipe) -> Iterator[list[tuple
         if number % recipe.batch == 0 or number == len(headers) or samples >= BATCH_SAMPLES:
             yield batch
             batch, samples = [], 0
+
+
+def run_batches(
+    headers: Sequence[Path], recipe: Recipe, run: BatchRunner[Result]
+) -> Iterator[tuple[Path, Result | RecordError]]:
+    """Yield what ``run`` returns for each recording of a batch, or the error, in the order of ``headers``.
+
+    ``run`` is called with the readable recordings of a batch. A batch that fails is run again, one recording at a time.
+    """
+    for batch in read_batches(headers, recipe):
+        readable = [(path, item) for path, item in batch if not isinstance(item, RecordError)]
+        results: dict[Path, Result | RecordError] | None = None
+        try:
+            results = dict(zip((path for path, _ in readable), run(readable) if readable else ()))
+        except Exception as error:
+            progress.print_line(f"{len(readable)} recordings failed together ({error!r}); each is run alone")
+        if results is None:  # outside the except block, which would keep the failed batch's memory
+            results = {path: _run_alone(path, item, run) for path, item in readable}
+        for path, item in batch:
+            yield path, item if isinstance(item, RecordError) else results[path]
+
+
+def _run_alone(path: Path, prepared: PreparedRecording, run: BatchRunner[Result]) -> Result | RecordError:
+    try:
+        return run([(path, prepared)])[0]
+    except Exception as error:
+        return as_record_error(error, path)
 
 
 def blocks_for_process(headers: Sequence[Path], recipe: Recipe, rank: int, ranks: int) -> list[Path]:

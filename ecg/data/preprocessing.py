@@ -23,10 +23,14 @@ def network_signal(counts: np.ndarray, rate: float, recipe: Recipe) -> np.ndarra
     INVALID samples are bridged first, so that no gap becomes a spike of -32768. Missing limb leads are computed if two
     others are there.
     """
-    if recipe.trim:
-        counts = trim_silence(counts)
+    counts = counts[:, network_span(counts, recipe)]
     resample = {"interpolate": interpolate, "average": average}[recipe.resampling]
     return fill_limb_leads(resample(bridge_gaps(counts), rate, recipe.rate))
+
+
+def network_span(counts: np.ndarray, recipe: Recipe) -> slice:
+    """The samples of ``counts`` (leads, samples) that the network sees: without silent ends if the recipe trims."""
+    return signal_span(counts) if recipe.trim else slice(0, counts.shape[1])
 
 
 def fill_limb_leads(counts: np.ndarray) -> np.ndarray:
@@ -46,16 +50,11 @@ def fill_limb_leads(counts: np.ndarray) -> np.ndarray:
     return counts
 
 
-def trim_silence(counts: np.ndarray) -> np.ndarray:
+def signal_span(counts: np.ndarray) -> slice:
     """``counts`` (leads, samples) without the ends where no lead changes, as after a loose electrode or by padding.
 
     A value held to the end is kept once; held zeros or INVALID are not kept. One sample is left of a silent recording.
     """
-    return counts[:, signal_span(counts)]
-
-
-def signal_span(counts: np.ndarray) -> slice:
-    """The samples of ``counts`` (leads, samples) that ``trim_silence`` keeps."""
     samples = counts.shape[1]
     if samples < 2 or ((counts[:, 0] != counts[:, 1]).any() and (counts[:, -1] != counts[:, -2]).any()):
         return slice(0, samples)
@@ -79,10 +78,11 @@ def bridge_gaps(counts: np.ndarray) -> np.ndarray:
     if not invalid.any():
         return counts
     counts = counts.copy()
-    times = np.arange(counts.shape[1])
     for lead in np.flatnonzero(invalid.any(axis=1)):
         gap = invalid[lead]
-        counts[lead, gap] = 0 if gap.all() else np.rint(np.interp(times[gap], times[~gap], counts[lead, ~gap]))
+        beside = np.append(False, gap[:-1]) | np.append(gap[1:], False)
+        ends = np.flatnonzero(beside & ~gap)  # a line needs no other samples, and a long recording little memory
+        counts[lead, gap] = 0 if gap.all() else np.rint(np.interp(np.flatnonzero(gap), ends, counts[lead, ends]))
     return counts
 
 
@@ -116,8 +116,11 @@ def average(counts: np.ndarray, rate: float, network_rate: float) -> np.ndarray:
         return interpolate(counts, rate, network_rate)
     step, samples = rate / network_rate, counts.shape[1]
     if step.is_integer() and samples % step == 0:  # the usual case: 5 samples of 500 Hz become one of 100 Hz
-        total = sum(counts[:, start :: int(step)].astype(np.int32) for start in range(int(step)))
-        return np.rint(total / np.float32(step)).astype(np.int16)
+        total = counts[:, :: int(step)].astype(np.int32)
+        for start in range(1, int(step)):
+            total += counts[:, start :: int(step)]
+        means = total / np.float32(step)
+        return np.rint(means, out=means).astype(np.int16)  # in place: a long recording takes less memory
     edges = np.minimum(np.arange(resampled_length(samples, rate, network_rate) + 1) * step, samples)
     before = np.minimum(edges.astype(np.int64), samples - 1)
     averages = np.empty((len(counts), len(edges) - 1), np.int16)

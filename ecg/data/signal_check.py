@@ -5,12 +5,15 @@ error, so a signal far outside the usual heights is refused. In 2,457 recordings
 other sources of 2020 and 2021) the height, as ``signal_height`` measures it, was 293 to 4,027 counts.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ecg.data.formats.physical import MICROVOLTS
+from ecg.data.header import parse_header
 from ecg.data.lead_names import LEADS, canonical_lead
 from ecg.data.preprocessing import bridge_gaps
-from ecg.data.record import INVALID, MOST_CLIPPED, Record
+from ecg.data.record import INVALID, MOST_CLIPPED, Record, make_record
 from ecg.errors import EntryError, RecordError
 
 USUAL_HEIGHTS = (250, 6_000)  # counts; outside, the recording has a warning
@@ -52,7 +55,8 @@ def require_ecg(record: Record, place: str) -> list[str]:
 
 def signal_findings(record: Record) -> list[Finding]:
     """What is unusual about the signal of ``record``; a finding of REFUSED comes alone."""
-    counts, leads = record.counts[record.mask], np.array(LEADS)[record.mask]
+    counts = record.counts if record.mask.all() else record.counts[record.mask]  # no copy of a long recording
+    leads = np.array(LEADS)[record.mask]
     invalid = counts == INVALID
     if invalid.all():
         return [("no valid sample", "")]
@@ -63,7 +67,7 @@ def signal_findings(record: Record) -> list[Finding]:
     clipped = np.count_nonzero(counts == 32767) + np.count_nonzero(counts == -32767)
     if clipped > MOST_CLIPPED * counts.size:
         return [("clipped", f"{100 * clipped / counts.size:.0f} % of the samples are at the limit of 16 bits")]
-    height = signal_height(counts[~flat])
+    height = signal_height(counts[~flat] if flat.any() else counts)
     if not POSSIBLE_HEIGHTS[0] <= height <= POSSIBLE_HEIGHTS[1]:
         return [("height", f"its height is {height:,.0f} counts, that of an ECG is about 1,000")]
     findings = []
@@ -97,7 +101,10 @@ def _extremes(counts: np.ndarray, invalid: np.ndarray) -> tuple[np.ndarray, np.n
     high = counts.max(axis=1)  # INVALID is the lowest number
     if not invalid.any():
         return counts.min(axis=1), high
-    return np.where(invalid, 32767, counts).min(axis=1), high
+    low = [
+        np.where(missing, 32767, lead).min() for lead, missing in zip(counts, invalid)
+    ]  # lead by lead: little memory
+    return np.array(low), high
 
 
 def signal_height(counts: np.ndarray) -> float:
@@ -121,3 +128,13 @@ def as_counts(recording: np.ndarray, units: str) -> np.ndarray:
     if units.lower() not in MICROVOLTS:
         raise EntryError(f"units {units!r}: none of counts, V, mV, uV, nV")
     return np.asarray(recording, np.float64) * MICROVOLTS[units.lower()]
+
+
+def read_ecg(header: str | Sequence[str], recording: np.ndarray, units: str) -> Record:
+    """The Record of a header's text or lines, and a ``recording`` (leads, samples) in ``units`` (``as_counts``).
+
+    Raises RecordError if the two contradict each other, or the signal is no ECG.
+    """
+    record = make_record(parse_header(header), as_counts(np.asarray(recording), units))
+    require_ecg(record, record.header.name)
+    return record

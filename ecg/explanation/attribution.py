@@ -10,7 +10,7 @@ from captum.attr import IntegratedGradients
 
 from ecg import progress
 from ecg.data.packed import PackedRecordings, pack
-from ecg.data.preprocessing import network_input, signal_span
+from ecg.data.preprocessing import network_input, network_span
 from ecg.data.record import Record
 from ecg.data.windows import covering_windows
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, with_normal_waves
@@ -45,7 +45,7 @@ def relevance(networks: Sequence[SEResNet], record: Record, class_: int, recipe:
     ndarray
         float (12, samples of ``record``); 0 at samples that the networks do not see.
     """
-    span = signal_span(record.counts) if recipe.trim else slice(0, record.counts.shape[1])
+    span = network_span(record.counts, recipe)
     # Trimmed here once, because a counterfactual may be silent where the recording is not.
     # One window a batch, because each has many counterfactuals. One heart a step, so that the bar moves.
     recipe = replace(recipe, trim=False, batch=1)

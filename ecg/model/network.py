@@ -129,6 +129,7 @@ class SEResNet(nn.Module):
                 blocks.append(ResidualBlock(inputs, channels, kernel, stride, dropout, reduction))
                 inputs = channels
         self.blocks = nn.Sequential(*blocks)
+        self.feature_size = inputs
         self.demographics = nn.Linear(DEMOGRAPHICS + scale, 10)
         self.head = nn.Linear(inputs + 10, classes)
         for module in self.modules():
@@ -153,13 +154,18 @@ class SEResNet(nn.Module):
             return windows, torch.cat([demographics, torch.log(amplitude / USUAL_AMPLITUDE)], dim=1)
 
     def logits(self, windows: torch.Tensor, demographics: torch.Tensor) -> torch.Tensor:
-        """Logits of normalised input. Under autocast only the residual blocks compute in 16 bits.
+        """Logits of normalised input: the last layer's, of ``features`` beside age and sex."""
+        features = self.features(windows)
+        with torch.autocast(windows.device.type, enabled=False):
+            return self.head(torch.cat([features, self.demographics(demographics)], dim=1))
 
-        The stem may see raw counts, which bfloat16 would round to 8 bits and float16 would overflow. Behind the stem's
-        batch normalisation all values are of the order of 1.
+    def features(self, windows: torch.Tensor) -> torch.Tensor:
+        """Features (batch, 8 x width) of normalised ``windows``: the means of the last block's channels, in float32.
+
+        Under autocast only the residual blocks compute in 16 bits. The stem may see raw counts, which bfloat16 would
+        round to 8 bits and float16 would overflow. Behind the stem's batch normalisation all values are of the order
+        of 1.
         """
         with torch.autocast(windows.device.type, enabled=False):
             features = self.stem(windows)
-        features = self.blocks(features).mean(dim=2, dtype=torch.float32)
-        with torch.autocast(windows.device.type, enabled=False):
-            return self.head(torch.cat([features, self.demographics(demographics)], dim=1))
+        return self.blocks(features).mean(dim=2, dtype=torch.float32)
