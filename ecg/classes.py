@@ -5,7 +5,7 @@ A user's own classes come from a table (classes.csv), or from a weights.csv with
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,6 +187,20 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
         means, values = _parse_class_table(rows, path)
     else:
         means, values = _parse_matrix(rows, path)
+    return _weights(means, values, path)
+
+
+def own_classes(means: Mapping[str, Sequence[str]]) -> Weights:
+    """Own classes, each with the words that mean it; the reward of a true output is 1.
+
+    >>> own_classes({"Chagas": ["chagas label: true"]}).encode(["chagas label: true"])
+    array([ True])
+    """
+    return _weights([(name, *words) for name, words in means.items()], np.eye(len(means)), Path("classes"))
+
+
+def _weights(means: Sequence[Sequence[str]], values: np.ndarray, path: Path) -> Weights:
+    """``means`` has the words that mean each class, its name first; ``path`` names the file in errors."""
     keep: dict[str, int] = {}  # equivalent codes may have rows of their own
     for index, (name, *_) in enumerate(means):
         keep.setdefault(FIRST.get(name, name), index)

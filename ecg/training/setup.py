@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights
+from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights, own_classes
+from ecg.data.header import read_header
 from ecg.data.listing import find_headers
 from ecg.data.packed import PackedRecordings
-from ecg.errors import EntryError
+from ecg.errors import EntryError, RecordError
 from ecg.files import file_digest
 from ecg.model.compute import Compute
 from ecg.model.folder import Model, weights_file
@@ -24,6 +26,7 @@ from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
 
+FEW = 100  # recordings that show which labels the headers have
 PRETRAINING = 1_000_000  # the first random stream of pretraining; the folds have the streams 0, 1 ...
 
 
@@ -153,15 +156,13 @@ def prepare(
     no labelled recording or lies in the training's own work folder, or if an unfinished training with another recipe or
     other recordings is there.
     """
-    work_dir, weights = (
-        work_dir_of(model),
-        load_weights(Path(classes) if classes else weights_file(Path(start)) if start else WEIGHTS_FILE),
-    )
-    recipe = recipe_for(recipe, weights)
-    started_from = describe_start(Path(start)) if start else ""
+    work_dir = work_dir_of(model)
     if work_dir.resolve() in (data.resolve(), *data.resolve().parents):
         raise EntryError(f"{data}: is the work folder of the training; give another model folder")
     headers = list_recordings(data)
+    weights = choose_classes(headers, Path(classes) if classes else None, Path(start) if start else None)
+    recipe = recipe_for(recipe, weights)
+    started_from = describe_start(Path(start)) if start else ""
     fingerprint = recordings_fingerprint(headers, weights, recipe)
     claim_work_dir(work_dir, recipe, fingerprint, file_digest(patients) if patients else None, started_from)
     store, recordings = read_recordings(headers, work_dir / "store", weights, recipe, compute, recipe.simulated)
@@ -193,6 +194,29 @@ def prepare(
             )
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
+
+
+def choose_classes(headers: Sequence[Path], classes: Path | None, start: Path | None) -> Weights:
+    """The classes of the file ``classes``, else those of the model ``start``, else the Challenge's.
+
+    If none of the first recordings has one of the Challenge's classes, but all have a label of their own, such as
+    "Chagas label: True" (2025), that label is the only class. The screen says so.
+    """
+    weights = load_weights(classes or (weights_file(start) if start else WEIGHTS_FILE))
+    if classes or start:
+        return weights
+    diagnoses = []
+    for header in headers[:FEW]:
+        with suppress(RecordError):
+            diagnoses.append(read_header(header).diagnoses)
+    labels = set.intersection(*({name.split(":")[0] for name in names} for names in diagnoses)) if diagnoses else set()
+    labels = {name for name in labels if name.endswith(" label")}
+    if len(labels) != 1 or any(map(weights.is_labelled, diagnoses)):
+        return weights
+    (label,) = labels
+    name = label.removesuffix(" label").capitalize().replace(" ", "_")
+    print_line(f"no recording has one of the Challenge's classes: the only class is {name}, by the headers' {label}")
+    return own_classes({name: [f"{label}: true"]})
 
 
 def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
