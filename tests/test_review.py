@@ -87,7 +87,7 @@ def test_the_booklet_has_no_names_and_no_labels(study):
     content = (study / "study/booklet.html").read_text()
     text = re.sub(r'"data:image/png;base64,[^"]*"', "", content)
     assert not [name for name, _ in read_key_rows(study).values() if name in text]
-    assert text.count("<img") == PLANTED + 12
+    assert text.count("<img") == PLANTED + 12 and "whether it shows left axis deviation (LAD)." in text
     assert not re.findall(r"https?://", text.replace("http://www.w3.org/2000/svg", ""))
     record = read_record(find_headers(study / "data")[0])
     title, blinded_title = record_title(record.header), record_title(blinded(record, 7).header)

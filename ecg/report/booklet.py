@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ecg import progress
+from ecg.classes import code_of, full_name
 from ecg.data.record import Record
 from ecg.report.page import write_page
 from ecg.report.paper import data_url, record_title
@@ -19,7 +20,13 @@ def write_booklet(path: Path, records: Sequence[Record], classes: Sequence[str])
     ]
     # The browser stores the answers under this name, so that it does not fill in those of an earlier booklet.
     study = secrets.token_hex(8)
-    write_page(path, "booklet.html", ecgs=ecgs, classes=classes, study=study)
+    write_page(path, "booklet.html", ecgs=ecgs, classes=classes, question=_question, study=study)
+
+
+def _question(name: str) -> str:
+    """A class's full name and abbreviation, from its abbreviation ``name``."""
+    full = full_name(code_of(name) or name)
+    return name if full == name else f"{full} ({name})"
 
 
 def blinded(record: Record, number: int) -> Record:
