@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
@@ -30,12 +30,11 @@ from ecg.errors import RecordError, printable
 from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes, summary_lines
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_csv, write_errors, write_text
-from ecg.model.compute import pick_compute
-from ecg.model.folder import Model, model_digest
 from ecg.model.trained_on import TRAINED_ON_IT
 from ecg.recipe import CHOICES
-from ecg.training import distributed
-from team_code import load_model, run_recordings
+
+if TYPE_CHECKING:
+    from ecg.model.folder import Model
 
 FAILURES = "failures"  # the list of failures is failures.csv
 LISTS = (FAILURES, NOTES)  # no recording may have these names
@@ -66,14 +65,21 @@ def main() -> int:
     arguments.add_argument("--resume", action="store_true", help="skip what an earlier run has finished in OUTPUTS")
     arguments.add_compute()
     args = arguments.parse()
-    model = load_model(args.model, compute=pick_compute(args.device, args.float32))
-    model.description.clinical_thresholds_for(args.decide)  # before anything is written
     refused: list[RecordError] = []
     headers = find_headers(args.data, refuse=refused.append)
     for path in headers:
         if path.stem in LISTS:
             refused.append(RecordError(f"{path}: its output would overwrite the list of {path.stem}; rename it"))
     headers = [path for path in headers if path.stem not in LISTS]
+
+    # Imported here because PyTorch takes seconds: --help and a wrong folder are answered before.
+    from ecg.model.compute import pick_compute
+    from ecg.model.folder import model_digest
+    from ecg.training import distributed
+    from team_code import load_model
+
+    model = load_model(args.model, compute=pick_compute(args.device, args.float32))
+    model.description.clinical_thresholds_for(args.decide)  # before anything is written
     outputs = Path(args.outputs)
     decision = args.decide or model.recipe.decide
     about_model = str(model.description.adapted or "")
@@ -135,7 +141,7 @@ def is_done(header: Path, output: Path, classes: Sequence[str], since: int) -> b
     return found is not None and found[0] == tuple(classes) and any(found[2])
 
 
-def write_outputs(model: Model, headers: Sequence[Path], folder: Path, decision: str, rank: int = 0) -> list[Failure]:
+def write_outputs(model: "Model", headers: Sequence[Path], folder: Path, decision: str, rank: int = 0) -> list[Failure]:
     """Run ``model`` on all recordings and write their outputs and notes to ``folder``; return the failures."""
     failures: list[Failure] = []
     note_file = NoteFile(folder, rank)
@@ -161,25 +167,31 @@ def write_outputs(model: Model, headers: Sequence[Path], folder: Path, decision:
 
 
 def write_outputs_distributed(
-    model: Model, headers_to_run: Callable[[], Sequence[Path]], folder: Path, decision: str
+    model: "Model", headers_to_run: Callable[[], Sequence[Path]], folder: Path, decision: str
 ) -> list[Failure] | None:
     """Do what write_outputs does, in all processes: each runs its own blocks of the first one's ``headers_to_run``.
 
     The first process returns all failures, the others None.
     """
+    from ecg.training import distributed
+
     with distributed.all_processes() as everyone:
         mine = blocks_for_process(everyone.from_first(headers_to_run), model.recipe, everyone.rank, everyone.size)
         parts = everyone.gather(write_outputs(model, mine, folder, decision, everyone.rank))
         return sorted(sum(parts, [])) if everyone.is_first else None
 
 
-def run_folder(model: Model, headers: Sequence[Path], decision: str) -> Iterator[tuple[Path, Result]]:
+def run_folder(model: "Model", headers: Sequence[Path], decision: str) -> Iterator[tuple[Path, Result]]:
     """Yield the results in the order of ``headers``. A batch that fails is run again, one recording at a time."""
     return run_batches(headers, model.recipe, partial(run_prepared, model, decision=decision))
 
 
-def run_prepared(model: Model, recordings: Sequence[tuple[Path, PreparedRecording]], decision: str) -> list[Prediction]:
+def run_prepared(
+    model: "Model", recordings: Sequence[tuple[Path, PreparedRecording]], decision: str
+) -> list[Prediction]:
     """The predictions for ``recordings``, which run in one batch."""
+    from team_code import run_recordings
+
     results = run_recordings(model, [prepared.input for _, prepared in recordings], decision)
     predictions = []
     for (path, prepared), labels, scores, remark in zip(recordings, *results):

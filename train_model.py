@@ -7,16 +7,13 @@ installs: torchrun --nproc-per-node 4 train_model.py DATA MODEL
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.model.compute import Compute, pick_compute
-from ecg.model.folder import read_description
 from ecg.recipe import RECIPES, Recipe, changed, parse_recipe
-from ecg.training import distributed
-from ecg.training.checkpoint import training_lock
-from ecg.training.setup import prepare
-from ecg.training.starting import fine_tuning
-from team_code import train_ensemble, train_fold, training_code
+
+if TYPE_CHECKING:
+    from ecg.model.compute import Compute
 
 
 def main() -> int:
@@ -42,9 +39,16 @@ def main() -> int:
     arguments.add_argument("--start", metavar="MODEL", help="fine-tune a model: start with its networks and recipe")
     arguments.add_compute()
     args = arguments.parse()
-    if args.recipe or not args.start:
-        recipe = parse_recipe(args.recipe or "best")
-    else:
+    recipe = parse_recipe(args.recipe or "best")
+
+    # Imported here because PyTorch takes seconds: --help and a wrong recipe are answered before.
+    from ecg.model.compute import pick_compute
+    from ecg.model.folder import read_description
+    from ecg.training import distributed
+    from ecg.training.starting import fine_tuning
+    from team_code import training_code
+
+    if args.start and not args.recipe:
         recipe = fine_tuning(read_description(Path(args.start)).recipe)
     recipe = changed(recipe, **{name: getattr(args, name) for name in ("folds", "epochs", "simulated", "seed")})
     train = train_distributed if distributed.is_distributed() else training_code
@@ -57,12 +61,17 @@ def train_distributed(
     data: str,
     model: str,
     recipe: Recipe,
-    compute: Compute,
+    compute: "Compute",
     patients: str | None,
     classes: str | None,
     start: str | None,
 ) -> None:
     """Run training_code in all processes: each team trains its folds, and the first process finishes the ensemble."""
+    from ecg.training import distributed
+    from ecg.training.checkpoint import training_lock
+    from ecg.training.setup import prepare
+    from team_code import train_ensemble, train_fold
+
     with distributed.all_processes() as everyone, ExitStack() as until_the_end:
 
         def begin():

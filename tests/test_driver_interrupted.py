@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import driver
+import team_code
 from ecg.data.listing import find_headers
 from ecg.evaluation.outputs import parse_outputs
 from ecg.model.folder import model_digest
@@ -42,7 +43,7 @@ def test_resume_runs_only_missing_and_failed_recordings(model_folder, tmp_path, 
         write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i))
     (tmp_path / "data/A2.mat").write_bytes(b"")
     model, headers = load_model(model_folder, compute=CPU), find_headers(tmp_path / "data")
-    run_recordings, runs = driver.run_recordings, []
+    run_recordings, runs = team_code.run_recordings, []
 
     def interrupted(model, inputs, decision):
         if len(runs) == 1:
@@ -53,7 +54,7 @@ def test_resume_runs_only_missing_and_failed_recordings(model_folder, tmp_path, 
     out = tmp_path / "out"
     driver.prepare_outputs(out, f"{model_digest(model_folder)} challenge", resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(driver, "run_recordings", interrupted)
+        patch.setattr(team_code, "run_recordings", interrupted)
         driver.write_outputs(model, headers, out, "challenge")
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("A*.csv")}
     assert 0 < len(before) < 9

@@ -228,11 +228,12 @@ def test_the_commands_of_training_and_scoring(training_data, tmp_path):
     ("arguments", "message"),
     [
         (("train_model.py", "nowhere", "model"), "nowhere: no such folder"),
-        (("train_model.py", ".", "model"), "no .hea file"),
+        (("train_model.py", "empty", "model"), "no .hea file"),
         (("train_model.py", ".", "model", "--folds", "1"), "at least 2 folds"),
         (("train_model.py", ".", "model", "--seed", "-1"), "--seed -1"),
         (("train_model.py", ".", "model", "--device", "abacus"), "--device abacus"),
-        (("driver.py", "nowhere", ".", "out"), "nowhere: holds no trained model"),
+        (("driver.py", "nowhere", "empty", "out"), "no .hea file"),
+        (("driver.py", "nowhere", "data", "out"), "nowhere: holds no trained model"),
         (("evaluate_model.py", "nowhere", "."), "nowhere: no such folder"),
         (("evaluate_model.py",), "LABELS is missing"),
         (("driver.py", "a", "b", "c", "-m", "d"), "too many arguments"),
@@ -240,6 +241,8 @@ def test_the_commands_of_training_and_scoring(training_data, tmp_path):
 )
 def test_a_wrong_argument_is_one_clear_line(tmp_path, arguments, message):
     script, *rest = arguments
+    (tmp_path / "empty").mkdir()
+    write_recording(tmp_path / "data", "A1")
     result = call_script(script, *rest, folder=tmp_path)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
@@ -292,3 +295,15 @@ def test_outputs_can_be_saved_and_loaded(tmp_path):
     helper_code.save_outputs(tmp_path / "A1.csv", "A1", ["1", "2"], [0, 1], [0.25, 0.5])
     assert (tmp_path / "A1.csv").read_text() == "#A1\n1,2\n0,1\n0.25,0.5\n"
     assert helper_code.load_outputs(tmp_path / "A1.csv") == ("A1", ("1", "2"), ("0", "1"), (0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    "script", ["driver.py", "train_model.py", "evaluate_model.py", "test_model.py", "run_model.py"]
+)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--no-such-option"]])
+def test_help_and_wrong_arguments_are_answered_without_pytorch(script, arguments):
+    """PyTorch takes seconds to import."""
+    program = f"import runpy, sys; sys.modules['torch'] = None; sys.argv = {[script, *arguments]};"
+    command = [sys.executable, "-c", f"{program} runpy.run_path({script!r}, run_name='__main__')"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if "--no-such-option" in arguments else 0) and "Traceback" not in done.stderr
