@@ -236,7 +236,7 @@ def test_an_unfinished_training_of_something_else_is_kept(training_data, tiny_re
         training_code(data, tmp_path / "model", replace(tiny_recipe, seed=5), CPU)
     moved = data / "g1/HR00000.mat"
     moved.rename(tmp_path / "elsewhere.mat")
-    with pytest.raises(EntryError, match="other recordings, or other versions of their files"):
+    with pytest.raises(EntryError, match="other recordings, other versions of their files, or other classes"):
         training_code(data, tmp_path / "model", tiny_recipe, CPU)
     assert (tmp_path / "model/.training/fold-1.safetensors").read_bytes() == kept
     (tmp_path / "elsewhere.mat").rename(moved)

@@ -77,7 +77,7 @@ class Description:
         for fold, history in zip(folds, self.histories):
             if history:
                 fold["history"] = list(history)
-        return {
+        content: dict[str, Any] = {
             "format": MODEL_FORMAT,
             "version": self.version,
             "recipe": self.recipe.as_json(),
@@ -87,8 +87,12 @@ class Description:
             "clinical_thresholds": _as_numbers(self.clinical_thresholds),
             "trained_on": self.trained_on.as_json(),
             "cross_validation": self.cross_validation,
-            "started_from": self.started_from,
-        } | ({} if self.adapted is None else {"adapted": self.adapted.as_json(self.classes)})
+        }
+        if self.started_from:
+            content["started_from"] = self.started_from
+        if self.adapted:
+            content["adapted"] = self.adapted.as_json(self.classes)
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], path: Path) -> "Description":

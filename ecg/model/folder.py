@@ -25,7 +25,9 @@ DESCRIPTION = "model.json"
 MODEL_WEIGHTS = "weights.csv"  # the classes and their rewards, for scoring
 LARGEST_DESCRIPTION = 50 << 20  # bytes
 NETWORK_FILE = re.compile(r"fold-.*\.safetensors")
-TEMPORARY = re.compile(r"\.(fold-.*\.safetensors|model\.json|out_of_fold\.csv)\.\d+")  # left by a killed process
+TEMPORARY = re.compile(
+    r"\.(fold-.*\.safetensors|model\.json|(out_of_fold|weights)\.csv)\.\d+"
+)  # left by a killed process
 
 
 @dataclass(frozen=True)
