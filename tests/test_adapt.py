@@ -303,7 +303,7 @@ def test_nothing_is_overwritten(hospital, adapted, model_copy, tmp_path):
         {"infinite": [1]},
     ],
 )
-def test_a_crafted_record_of_an_adaptation_is_refused(adapted, tmp_path, change):
+def test_a_crafted_record_of_an_adaptation_is_refused(adapted, training_data, tmp_path, change):
     """``infinite`` stands for the shift of one class."""
     content = json.loads((adapted[0] / "model.json").read_text())
     if isinstance(change, dict) and "infinite" in change:
@@ -313,6 +313,6 @@ def test_a_crafted_record_of_an_adaptation_is_refused(adapted, tmp_path, change)
     else:
         content["adapted"] = change
     (tmp_path / "model.json").write_text(json.dumps(content))
-    result = call_script("driver.py", tmp_path, tmp_path, tmp_path / "out")
+    result = call_script("driver.py", tmp_path, training_data, tmp_path / "out")
     assert result.returncode == 2 and "model.json: not a model of this entry" in result.stderr
     assert result.stderr.count("\n") == 1
