@@ -166,12 +166,12 @@ def test_run_model_decides_as_asked(model_folder):
         run_model(earlier, header, counts, decision="clinical")
 
 
-def test_a_model_without_clinical_thresholds_is_one_clear_line(model_copy, tmp_path):
+def test_a_model_without_clinical_thresholds_is_one_clear_line(model_copy, training_data, tmp_path):
     """It was trained before they existed; nothing is written."""
     content = json.loads((model_copy / "model.json").read_text())
     del content["clinical_thresholds"]
     (model_copy / "model.json").write_text(json.dumps(content | {"format": 3}))
-    result = call_script("driver.py", model_copy, tmp_path, tmp_path / "out", "--decide", "clinical")
+    result = call_script("driver.py", model_copy, training_data, tmp_path / "out", "--decide", "clinical")
     assert result.returncode == 2 and not (tmp_path / "out").exists()
     assert result.stderr.startswith("error: the model has no clinical thresholds") and result.stderr.count("\n") == 1
 

@@ -54,11 +54,11 @@ def test_driver_and_evaluation_name_the_recordings_that_the_model_was_trained_on
     assert f"The model was trained on 3 of the 7 recordings. The other 4: Challenge metric {others}" in scored.stdout
 
 
-def test_digests_of_a_damaged_model_are_an_error(model_folder, tmp_path):
+def test_digests_of_a_damaged_model_are_an_error(model_folder, training_data, tmp_path):
     content = json.loads((model_folder / "model.json").read_text())
     for damaged in ({"key": "xyz", "digests": ""}, {"key": "00" * 99, "digests": ""}, {"key": ""}, [], "", None, 7):
         (tmp_path / "model.json").write_text(json.dumps(content | {"trained_on": damaged}))
-        result = call_script("driver.py", tmp_path, tmp_path, tmp_path / "out")
+        result = call_script("driver.py", tmp_path, training_data, tmp_path / "out")
         assert result.returncode == 2 and "model.json: not a model of this entry" in result.stderr, damaged
 
 
