@@ -27,7 +27,7 @@ from ecg.report.explanation import shading
 from ecg.simulation.signal import simulate_signal
 from team_code import load_model
 from tests.browser import in_browser, needs_browser, printed_widths
-from tests.conftest import CPU, ROOT, noise, run_script, write_recording
+from tests.conftest import CPU, ROOT, call_script, noise, run_script, write_recording
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def explain(one_network):
     """A function that runs tools/explain.py and returns the page's content."""
 
     def explain(record_path, page, *options):
-        done = run_script("tools/explain.py", one_network, record_path, page, *options)
+        done = call_script("tools/explain.py", one_network, record_path, page, *options)
         assert done.returncode == 0, done.stderr
         return page.read_text()
 
@@ -244,14 +244,14 @@ def test_the_printed_page_is_to_scale(page, tmp_path):
 
 def test_an_unknown_class_is_an_error(tmp_path):
     header = write_recording(tmp_path, "A1", noise(5000))
-    done = run_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "XYZ")
+    done = call_script("tools/explain.py", ROOT / "models/open", header, tmp_path / "page.html", "--class", "XYZ")
     assert done.returncode == 2 and "XYZ: none of the classes: sinus rhythm (SNR)" in done.stderr
 
 
 def test_an_unknown_class_is_refused_before_anything_is_computed(tmp_path, model):
     """A folder without networks: the description is enough to refuse a class."""
     copytree(ROOT / "models/open", tmp_path / "model", ignore=ignore_patterns("*.safetensors"))
-    done = run_script(
+    done = call_script(
         "tools/explain.py", tmp_path / "model", tmp_path / "no.hea", tmp_path / "page.html", "--class", "XYZ"
     )
     assert done.returncode == 2 and "XYZ: none of the classes" in done.stderr
@@ -259,7 +259,7 @@ def test_an_unknown_class_is_refused_before_anything_is_computed(tmp_path, model
 
 def test_a_class_is_found_by_its_full_name_and_the_work_shows_its_progress(one_network, tmp_path):
     header = write_recording(tmp_path, "A1", noise(2500))
-    done = run_script("tools/explain.py", one_network, header, tmp_path / "page.html", "--class", "T wave inversion")
+    done = call_script("tools/explain.py", one_network, header, tmp_path / "page.html", "--class", "T wave inversion")
     assert done.returncode == 0 and "explaining T wave inversion, probability 0." in done.stdout
     assert "full name" in run_script("tools/explain.py", "--help").stdout
 

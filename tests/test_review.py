@@ -24,7 +24,7 @@ from ecg.report.paper import record_title
 from ecg.simulation.dataset import simulate_folder
 from ecg.simulation.signal import simulate_signal
 from tests.browser import in_browser, needs_browser
-from tests.conftest import run_script, write_recording
+from tests.conftest import call_script, run_script, write_recording
 
 WEIGHTS = load_weights()
 LAD = WEIGHTS.column["39732003"]
@@ -65,7 +65,7 @@ def study(tmp_path_factory):
 def sample(folder, study: str, records: int, controls: int = 0, name: str = "LAD"):
     numbers = ("--records", records, "--controls", controls)
     arguments = (folder / "data", folder / "outputs", folder / study, "--class", name, *numbers)
-    return run_script("tools/review.py", "sample", *arguments)
+    return call_script("tools/review.py", "sample", *arguments)
 
 
 def read_key_rows(study, name: str = "study") -> dict[str, tuple[str, str]]:
