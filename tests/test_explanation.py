@@ -89,7 +89,7 @@ def test_the_relevance_of_a_wave_is_what_it_adds_to_the_logit(model, networks):
     assert by_wave == pytest.approx(added, abs=0.15 * max(np.abs(added)))  # the waves are blended over 30 ms
 
 
-@pytest.mark.parametrize("label", ["IAVB", "QAb", "TInv"])
+@pytest.mark.parametrize("label", ["IAVB", "TInv"])
 def test_the_relevance_lies_on_the_wave_that_carries_the_diagnosis(model, networks, label):
     wave, class_ = WAVES.index(DIAGNOSTIC_WAVE[label]), find_class(model.classes, label)
     time, share, added = wave_figures(networks, model.recipe, label, class_, recordings=2)
