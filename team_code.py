@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from ecg import progress
 from ecg.classes import Weights, write_weights
-from ecg.data.packed import PackedRecordings, pack
+from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import NetworkInput, network_input
 from ecg.data.record import Record, read_record
 from ecg.data.signal_check import read_ecg, require_ecg
@@ -32,7 +32,7 @@ from ecg.errors import NonFiniteError
 from ecg.evaluation import metrics
 from ecg.evaluation.cross_validation import cross_validate, format_table, write_out_of_fold
 from ecg.interruption import uninterrupted
-from ecg.model.answers import WindowAnswers, answer_by_window, recording_features
+from ecg.model.answers import WindowAnswers, answer_by_window, recording_features, recording_probabilities
 from ecg.model.compute import Compute, pick_compute
 from ecg.model.description import Description, History
 from ecg.model.ensemble import mean_over_windows, probabilities, run_windows
@@ -445,6 +445,5 @@ def run_recordings(
 
     Raises NonFiniteError if a probability is not finite.
     """
-    p = predict(model.networks, pack(inputs), np.arange(len(inputs)), model.recipe, model.compute)
-    labels, scores, remarks = model.description.decide(p, decision)
+    labels, scores, remarks = model.description.decide(recording_probabilities(model, inputs), decision)
     return labels.astype(int), scores, remarks

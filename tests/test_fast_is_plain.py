@@ -19,7 +19,9 @@ from ecg.decision.labels import vote
 from ecg.evaluation import metrics
 from ecg.model.compute import Compute
 from ecg.model.description import Description
-from ecg.model.folder import save_model
+from ecg.model.ensemble import probabilities
+from ecg.model.folder import build_network, save_model
+from ecg.model.fused import FEW_WINDOWS, FusedNetworks
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES
 from evaluate_model import evaluate_model
@@ -112,6 +114,35 @@ def test_bfloat16_changes_probabilities_little(model):
         p = predict(model.networks, recordings, np.arange(6), model.recipe, compute)
         scores.append(vote(p, model.description.thresholds)[1])
     assert 0 < np.abs(scores[0] - scores[1]).max() < 0.005
+
+
+@pytest.mark.parametrize("name", ["best", "published"])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (torch.bfloat16, 0.005)])
+def test_few_windows_by_fused_networks(name, dtype, tolerance):
+    torch.manual_seed(1)
+    recipe = replace(RECIPES[name], width=8, reduction=2)
+    networks = [trained_like(build_network(recipe, 24)) for _ in range(3)]
+    fused = FusedNetworks(networks, Compute(CPU.device, dtype))
+    for windows, samples in ((1, 1), (1, 997), (2, 512), (FEW_WINDOWS, 1600)):
+        signals = [noise(samples, seed=seed) for seed in range(windows)]
+        signals[0][5] = 0  # a missing lead
+        arguments = torch.from_numpy(np.array(signals, np.float32)), torch.rand(windows, 5)
+        with torch.inference_mode():
+            expected = probabilities(networks, *arguments)
+            torch.testing.assert_close(fused.probabilities(*arguments), expected, atol=tolerance, rtol=0)
+
+
+def trained_like(network: SEResNet) -> SEResNet:
+    """The network with weights and statistics of batch normalisation that a new one does not have."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.momentum = 1.0
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.uniform_(-0.5, 0.5)
+    signals = np.array([noise(1600, seed=seed) for seed in range(8)], np.float32)
+    with torch.no_grad():
+        network.train()(torch.from_numpy(signals), torch.rand(8, 5))
+    return network.eval()
 
 
 def test_grid_search():

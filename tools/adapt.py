@@ -31,7 +31,6 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.formats.opening import find_format
 from ecg.data.header import format_not_understood, read_diagnoses
 from ecg.data.listing import find_headers
-from ecg.data.packed import pack
 from ecg.data.prefetch import read_batches
 from ecg.decision.adaptation import (
     ENOUGH,
@@ -48,12 +47,13 @@ from ecg.errors import EntryError, RecordError
 from ecg.evaluation.bootstrap import RESAMPLES, interval
 from ecg.evaluation.metrics import metric_parts
 from ecg.files import read_csv, write_errors, write_json
+from ecg.model.answers import recording_probabilities
 from ecg.model.compute import pick_compute
 from ecg.model.description import Description
 from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, Model, model_digest, network_file, read_weights
 from ecg.model.tensors import load_tensors, save_tensors
 from ecg.progress import print_line
-from team_code import load_model, predict
+from team_code import load_model
 
 LARGEST_FREQUENCIES = 1 << 20  # bytes of the csv
 
@@ -146,7 +146,7 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
             labels.append(weights.encode(diagnoses))
             digests.append(prepared.digest)
         if inputs:
-            p = predict(model.networks, pack(inputs), np.arange(len(inputs)), model.recipe, model.compute)
+            p = recording_probabilities(model, inputs)
             samples.append(Sample(np.array(labels), p, digests))
     if unlabelled:
         print_line(f"{unlabelled:,} recordings without a diagnosis of the model's classes are left out")

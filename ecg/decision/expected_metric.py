@@ -10,6 +10,8 @@ mean of t^x_i is q_i(t) = 1 - p_i + p_i t, the expectation is the integral of a 
 quadrature gives it exactly, without a sum over the 2^24 label sets.
 """
 
+from functools import cache
+
 import numpy as np
 
 AT_ONCE = 1000  # recordings
@@ -28,8 +30,7 @@ def expected_rewards(matrix: np.ndarray, p: np.ndarray, outputs: np.ndarray) -> 
     ``matrix`` is the reward matrix (classes, classes); ``p`` and the bool ``outputs`` are (recordings, classes).
     """
     classes = len(matrix)
-    nodes, node_weights = np.polynomial.legendre.leggauss(classes // 2 + 1)  # exact up to degree ``classes``
-    t, node_weights = (nodes + 1) / 2, node_weights / 2
+    t, node_weights = _quadrature(classes)
     size = outputs.sum(axis=1)
     value = p * (outputs @ matrix.T)  # each class's probability times the outputs' reward if the class is true
     inside = (value * outputs).sum(axis=1)
@@ -39,6 +40,13 @@ def expected_rewards(matrix: np.ndarray, p: np.ndarray, outputs: np.ndarray) -> 
         outside = (value * ~outputs / q).sum(axis=1)
         total += weight * at ** np.maximum(size - 1, 0) * q.prod(axis=1) * (inside + at * outside)
     return np.where(size > 0, total, 0)
+
+
+@cache
+def _quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on 0 to 1, exact for polynomials up to ``degree``."""
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    return (nodes + 1) / 2, weights / 2
 
 
 def maximise_expected_metric(matrix: np.ndarray, p: np.ndarray) -> np.ndarray:

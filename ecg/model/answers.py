@@ -11,7 +11,7 @@ from ecg.data.preprocessing import NetworkInput, network_input, network_span
 from ecg.data.record import INVALID, Record
 from ecg.data.windows import covering_windows
 from ecg.errors import NonFiniteError
-from ecg.model.ensemble import features, mean_over_windows, probabilities, run_windows
+from ecg.model.ensemble import Quantity, features, mean_over_windows, run_windows
 from ecg.model.folder import Model
 
 
@@ -43,7 +43,7 @@ def answer_by_window(model: Model, record: Record, decision: str | None = None) 
     span = network_span(record.counts, recipe)
     recordings = pack([network_input(record, recipe)])
     windows = list(covering_windows(recordings.lengths, recipe))
-    running = run_windows(probabilities, model.networks, recordings, np.zeros(1, int), recipe, model.compute)
+    running = run_windows(model.probabilities, model.networks, recordings, np.zeros(1, int), recipe, model.compute)
     p = np.concatenate([p for _, p in progress.bar(running, len(windows), "running", "batches")], axis=1)
     if not np.isfinite(p).all():
         raise NonFiniteError("the networks give no finite probability; try --float32")
@@ -66,12 +66,26 @@ def _signal_state(record: Record, first: int, last: int) -> tuple[float, bool]:
     return valid.mean(), bool((counts.max(axis=1) > lowest).any())  # INVALID is the lowest number
 
 
+def recording_probabilities(model: Model, inputs: Sequence[NetworkInput]) -> np.ndarray:
+    """The probabilities of network inputs (networks, recordings, classes): the mean over each one's windows.
+
+    Raises NonFiniteError if one of them is not finite.
+    """
+    return _mean_of_recordings(model, inputs, model.probabilities, len(model.classes), "probability")
+
+
 def recording_features(model: Model, inputs: Sequence[NetworkInput]) -> np.ndarray:
     """The features of network inputs, float32 (networks, recordings, 8 x width): the mean over each one's windows.
 
     Raises NonFiniteError if one of them is not finite.
     """
+    size = model.networks[0].feature_size
+    return _mean_of_recordings(model, inputs, features, size, "features").astype(np.float32)
+
+
+def _mean_of_recordings(
+    model: Model, inputs: Sequence[NetworkInput], quantity: Quantity, values: int, name: str
+) -> np.ndarray:
     chosen = np.arange(len(inputs))
-    batches = run_windows(features, model.networks, pack(inputs), chosen, model.recipe, model.compute)
-    shape = len(model.networks), len(inputs), model.networks[0].feature_size
-    return mean_over_windows(batches, shape, "features").astype(np.float32)
+    batches = run_windows(quantity, model.networks, pack(inputs), chosen, model.recipe, model.compute)
+    return mean_over_windows(batches, (len(model.networks), len(inputs), values), name)
