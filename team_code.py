@@ -34,7 +34,7 @@ from ecg.evaluation.cross_validation import cross_validate, format_table, write_
 from ecg.interruption import uninterrupted
 from ecg.model.answers import WindowAnswers, answer_by_window, recording_features, recording_probabilities
 from ecg.model.compute import Compute, pick_compute
-from ecg.model.description import Description, History
+from ecg.model.description import History
 from ecg.model.ensemble import mean_over_windows, probabilities, run_windows
 from ecg.model.folder import MODEL_WEIGHTS, Model, build_network, read_description, read_model, save_model
 from ecg.model.network import SEResNet
@@ -103,14 +103,13 @@ def train_ensemble(training: Training, model: Path) -> None:
     p, thresholds = validate(training, networks)
     labels, p, fold_of = (rows[training.real] for rows in (training.labels, p, training.fold_of))
     searches = {"step 1": search_common, "steps 1 and 2": search_grid, "exact": search_exact}
-    figures = cross_validate(recipe, weights, labels, p, fold_of, searches)
+    figures = cross_validate(recipe, weights, labels, p, fold_of, searches, training.hospitals)
     progress.print_line(format_table(figures))
     clinical = clinical_thresholds(recipe, labels, p)
     write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
-    facts = thresholds, clinical, training.trained_on, histories, figures
     write_weights(model / MODEL_WEIGHTS, weights)
-    description = Description(recipe, weights.classes, weights.matrix, *facts, started_from=training.started_from)
+    description = training.describe(thresholds, clinical, histories, figures)
     save_model(model, description, networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)

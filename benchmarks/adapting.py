@@ -37,11 +37,13 @@ from ecg.decision.adaptation import (
     shifts_by_labels,
 )
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
+from ecg.decision.hospitals import Hospitals
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.decisions import decision_figures
 from ecg.evaluation.metrics import challenge_metric
 from ecg.recipe import Recipe
+from ecg.training.hospitals import likely_hospitals
 
 NUMBERS = (10, 25, 50, 100, 200)  # labelled recordings
 SCORED = 400  # recordings at most, because a decision takes a third of a millisecond
@@ -61,6 +63,7 @@ class Hospital(NamedTuple):
     p: np.ndarray
     thresholds: np.ndarray  # (networks, classes)
     clinical: np.ndarray  # (classes,)
+    likely: Hospitals | None  # the hospitals that a recording may come from, as the model knows them
 
 
 def main() -> int:
@@ -108,19 +111,22 @@ def read_hospitals(data: Path, predictions: Path, recipe: Recipe, weights: Weigh
             raise EntryError(f"{path}: predicts other recordings than those of {data}")
         home = labels[part["held_out"]], part["held_out_p"]
         clinical = clinical_thresholds(recipe, *home)
-        left_out[name] = Hospital(labels[part["test"]], part["p"], part["thresholds"], clinical)
-        known.append(Hospital(home[0], home[1][np.newaxis], part["thresholds"][:1], clinical))
+        likely = likely_hospitals(recipe, weights, labels[sources != name], {name})
+        left_out[name] = Hospital(labels[part["test"]], part["p"], part["thresholds"], clinical, likely)
+        known.append(Hospital(home[0], home[1][np.newaxis], part["thresholds"][:1], clinical, likely))
     if not left_out:
         raise EntryError(f"{predictions}: holds no predictions of sources left out")
-    small = [hospital for hospital in left_out.values() if len(hospital.labels) < LARGE]
+    small = {name: hospital for name, hospital in left_out.items() if len(hospital.labels) < LARGE}
     enough = [name for name, hospital in left_out.items() if len(hospital.labels) >= NUMBERS[0] + FEWEST_SCORED]
     hospitals = {name: left_out[name] for name in sorted(enough, key=lambda name: -len(left_out[name].labels))}
     if (
         len(small) > 1
     ):  # their thresholds are of several models: the labels of a vote would be wrong, "expected" has none
-        together = np.concatenate([hospital.labels for hospital in small])
-        p = np.concatenate([hospital.p for hospital in small], axis=1)
-        hospitals[SMALL] = Hospital(together, p, small[0].thresholds, small[0].clinical)
+        together = np.concatenate([hospital.labels for hospital in small.values()])
+        p = np.concatenate([hospital.p for hospital in small.values()], axis=1)
+        first, others = next(iter(small.values())), labels[~np.isin(sources, list(small))]
+        likely = likely_hospitals(recipe, weights, others, small)
+        hospitals[SMALL] = Hospital(together, p, first.thresholds, first.clinical, likely)
     return hospitals | {KNOWN: max(known, key=lambda hospital: len(hospital.labels))}
 
 
@@ -171,12 +177,12 @@ def try_rules(
     few, others = order[:number], order[number : number + SCORED]
     weight = rng.standard_exponential(len(others))
 
-    def decide(p: np.ndarray) -> np.ndarray:
-        return decide_labels(recipe, weights.matrix, p, hospital.thresholds)[0]
+    def decide(p: np.ndarray, likely: Hospitals | None = None) -> np.ndarray:
+        return decide_labels(recipe, weights.matrix, p, hospital.thresholds, likely)[0]
 
-    def figures(shifts: np.ndarray, clinically: bool) -> np.ndarray:
+    def figures(shifts: np.ndarray, clinically: bool, likely: Hospitals | None = None) -> np.ndarray:
         labels, p = hospital.labels[others], shifted(hospital.p[:, others], shifts)
-        outputs, f1 = decide(p), np.nan
+        outputs, f1 = decide(p, likely), np.nan
         if clinically:
             chosen = decide_clinically(weights.classes, p, hospital.clinical)[0]
             f1 = decision_figures(weights, labels, chosen)["F1"]
@@ -184,11 +190,12 @@ def try_rules(
         return np.array([challenge_metric(weights, labels, outputs), weighted, f1])
 
     p, labels = hospital.p[:, few], hospital.labels[few]
-    results = {"": figures(np.zeros(labels.shape[1]), True)}
+    results = {"": figures(np.zeros(labels.shape[1]), True, hospital.likely)}
     for rule, find in rules(hospital.labels).items():
         if draw_number < OTHER_RULES or rule in (RULE, FREQUENCIES):
             results[rule] = figures(find(p, labels), rule == RULE)
-    before, after = (challenge_metric(weights, labels, decide(x)) for x in (p, cross_validated(p, labels)))
+    decided = decide(p, hospital.likely), decide(cross_validated(p, labels))
+    before, after = (challenge_metric(weights, labels, outputs) for outputs in decided)
     results[IF_GAINED] = results[RULE if after > before else ""]
     return results
 

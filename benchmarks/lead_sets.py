@@ -97,7 +97,8 @@ def predict_held_out(model: Model, records: list[Record], fold: np.ndarray) -> t
         rows = np.flatnonzero(fold == number)
         p[rows] = predict([network], recordings, rows, model.recipe, model.compute)[0]
         thresholds[rows] = row
-    return decide_labels(model.recipe, model.description.rewards, p[np.newaxis], thresholds[np.newaxis])
+    facts = model.recipe, model.description.rewards
+    return decide_labels(*facts, p[np.newaxis], thresholds[np.newaxis], model.description.hospitals)
 
 
 def cell(estimate: float, resamples: np.ndarray) -> str:

@@ -37,6 +37,7 @@ BOUNDS = {
     "replay": (0, 100),
     "min_replay": (0, 1),
     "temperature": (0.01, 100),
+    "elsewhere": (0, 0.99),
     "clinical_level": (0.01, 1),
 }
 RENAMED = {  # names in model folders of formats 2 and 3
@@ -92,6 +93,7 @@ class Recipe:
     decide: str = "challenge"  # the labels unless others are asked for: for the "challenge" metric, or "clinical" ones
     challenge_labels: str = "vote"  # "vote" of the networks by thresholds (published), or highest "expected" metric
     temperature: float = 1.0  # "expected": above 1 makes the probabilities less confident
+    elsewhere: float = 0.0  # "expected": the probability that a recording is of another hospital than the training's
     clinical_target: str = "f1"  # of each class's clinical threshold: highest "f1", or a "sensitivity" or "ppv"
     clinical_level: float = 0.9  # of at least this
 
@@ -156,6 +158,7 @@ BEST = Recipe(
     calibrate=True,
     challenge_labels="expected",
     temperature=1.2,
+    elsewhere=0.6,
 )
 
 # `best` at half its width: for the demo, for tests, for a laptop. Not for a leaderboard.

@@ -170,6 +170,7 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
 def write_adapted(source: Path, model: Model, folder: Path, adaptation: Adaptation, digests: list[bytes]) -> None:
     """Write the networks of ``source`` with shifted biases to ``folder``, model.json last.
 
+    The hospital is known now, so that labels are no longer decided for others.
     ``digests`` are those of the recordings whose labels were used; they count as training recordings from now on.
     """
     with write_errors(folder):
@@ -179,7 +180,7 @@ def write_adapted(source: Path, model: Model, folder: Path, adaptation: Adaptati
         tensors["head.bias"] = tensors["head.bias"].float() + torch.from_numpy(adaptation.shifts).float()
         save_tensors(network_file(folder, fold), tensors)
     trained_on = model.description.trained_on.and_of(digests, adaptation.model)
-    description = replace(model.description, adapted=adaptation, trained_on=trained_on)
+    description = replace(model.description, adapted=adaptation, trained_on=trained_on, hospitals=None)
     write_json(folder / DESCRIPTION, description.as_json())
 
 
@@ -204,7 +205,9 @@ def verdict(description: Description, weights: Weights, sample: Sample, adaptati
         how = "each part with shifts from the labels of the others"
     else:
         adapted, how = shifted(sample.p, adaptation.shifts), "whose labels were not used"
-    parts = [metric_parts(weights, labels, description.decide(p, "challenge")[0]) for p in (sample.p, adapted)]
+    of_one_hospital = replace(description, hospitals=None)
+    both = (description, sample.p), (of_one_hospital, adapted)
+    parts = [metric_parts(weights, labels, decider.decide(p, "challenge")[0]) for decider, p in both]
     possible = parts[0][1]
     if not possible.any():
         return ["Whether this helps cannot be said: the recordings have no label but sinus rhythm, or none."]

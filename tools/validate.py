@@ -144,7 +144,8 @@ def predict_part(data: ValidationData, test: np.ndarray, seed: int, members: int
     held_out = [training.held_out(fold) for fold in folds]
     outputs = []  # of single networks, because the ensemble has no held-out recordings
     for rows, of_network in zip(held_out, thresholds):
-        outputs.append(decide_labels(recipe, training.weights.matrix, p[np.newaxis, rows], of_network[np.newaxis])[0])
+        alone = p[np.newaxis, rows], of_network[np.newaxis]
+        outputs.append(decide_labels(recipe, training.weights.matrix, *alone, data.hospitals(test))[0])
     rows = np.concatenate(held_out)
     predictions = {
         "test": test,

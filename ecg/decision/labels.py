@@ -3,6 +3,7 @@
 import numpy as np
 
 from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
+from ecg.decision.hospitals import Hospitals
 from ecg.recipe import Recipe
 
 
@@ -43,13 +44,22 @@ def vote(p: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def decide_labels(
-    recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray
+    recipe: Recipe, rewards: np.ndarray, p: np.ndarray, thresholds: np.ndarray, hospitals: Hospitals | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ensemble's labels, bool, and scores, both (recordings, classes), for the Challenge metric.
 
     ``rewards`` (classes, classes) is the Challenge's reward matrix; ``p`` and ``thresholds`` are as in ``vote``.
+    ``hospitals`` are those that a recording may come from, None for the training's own.
     """
     if recipe.challenge_labels == "vote":
         return vote(p, thresholds)
     scores = p.mean(axis=0)
-    return maximise_expected_metric(rewards, apply_temperature(scores, recipe.temperature)), scores
+    return highest_expected_metric(recipe, rewards, scores, hospitals), scores
+
+
+def highest_expected_metric(
+    recipe: Recipe, rewards: np.ndarray, p: np.ndarray, hospitals: Hospitals | None
+) -> np.ndarray:
+    """Labels, bool, of the probabilities ``p``, both (recordings, classes), less confident by the recipe."""
+    p = apply_temperature(p, recipe.temperature)
+    return maximise_expected_metric(rewards, hospitals.mean(p) if hospitals else p)

@@ -7,8 +7,8 @@ import numpy as np
 
 from ecg.classes import Weights
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
-from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
-from ecg.decision.labels import apply_thresholds
+from ecg.decision.hospitals import Hospitals
+from ecg.decision.labels import apply_thresholds, highest_expected_metric
 from ecg.errors import EntryError
 from ecg.evaluation.decisions import decision_figures
 from ecg.evaluation.metrics import confusion, mean, score
@@ -38,13 +38,14 @@ def cross_validate(
     p: np.ndarray,
     fold_of: np.ndarray,
     searches: Mapping[str, Search],
+    hospitals: Hospitals | None = None,
 ) -> Figures:
     """The paper's table: the scores of the held-out predictions, for each method to decide the labels.
 
     ``labels``, bool, and the probabilities ``p`` are (recordings, classes), ``fold_of`` is (recordings,). ``searches``
     are the threshold searches by name. Their rows "on this fold" search thresholds on the recordings that they score,
     so they are optimistic, as the paper's are. The rows "on the other folds" are not; the first search has no such row.
-    The clinical thresholds are searched on the other folds.
+    The clinical thresholds are searched on the other folds. ``hospitals`` are those of ``decide_labels``.
     """
     folds = []
     for fold in range(fold_of.max() + 1):
@@ -55,8 +56,7 @@ def cross_validate(
         for name, search in list(searches.items())[1:]:
             thresholds[f"{name}, on the other folds"] = search(weights, labels[elsewhere], p[elsewhere])
         outputs = {method: apply_thresholds(p[here], values) for method, values in thresholds.items()}
-        tempered = apply_temperature(p[here], recipe.temperature)
-        outputs["highest expected metric"] = maximise_expected_metric(weights.matrix, tempered)
+        outputs["highest expected metric"] = highest_expected_metric(recipe, weights.matrix, p[here], hospitals)
         clinical = clinical_thresholds(recipe, labels[elsewhere], p[elsewhere])
         outputs["clinical, on the other folds"] = decide_clinically(weights.classes, p[np.newaxis, here], clinical)[0]
         folds.append({method: _figures(weights, labels[here], chosen, p[here]) for method, chosen in outputs.items()})

@@ -14,6 +14,7 @@ import numpy as np
 
 from ecg.decision.adaptation import Adaptation
 from ecg.decision.clinical import decide_clinically
+from ecg.decision.hospitals import Hospitals
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.model.trained_on import TrainedOn
@@ -37,7 +38,8 @@ class Description:
     (networks, classes). ``clinical_thresholds`` (classes,) is None for a model that was trained before format 4.
     ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
     ensemble, empty before 1.0.0. ``started_from`` names the model that the training started with, "" if it
-    started from nothing. ``adapted`` is None unless tools/adapt.py made the model.
+    started from nothing. ``adapted`` is None unless tools/adapt.py made the model. ``hospitals`` are those that a
+    recording may come from, None if only from the training's.
     """
 
     recipe: Recipe
@@ -51,6 +53,7 @@ class Description:
     version: str = VERSION
     started_from: str = ""
     adapted: Adaptation | None = None
+    hospitals: Hospitals | None = None
 
     def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
@@ -60,7 +63,8 @@ class Description:
         """
         thresholds = self.clinical_thresholds_for(decision)
         if thresholds is None:
-            return *decide_labels(self.recipe, self.rewards, p, self.thresholds), [""] * p.shape[1]
+            decided = decide_labels(self.recipe, self.rewards, p, self.thresholds, self.hospitals)
+            return *decided, [""] * p.shape[1]
         return decide_clinically(self.classes, p, thresholds)
 
     def clinical_thresholds_for(self, decision: str | None) -> np.ndarray | None:
@@ -92,6 +96,8 @@ class Description:
             content["started_from"] = self.started_from
         if self.adapted:
             content["adapted"] = self.adapted.as_json(self.classes)
+        if self.hospitals:
+            content["hospitals"] = self.hospitals.as_json(self.classes)
         return content
 
     @classmethod
@@ -105,6 +111,14 @@ class Description:
             classes = tuple(content["classes"])
             rewards = np.array(content["rewards"], float)
             thresholds = [[float(value) for value in fold["thresholds"]] for fold in content["folds"]]
+            if len(classes) > MOST_CLASSES:
+                raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
+            if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
+                raise EntryError(f"{path}: its classes are not codes; train again")
+            if not thresholds or any(
+                len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds
+            ):
+                raise EntryError(f"{path}: does not hold one threshold for each class and fold; train again")
             clinical = content.get("clinical_thresholds")
             if clinical is not None:
                 clinical = np.array([math.inf if value is None else float(value) for value in clinical])
@@ -114,14 +128,9 @@ class Description:
             version = str(content.get("version", ""))
             started_from = str(content.get("started_from", ""))
             adapted = Adaptation.from_json(content["adapted"], classes) if "adapted" in content else None
+            hospitals = Hospitals.from_json(content["hospitals"], classes) if "hospitals" in content else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
-        if len(classes) > MOST_CLASSES:
-            raise EntryError(f"{path}: {len(classes)} classes are more than {MOST_CLASSES}; train again")
-        if not classes or not all(isinstance(code, str) and CODE.fullmatch(code) for code in classes):
-            raise EntryError(f"{path}: its classes are not codes; train again")
-        if not thresholds or any(len(row) != len(classes) or not all(map(math.isfinite, row)) for row in thresholds):
-            raise EntryError(f"{path}: does not hold one threshold for each class and fold; train again")
         if clinical is not None and (clinical.shape != (len(classes),) or np.isnan(clinical).any()):
             raise EntryError(f"{path}: does not hold one clinical threshold for each class; train again")
         if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
@@ -138,6 +147,7 @@ class Description:
             version,
             started_from,
             adapted,
+            hospitals,
         )
 
 

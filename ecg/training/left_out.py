@@ -9,6 +9,7 @@ import numpy as np
 
 from ecg.data.packed import PackedRecordings
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
+from ecg.decision.hospitals import Hospitals
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import Predictions
@@ -16,6 +17,7 @@ from ecg.evaluation.comparison import FEWEST, HELD_OUT
 from ecg.model.compute import Compute
 from ecg.recipe import Recipe
 from ecg.training.folds import assign_folds, read_patients
+from ecg.training.hospitals import likely_hospitals
 from ecg.training.setup import Training, list_recordings, prepare, read_recordings
 from ecg.training.store import Store
 
@@ -70,9 +72,16 @@ class ValidationData:
         """
         recipe, weights = self.training.recipe, self.training.weights
         if decision == "challenge":
-            return decide_labels(recipe, weights.matrix, p, part["thresholds"])
+            return decide_labels(recipe, weights.matrix, p, part["thresholds"], self.hospitals(part["test"]))
         thresholds = clinical_thresholds(recipe, self.training.labels[part["held_out"]], part["held_out_p"])
         return decide_clinically(weights.classes, p, thresholds)[:2]
+
+    def hospitals(self, test: np.ndarray) -> Hospitals | None:
+        """The hospitals that a recording may come from, as the model knows them that was not trained on ``test``."""
+        training, sources = self.training, self.training.store.sources
+        rest = np.setdiff1d(training.real, test)
+        left_out = set(sources[test]) - set(sources[rest])
+        return likely_hospitals(training.recipe, training.weights, training.labels[rest], left_out)
 
     def gather(self, seeds: Sequence[Sequence[PartPredictions]], decision: str = "challenge") -> dict[str, Predictions]:
         """The predictions of all parts, for each seed, by the kind of recordings.

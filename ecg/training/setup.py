@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights, own_c
 from ecg.data.header import read_header
 from ecg.data.listing import find_headers
 from ecg.data.packed import PackedRecordings
+from ecg.decision.hospitals import Hospitals
 from ecg.errors import EntryError, RecordError
 from ecg.files import file_digest
 from ecg.model.compute import Compute
+from ecg.model.description import Description, History
 from ecg.model.folder import Model, weights_file
 from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
@@ -22,6 +25,7 @@ from ecg.recipe import Recipe
 from ecg.simulation.cases import is_simulated
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
+from ecg.training.hospitals import likely_hospitals
 from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
@@ -88,6 +92,28 @@ class Training:
         """The digests of the real recordings and of those of the model to start with; their files make the key."""
         before = self.start.description.trained_on if self.start else TrainedOn()
         return before.and_of((digest.tobytes() for digest in self.store.digests[self.real]), self.store.fingerprint)
+
+    @property
+    def hospitals(self) -> Hospitals | None:
+        """The hospitals that a recording may come from."""
+        return likely_hospitals(self.recipe, self.weights, self.labels[self.real])
+
+    def describe(
+        self, thresholds: np.ndarray, clinical: np.ndarray, histories: Sequence[History], figures: dict[str, Any]
+    ) -> Description:
+        """The description of the ensemble: ``thresholds`` are its networks', ``figures`` its cross-validation."""
+        return Description(
+            self.recipe,
+            self.weights.classes,
+            self.weights.matrix,
+            thresholds,
+            clinical,
+            self.trained_on,
+            histories,
+            figures,
+            started_from=self.started_from,
+            hospitals=self.hospitals,
+        )
 
     def known_labels(self, chosen: np.ndarray) -> np.ndarray | None:
         """bool (chosen, classes): whether a label of the ``chosen`` recordings is known; None if all are."""
