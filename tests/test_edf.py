@@ -12,7 +12,10 @@ from ecg.data.formats.edf import read_edf
 from ecg.data.formats.physical import LONGEST
 from ecg.data.lead_names import LEADS
 from ecg.data.record import read_record
+from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError
+from ecg.importing.importer import import_recordings
+from ecg.importing.recording_files import signal_sources
 from tests.conftest import noise
 
 FIELDS = [8, 80, 80, 8, 8, 8, 44, 8, 8, 4]  # bytes of each field; the columns of the signals follow
@@ -143,6 +146,18 @@ def test_gaps_are_missing_samples(read):
 @pytest.mark.parametrize(("bytes_left", "samples"), [(256 * 13 + 12_000 * 4, 2000), (256 * 13 + 12_000 * 5 - 1, 2000)])
 def test_a_file_cut_short_is_read_to_its_last_whole_record(read, bytes_left, samples):
     np.testing.assert_array_equal(read(edf()[:bytes_left]).microvolts, noise(5000)[:, :samples] / 2)
+
+
+def test_a_file_cut_short_is_no_training_data_and_the_driver_says_so(tmp_path):
+    path = tmp_path / "folder/A1.edf"
+    path.parent.mkdir()
+    path.write_bytes(edf()[: 256 * 13 + 12_000 * 4])
+    with pytest.raises(RecordError, match="says 5000 samples, its signal file holds 2000"):
+        read_record(path)
+    warnings = require_ecg(read_record(path, lenient=True), "A1")
+    assert "length mismatch: 5000 samples in the header, 2000 in the signal" in warnings
+    names, failures = import_recordings(tmp_path / "imported", signal_sources(path.parent))
+    assert not names and "says 5000 samples" in str(failures[0])
 
 
 def test_what_follows_the_last_record_is_left_out(read):

@@ -73,14 +73,20 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     """
     file = Path(path)
     if find_format(file):
-        counts, text = to_challenge_format("recording", read_physical(file), str(file))
-        return make_record(parse_header(text, file.stem, str(file)), counts, str(file))
-    header, recording = join_segments(path, read_header(path), read_signal)
-    if not lenient and header.samples not in (None, recording.shape[1]):
-        raise RecordError(
-            f"{path}: says {header.samples} samples, its signal file holds {recording.shape[1]}; fetch it again"
-        )
-    return make_record(header, recording, str(path))
+        physical = read_physical(file)
+        signal, text = to_challenge_format("recording", physical, str(file))
+        header = replace(parse_header(text, file.stem, str(file)), samples=physical.samples)
+    else:
+        header, signal = join_segments(path, read_header(path), read_signal)
+    if not lenient:
+        require_length(header.samples, signal.shape[1], str(path))
+    return make_record(header, signal, str(path))
+
+
+def require_length(said: int | None, samples: int, place: str) -> None:
+    """Raises RecordError if a header says another number of samples, ``said``, than the signal has."""
+    if said not in (None, samples):
+        raise RecordError(f"{place}: says {said} samples, its signal file holds {samples}; fetch it again")
 
 
 def to_challenge_format(name: str, recording: PhysicalRecording, place: str) -> tuple[np.ndarray, str]:

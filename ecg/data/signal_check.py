@@ -37,6 +37,7 @@ WARNED = {  # finding: how this entry handles it
     "more than 16 bits": "converted to microvolts by the header's gains, baselines and units",
     "unusual height": "used as it is, 1 count as 1 uV; convert the file if it has another unit",
     "short recording": "padded with zeros",
+    "length mismatch": "skipped in training and not imported; the driver uses the whole signal",
 }
 Finding = tuple[str, str]  # a key of REFUSED or WARNED, and a detail
 
@@ -93,6 +94,9 @@ def signal_findings(record: Record) -> list[Finding]:
     seconds = counts.shape[1] / record.header.rate
     if seconds < SHORT:
         findings.append(("short recording", f"{seconds:.3g} s"))
+    if record.header.samples not in (None, counts.shape[1]):
+        detail = f"{record.header.samples} samples in the header, {counts.shape[1]} in the signal"
+        findings.append(("length mismatch", detail))
     return findings
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ecg.data.challenge_files import mat_content, new_folder
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.header import parse_header
-from ecg.data.record import make_record, to_challenge_format
+from ecg.data.record import make_record, require_length, to_challenge_format
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError, as_record_error
 from ecg.files import write_text, write_whole
@@ -48,7 +48,9 @@ def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple
         try:
             if source.name in places:
                 raise RecordError(f"{source.place}: {places[source.name]} has the same name; rename one of them")
-            counts, header = to_challenge_format(source.name, source.read(), source.place)
+            recording = source.read()
+            require_length(recording.samples, recording.microvolts.shape[1], source.place)
+            counts, header = to_challenge_format(source.name, recording, source.place)
             require_ecg(make_record(parse_header(header), counts, source.place), source.place)
         except Exception as error:  # whatever is wrong with one recording, the others are still imported
             failures.append(as_record_error(error, source.place))

@@ -38,4 +38,5 @@ def read_wfdb(path: Path) -> PhysicalRecording:
     header, microvolts = join_segments(path, read_header(path), read_microvolts)
     leads = header.leads
     require_voltages(str(path), [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
-    return PhysicalRecording(leads, header.rate, microvolts, header.age, header.sex, header.diagnoses)
+    facts = header.age, header.sex, header.diagnoses, header.samples
+    return PhysicalRecording(leads, header.rate, microvolts, *facts)

@@ -24,7 +24,6 @@ OTHER_RHYTHMS = ("AF", "AFL", "Brady", "PR", "SB", "STach")  # none of them is s
 HANDLING = {  # finding: how this entry handles it
     "unreadable": "skipped in training; the driver writes an output without a positive label",
     "refused": "skipped; the driver lists it",
-    "length mismatch": "the header has another length: skipped in training; the driver uses the whole signal",
     **{kind: f"no ECG: skipped in training, and listed by the driver; {advice}" for kind, advice in REFUSED.items()},
     **WARNED,
     "sampling rate": "resampled; the frequencies that a slow recording lacks cannot be restored",
@@ -97,14 +96,12 @@ def check_recording(path: Path, weights: Weights, recipe: Recipe) -> CheckedReco
 
 
 def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
-    header, samples = record.header, record.counts.shape[1]
+    header = record.header
     if not find_format(path):
         lines = (line.strip() for line in read_text(path).splitlines())
         record_line = next(line for line in lines if line and line[0] != "#")
         if not record_line.startswith((f"{header.name} ", f"{header.name}\t", f"{header.name}/")):
             yield "name mismatch", record_line.split()[0]
-    if header.samples not in (None, samples):
-        yield "length mismatch", f"{header.samples} samples in the header, {samples} in the signal"
     if not USUAL_RATES[0] <= header.rate <= USUAL_RATES[1]:
         yield "sampling rate", f"{header.rate:g} Hz"
     if header.age is None:

@@ -79,7 +79,8 @@ def read_edf(path: Path) -> PhysicalRecording:
     for row, lead in enumerate(leads):
         microvolts[row, places] = _microvolts(_digits(records, lead, width), lead, path).ravel()
     age, sex = _patient(content) if about[:4] in ("EDF+", "BDF+") else (None, None)
-    return PhysicalRecording(list(rows), rate, microvolts, age, sex, diagnoses=())
+    said = length + (max(claimed or 0, number) - number) * samples  # more than there are if the file is cut short
+    return PhysicalRecording(list(rows), rate, microvolts, age, sex, (), said)
 
 
 def _signals(columns: bytes, count: int, width: int, path: Path) -> Iterator[_Signal]:

@@ -14,7 +14,10 @@ MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3
 
 @dataclass(frozen=True)
 class PhysicalRecording:
-    """One recording in microvolts; ``age`` and ``sex`` are None if unknown."""
+    """One recording in microvolts; ``age`` and ``sex`` are None if unknown.
+
+    ``samples`` is how many the file says it has; they are more if it is cut short. None: it does not say.
+    """
 
     leads: Sequence[str]
     rate: float  # Hz
@@ -22,6 +25,7 @@ class PhysicalRecording:
     age: float | None  # years
     sex: str | None  # "female" or "male"
     diagnoses: Sequence[str]  # SNOMED CT codes
+    samples: int | None = None
 
 
 def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
