@@ -19,6 +19,7 @@ from ecg.data.packed import pack
 from ecg.data.preprocessing import network_input
 from ecg.data.record import INVALID, Record, read_record
 from ecg.data.windows import covering_windows
+from ecg.decision.adaptation import FROM_LABELS, Adaptation
 from ecg.explanation.attribution import relevance, unit_weights, with_each_lead_zero
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES, wave_masks, with_normal_waves
 from ecg.explanation.lead_states import lead_states
@@ -61,10 +62,11 @@ def added_logits(networks, record, class_, recipe):
 
 @pytest.fixture(scope="module")
 def one_network(model, tmp_path_factory):
-    """The folder of the model with one of its networks, which is explained in less time."""
+    """The folder of the model with one of its networks, which is explained in less time, as if it were adapted."""
     folder = tmp_path_factory.mktemp("one network")
-    description = replace(model.description, thresholds=model.description.thresholds[:1], histories=())
-    save_model(folder, description, model.networks[:1])
+    adapted = Adaptation(np.zeros(24), 50, FROM_LABELS, "0" * 64)
+    facts = {"thresholds": model.description.thresholds[:1], "histories": (), "adapted": adapted}
+    save_model(folder, replace(model.description, **facts), model.networks[:1])
     return folder
 
 
@@ -194,6 +196,10 @@ def page(explain, tmp_path_factory):
     header = write_recording(folder, "A<1>", noise(5000))
     explain(header, folder / "page.html", "--class", "lad")
     return folder / "page.html"
+
+
+def test_the_page_says_that_the_model_is_adapted(page):
+    assert "Note: the model is adapted to a hospital by 50 of its recordings and their labels." in page.read_text()
 
 
 def test_the_page_is_one_file(page):

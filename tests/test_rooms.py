@@ -25,7 +25,7 @@ MAY_IMPORT = {  # a room may import itself and TOP, and besides:
     "training": ("data", "decision", "evaluation", "model", "simulation"),
     "labels": ("data", "evaluation"),
     "explanation": ("data", "model", "simulation"),
-    "report": ("data", "evaluation", "explanation"),
+    "report": ("data", "evaluation", "explanation", "model"),
 }
 TORCH_FREE = ("data", "decision", "evaluation", "simulation", "importing", "labels", TOP)
 WITH_TORCH = ("ecg/data/packed.py",)  # the exception in these rooms

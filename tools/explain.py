@@ -56,9 +56,7 @@ def explain(model: Model, record: Record, class_: int | None, page: Path) -> Non
     class_ = int(np.argmax(scores[0])) if class_ is None else class_
     progress.print_line(f"explaining {full_name(model.classes[class_])}, probability {scores[0][class_]:.2f} ...")
     explanation = explain_class(model.networks, mean_prediction, record, class_, model.recipe)
-    write_explanation(
-        page, record, explanation, model.classes, labels[0], scores[0], model.description.clinical_thresholds
-    )
+    write_explanation(page, record, explanation, labels[0], scores[0], model.description)
 
 
 if __name__ == "__main__":

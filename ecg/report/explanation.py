@@ -1,6 +1,5 @@
 """The page of an explanation: the ECG with the relevance as shading, and tables by wave, by lead and by unit."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from ecg.data.lead_names import LEADS
 from ecg.data.record import Record
 from ecg.explanation.counterfactual import NORMAL_HEARTS, WAVES
 from ecg.explanation.summary import Explanation
+from ecg.model.description import Description
 from ecg.report.page import write_page
 from ecg.report.paper import data_url, measures_line, record_title, shade_colours
 
@@ -22,10 +22,9 @@ def write_explanation(
     path: Path,
     record: Record,
     explanation: Explanation,
-    classes: Sequence[str],
     labels: np.ndarray,
     probabilities: np.ndarray,
-    clinical_thresholds: np.ndarray | None = None,
+    description: Description,
 ) -> None:
     """Write the page of an explanation.
 
@@ -36,13 +35,12 @@ def write_explanation(
     record : Record
         The recording that is explained.
     explanation : Explanation
-    classes : sequence of str
-        The model's classes, as codes.
     labels, probabilities : ndarray
         The ensemble's prediction for ``record``, each (classes,).
-    clinical_thresholds : ndarray, optional
-        The thresholds of the clinical decision (classes,).
+    description : Description
+        That of the ensemble.
     """
+    classes, thresholds = description.classes, description.clinical_thresholds
     names = [(full_name(code), abbreviation(code)) for code in classes]
     shown = [k for k in np.argsort(-probabilities) if labels[k] or k == explanation.class_]
     shade = shading(explanation.relevance, record.header.rate)
@@ -53,7 +51,8 @@ def write_explanation(
         explanation=explanation,
         class_name=full_name(classes[explanation.class_]),
         predicted=bool(labels[explanation.class_]),
-        threshold=None if clinical_thresholds is None else clinical_thresholds[explanation.class_],
+        threshold=None if thresholds is None else thresholds[explanation.class_],
+        adapted=description.adapted,
         record_name=record.header.name,
         picture=data_url(record, title, shade),
         shade_colours=shade_colours(),
