@@ -10,7 +10,6 @@ hold the difference to the first row and its 95 % interval, over random weights 
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.decision.labels import decide_labels
 from ecg.evaluation.bootstrap import interval
 from ecg.evaluation.metrics import metric_parts
-from ecg.recipe import Recipe
+from ecg.recipe import Recipe, changed
 
 RESAMPLES = 1000
 RULES = [{"elsewhere": 0.0}, *({"elsewhere": 0.0, "temperature": value} for value in (1.0, 1.1, 1.3, 1.4, 1.5))]
@@ -39,7 +38,7 @@ def main() -> int:
     recipe = Recipe.from_json(json.loads((args.predictions / "validation.json").read_text())["recipe"])
     first: dict[str, np.ndarray] = {}
     for number, fields in enumerate(RULES):
-        rule = replace(recipe, **fields)
+        rule = changed(recipe, **fields)
         hospitals = read_hospitals(args.data, args.predictions, rule, weights)
         if not number:
             print("| Temperature | Elsewhere | " + " | ".join(f"{n} ({len(h.labels):,})" for n, h in hospitals.items()))
