@@ -42,6 +42,7 @@ from ecg.recipe import RECIPES, Recipe
 from ecg.training.augmentation import augment
 from ecg.training.checkpoint import Checkpoint, TrainingState, training_lock
 from ecg.training.epoch_log import EPOCH_LOG, format_epoch
+from ecg.training.pretrained import keep_pretrained
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import FitTask, Training, prepare
 from ecg.training.starting import fine_tuning, starting_weights
@@ -57,6 +58,7 @@ def training_code(
     patients: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
     start: str | os.PathLike | None = None,
+    pretrained: str | os.PathLike | None = None,
 ) -> None:
     """Train an ensemble, one network for each fold.
 
@@ -79,6 +81,8 @@ def training_code(
         A table of own classes, or another weights.csv (docs/classes.md); the default is the Challenge's weights.csv.
     start : path, optional
         The folder of a model to fine-tune: each network starts with the weights of one of its networks.
+    pretrained : path, optional
+        A folder that keeps networks pretrained on simulated recordings for later trainings on the same machine.
 
     Raises
     ------
@@ -88,18 +92,15 @@ def training_code(
     model = Path(model_directory)
     recipe = recipe or (fine_tuning(read_description(Path(start)).recipe) if start else RECIPES["best"])
     with training_lock(model):
-        training = prepare(Path(data_directory), model, recipe, compute or pick_compute(), patients, classes, start)
-        train_ensemble(training, model)
+        options = patients, classes, start, pretrained
+        train_ensemble(prepare(Path(data_directory), model, recipe, compute or pick_compute(), *options), model)
 
 
 def train_ensemble(training: Training, model: Path) -> None:
     """Train the networks that are not trained yet, and write the ensemble to the folder ``model``."""
     recipe, weights = training.recipe, training.weights
-    networks, histories = [], []
-    for fold in range(recipe.folds):
-        network, history = train_fold(training, fold)
-        networks.append(network)
-        histories.append(history)
+    networks, histories = zip(*(train_fold(training, fold) for fold in range(recipe.folds)))
+    keep_pretrained(training)
     p, thresholds = validate(training, networks)
     labels, p, fold_of = (rows[training.real] for rows in (training.labels, p, training.fold_of))
     searches = {"step 1": search_common, "steps 1 and 2": search_grid, "exact": search_exact}

@@ -37,6 +37,7 @@ def main() -> int:
     arguments.add_argument("--patients", help="a csv of recordings and patients; keeps each patient in one fold")
     arguments.add_argument("--classes", help="own classes: a csv of name, what means it in #Dx, reward; or weights.csv")
     arguments.add_argument("--start", metavar="MODEL", help="fine-tune a model: start with its networks and recipe")
+    arguments.add_argument("--pretrained", metavar="FOLDER", help="keep and reuse networks pretrained on simulations")
     arguments.add_compute()
     args = arguments.parse()
     recipe = parse_recipe(args.recipe or "best")
@@ -53,7 +54,7 @@ def main() -> int:
     recipe = changed(recipe, **{name: getattr(args, name) for name in ("folds", "epochs", "simulated", "seed")})
     train = train_distributed if distributed.is_distributed() else training_code
     compute = pick_compute(args.device, args.float32)
-    train(args.data, args.model, recipe, compute, args.patients, args.classes, args.start)
+    train(args.data, args.model, recipe, compute, args.patients, args.classes, args.start, args.pretrained)
     return ALL_WELL
 
 
@@ -62,11 +63,12 @@ def train_distributed(
     model: str,
     recipe: Recipe,
     compute: "Compute",
-    patients: str | None,
-    classes: str | None,
-    start: str | None,
+    *options: str | None,
 ) -> None:
-    """Run training_code in all processes: each team trains its folds, and the first process finishes the ensemble."""
+    """Run training_code in all processes: each team trains its folds, and the first process finishes the ensemble.
+
+    ``options`` are the other arguments of training_code, in its order.
+    """
     from ecg.training import distributed
     from ecg.training.checkpoint import training_lock
     from ecg.training.setup import prepare
@@ -77,7 +79,7 @@ def train_distributed(
         def begin():
             if everyone.is_first:
                 until_the_end.enter_context(training_lock(Path(model)))
-            return prepare(Path(data), Path(model), recipe, compute, patients, classes, start)
+            return prepare(Path(data), Path(model), recipe, compute, *options)
 
         training = everyone.first_then_others(begin)
         on_gpus = compute.device.type == "cuda"

@@ -26,6 +26,7 @@ from ecg.simulation.cases import is_simulated
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.hospitals import likely_hospitals
+from ecg.training.pretrained import take_pretrained
 from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
@@ -73,6 +74,7 @@ class Training:
     time_left: TimeLeft = field(default_factory=TimeLeft)
     start: Model | None = None  # the model that the training starts with
     started_from: str = ""  # how model.json records it
+    pretrained: Path | None = None  # a folder of pretrained networks that trainings share
 
     @property
     def real(self) -> np.ndarray:
@@ -175,10 +177,11 @@ def prepare(
     patients: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
     start: str | os.PathLike | None = None,
+    pretrained: str | os.PathLike | None = None,
 ) -> Training:
     """Read the recordings of ``data`` into a store in the model folder and assign them to folds.
 
-    ``patients`` and ``classes`` are the tables, ``start`` the model of training_code. Raises EntryError if ``data`` has
+    The other arguments are those of training_code. Raises EntryError if ``data`` has
     no labelled recording or lies in the training's own work folder, or if an unfinished training with another recipe or
     other recordings is there.
     """
@@ -209,6 +212,7 @@ def prepare(
         work_dir,
         start=read_start(Path(start), recipe, compute) if start else None,
         started_from=started_from,
+        pretrained=Path(pretrained) if pretrained else None,
     )
     print_line(f"recipe {recipe.name} on {compute}: {training.description()}")
     if training.start:
@@ -218,6 +222,7 @@ def prepare(
                 f"{known:,} of the {real.sum():,} recordings were in the training of {start}: "
                 "the figures on held-out folds are too good"
             )
+    take_pretrained(training)
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
 
