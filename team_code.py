@@ -42,7 +42,7 @@ from ecg.recipe import RECIPES, Recipe
 from ecg.training.augmentation import augment
 from ecg.training.checkpoint import Checkpoint, TrainingState, training_lock
 from ecg.training.epoch_log import EPOCH_LOG, format_epoch
-from ecg.training.pretrained import keep_pretrained
+from ecg.training.pretrained import shared_pretraining
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import FitTask, Training, prepare
 from ecg.training.starting import fine_tuning, starting_weights
@@ -100,7 +100,6 @@ def train_ensemble(training: Training, model: Path) -> None:
     """Train the networks that are not trained yet, and write the ensemble to the folder ``model``."""
     recipe, weights = training.recipe, training.weights
     networks, histories = zip(*(train_fold(training, fold) for fold in range(recipe.folds)))
-    keep_pretrained(training)
     p, thresholds = validate(training, networks)
     labels, p, fold_of = (rows[training.real] for rows in (training.labels, p, training.fold_of))
     searches = {"step 1": search_common, "steps 1 and 2": search_grid, "exact": search_exact}
@@ -133,7 +132,8 @@ def pretrain(training: Training, fold: int) -> dict[str, torch.Tensor] | None:
     """
     if not training.recipe.simulated:
         return None
-    return fit(training, training.pretraining_task(fold))[0].state_dict()
+    with shared_pretraining(training):
+        return fit(training, training.pretraining_task(fold))[0].state_dict()
 
 
 def fit(training: Training, task: FitTask, start: dict[str, torch.Tensor] | None = None) -> tuple[SEResNet, History]:

@@ -6,10 +6,11 @@ recipe, the classes and the machine only. Its checkpoint is kept under a digest 
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -19,10 +20,8 @@ from ecg.progress import print_line
 from ecg.recipe import PUBLISHED
 from ecg.training.checkpoint import FORMAT
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log, write_epoch_log
+from ecg.training.setup import FitTask, Training
 from ecg.training.store import STORE_FORMAT
-
-if TYPE_CHECKING:  # setup.py imports this file
-    from ecg.training.setup import FitTask, Training
 
 # Fields of a recipe that pretraining does not depend on
 LATER = (
@@ -31,8 +30,12 @@ LATER = (
 )
 
 
-def take_pretrained(training: "Training") -> None:
-    """Copy the kept networks that fit ``training`` into its work folder, as if it had pretrained them itself."""
+@contextmanager
+def shared_pretraining(training: Training) -> Iterator[None]:
+    """Take the kept networks that fit ``training`` before a pretraining, and keep its network afterwards.
+
+    All networks are taken at once, so that the time left is right.
+    """
     for task in _tasks(training):
         kept, checkpoint = _kept(training, task), _checkpoint(training, task)
         if kept.exists() and not checkpoint.exists():
@@ -40,10 +43,7 @@ def take_pretrained(training: "Training") -> None:
             write_whole(checkpoint, partial(shutil.copyfile, kept))
             write_epoch_log(training.work_dir / EPOCH_LOG, task.name, history)
             print_line(f"{task.title}: pretrained before ({kept})")
-
-
-def keep_pretrained(training: "Training") -> None:
-    """Copy the networks that ``training`` has pretrained to the end into its folder of such networks."""
+    yield
     done = read_epoch_log(training.work_dir / EPOCH_LOG)
     for task in _tasks(training):
         kept = _kept(training, task)
@@ -53,17 +53,17 @@ def keep_pretrained(training: "Training") -> None:
             write_whole(kept, partial(shutil.copyfile, _checkpoint(training, task)))
 
 
-def _tasks(training: "Training") -> "list[FitTask]":
-    if not training.pretrained or training.start or not training.recipe.simulated:
+def _tasks(training: Training) -> list[FitTask]:
+    if not training.pretrained:
         return []
     return [training.pretraining_task(fold) for fold in range(training.recipe.folds)]
 
 
-def _checkpoint(training: "Training", task: "FitTask") -> Path:
+def _checkpoint(training: Training, task: FitTask) -> Path:
     return training.work_dir / f"{task.name}.safetensors"
 
 
-def _kept(training: "Training", task: "FitTask") -> Path:
+def _kept(training: Training, task: FitTask) -> Path:
     settings = replace(task.recipe, **{name: getattr(PUBLISHED, name) for name in LATER})
     machine = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), str(training.compute)
     facts = FORMAT, STORE_FORMAT, settings, task.stream, training.weights.classes, training.weights.column, machine

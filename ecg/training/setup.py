@@ -26,7 +26,6 @@ from ecg.simulation.cases import is_simulated
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.hospitals import likely_hospitals
-from ecg.training.pretrained import take_pretrained
 from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
@@ -222,7 +221,6 @@ def prepare(
                 f"{known:,} of the {real.sum():,} recordings were in the training of {start}: "
                 "the figures on held-out folds are too good"
             )
-    take_pretrained(training)
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
 
