@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from ecg.classes import load_weights
+from ecg.classes import load_weights, own_classes, write_weights
 from ecg.data.header import parse_header, read_header
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_headers
@@ -27,7 +27,8 @@ from tests.browser import in_browser, needs_browser
 from tests.conftest import call_script, run_script, write_recording
 
 WEIGHTS = load_weights()
-LAD = WEIGHTS.column["39732003"]
+LAD_CODE = "39732003"
+LAD = WEIGHTS.column[LAD_CODE]
 PLANTED = 8
 
 
@@ -168,6 +169,30 @@ def test_a_sample_of_fewer_recordings_than_requested_says_so(study):
     assert f"{correct} instead of 100: only {correct} readable recordings are correctly classified" in done.stdout
     assert len(read_key_rows(study, "fewer")) == 40
     assert "instead of" not in sample(study, "enough", records=PLANTED).stdout
+
+
+def test_own_classes(study, tmp_path):
+    """A study of the class "Left", which the headers' code of left axis deviation means."""
+    (tmp_path / "model").mkdir()
+    table = tmp_path / "model/weights.csv"
+    write_weights(table, own_classes({"Sinus": ["426783006"], "Left": ["39732003"]}))
+    classes, headers = ("Sinus", "Left"), find_headers(study / "data")
+    left = [[False, LAD_CODE in read_header(path).diagnoses] for path in headers]
+    left[0][1] ^= True
+    (tmp_path / "outputs").mkdir()
+    rows = ["recording,fold,Sinus,Left"]
+    for path, labels in zip(headers, left):
+        scores = [0.9 * label + 0.05 for label in labels]
+        (tmp_path / "outputs" / f"{path.stem}.csv").write_text(format_outputs(path.stem, classes, labels, scores))
+        rows.append(f"{path.stem},1,{scores[0]},{scores[1]}")
+    (tmp_path / "model/out_of_fold.csv").write_text("\n".join(rows))
+    options = ("--class", "Left", "--classes", table)
+    done = call_script("tools/review.py", "sample", study / "data", tmp_path / "outputs", tmp_path / "study", *options)
+    assert done.returncode == 0 and "1 instead of 100" in done.stdout, done.stderr
+    found = tmp_path / "suspects.csv"
+    done = call_script("tools/review.py", "suspects", study / "data", tmp_path / "model/out_of_fold.csv", found)
+    assert done.returncode == 0, done.stderr
+    assert f"{headers[0].stem},Left," in found.read_text()
 
 
 def test_invalid_samples_are_errors(study):

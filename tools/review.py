@@ -18,6 +18,8 @@ corrected copies of their headers to FOLDER and changes nothing in DATA.
 
 suspects ranks labels without a reader: by the probabilities of networks that were not trained on the recording (a
 training leaves them in its model folder), and for left axis deviation by the axis measured in leads I and aVF.
+
+For own classes, sample and agree take their table (--classes); suspects finds it beside out_of_fold.csv.
 """
 
 import sys
@@ -31,7 +33,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
 
 from ecg import progress
-from ecg.classes import abbreviation, find_class, load_weights
+from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, find_class, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import read_header
 from ecg.data.listing import find_headers
@@ -55,6 +57,7 @@ from ecg.labels.suspects import confident_learning, degrees_from_left_axis, fron
 
 LAD = "39732003"  # left axis deviation
 PRINTED = 20  # suspect labels
+CLASSES_HELP = "own classes, or another weights.csv"
 Suspect = tuple[str, str, str, str, float]  # recording, class, label, method, suspicion
 
 
@@ -66,16 +69,18 @@ def main() -> int:
     command.add_argument("labels", type=Path, help="the folder of the recordings, with their labels")
     command.add_argument("outputs", type=Path, help="the folder of an entry's outputs for them")
     command.add_argument("study", type=Path, help="a new folder for the booklet, the form and the key")
-    command.add_argument("--class", dest="classes", action="append", required=True, help="LAD, for example; repeatable")
+    command.add_argument("--class", dest="names", action="append", required=True, help="LAD, for example; repeatable")
     command.add_argument("--records", type=int, default=100, help="number of misclassified recordings (100)")
     command.add_argument("--controls", type=int, default=0, help="number of correctly classified recordings (0)")
     command.add_argument("--seed", type=int, default=0, help="of the random draw and order (0)")
+    command.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help=CLASSES_HELP)
     command.set_defaults(command=sample)
 
     command = commands.add_parser("agree", help="print the agreement of readers and labels")
     command.add_argument("key", type=Path, help="the study's key.csv")
     command.add_argument("forms", type=Path, nargs="+", help="the csv of each reader, named after the reader")
     command.add_argument("--apply", type=Path, nargs=2, metavar=("DATA", "FOLDER"), help="write corrected headers")
+    command.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help=CLASSES_HELP)
     command.set_defaults(command=agree)
 
     command = commands.add_parser("suspects", help="rank labels that are probably wrong")
@@ -92,8 +97,8 @@ def main() -> int:
 def sample(args: Namespace) -> None:
     from ecg.report.booklet import write_booklet
 
-    weights = load_weights()
-    columns = np.array(list(dict.fromkeys(find_class(weights.classes, name) for name in args.classes)))
+    weights = load_weights(args.classes)
+    columns = np.array(list(dict.fromkeys(find_class(weights.classes, name) for name in args.names)))
     classes = [abbreviation(weights.classes[column]) for column in columns]
     headers = [str(path) for path in find_headers(args.labels, headers_only=True)]
     labels, outputs, _, malformed, _ = load_labels_and_outputs(headers, args.outputs, weights)
@@ -157,10 +162,12 @@ def agree(args: Namespace) -> None:
         print(f"  {key.names[row]}: {', '.join(labels)}")
     if args.apply:
         data, folder = args.apply
+        weights = load_weights(args.classes)
         headers = headers_by_name(data, key.names, "give the folder the labels came from")
         corrections = {}
         for row in rows:
-            changes = [make_correction(key.classes[k], not key.labels[row, k]) for k in np.flatnonzero(wrong[row])]
+            changed = np.flatnonzero(wrong[row])
+            changes = [make_correction(weights, key.classes[k], not key.labels[row, k]) for k in changed]
             corrections[headers[key.names[row]]] = changes
         correct_headers(data, folder, corrections)
         print(f"Their corrected headers are in {folder}.")
@@ -175,8 +182,7 @@ def format_agreement(first: str, second: str, result: Agreement) -> str:
     )
 
 
-def make_correction(class_name: str, present: bool) -> Correction:
-    weights = load_weights()
+def make_correction(weights: Weights, class_name: str, present: bool) -> Correction:
     k = find_class(weights.classes, class_name)
     equivalent = [code for code, column in weights.column.items() if column == k]
     return Correction(present, weights.classes[k], equivalent)
@@ -191,7 +197,8 @@ def headers_by_name(data: Path, names: Sequence[str], advice: str) -> dict[str, 
 
 
 def suspects(args: Namespace) -> None:
-    weights = load_weights()
+    of_model = args.out_of_fold.with_name("weights.csv")
+    weights = load_weights(of_model if of_model.exists() else WEIGHTS_FILE)
     names, _, p = read_out_of_fold(args.out_of_fold, weights)
     headers = headers_by_name(args.labels, names, "give the folder the model was trained on")
     labels = np.array([weights.encode(read_header(headers[name]).diagnoses) for name in names])
