@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import joblib
 import numpy as np
 
 from ecg import progress
@@ -201,6 +200,8 @@ def _decode_all(
 
     Each worker writes the signals to a file of its own in ``folder``: twice as fast as a pipe, and not in memory.
     """
+    import joblib  # here because it takes a tenth of a second, and the driver builds no store
+
     tasks = list(_grouped(entries, TASK))
     # The names are this process's own, because the workers of a killed process may still be writing.
     parts = [folder / f"part-{os.getpid()}-{number}.i16" for number in range(len(tasks))]
