@@ -307,3 +307,11 @@ def test_help_and_wrong_arguments_are_answered_without_pytorch(script, arguments
     command = [sys.executable, "-c", f"{program} runpy.run_path({script!r}, run_name='__main__')"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == (2 if "--no-such-option" in arguments else 0) and "Traceback" not in done.stderr
+
+
+def test_the_driver_imports_nothing_that_delays_its_first_output(model_folder, training_data, tmp_path):
+    """PyTorch's compiler alone takes a second."""
+    program = f"import sys; sys.argv[1:] = {[str(model_folder), str(training_data), str(tmp_path)]}; import driver;"
+    program += "assert driver.main() == 0; print({'torch._dynamo', 'sympy', 'scipy', 'joblib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "set()", done.stderr

@@ -133,7 +133,8 @@ class SEResNet(nn.Module):
         self.demographics = nn.Linear(DEMOGRAPHICS + scale, 10)
         self.head = nn.Linear(inputs + 10, classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv1d):
+            # On the meta device there is nothing to draw, and PyTorch would import its compiler, which takes a second.
+            if isinstance(module, nn.Conv1d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     @torch.no_grad()
