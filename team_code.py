@@ -70,7 +70,7 @@ def training_code(
     data_directory : path
         The folder of the labelled recordings. It is only read.
     model_directory : path
-        The folder for the model. Nothing is written elsewhere.
+        The folder for the model. Nothing is written elsewhere, unless ``pretrained`` is given.
     recipe : Recipe, optional
         The settings of the training; the default is ``best``, or fine-tuning by the recipe of the model to start with.
     compute : Compute, optional

@@ -93,7 +93,7 @@ class Recipe:
     decide: str = "challenge"  # the labels unless others are asked for: for the "challenge" metric, or "clinical" ones
     challenge_labels: str = "vote"  # "vote" of the networks by thresholds (published), or highest "expected" metric
     temperature: float = 1.0  # "expected": above 1 makes the probabilities less confident
-    elsewhere: float = 0.0  # "expected": the probability that a recording is of another hospital than the training's
+    elsewhere: float = 0.0  # "expected": the probability that a recording is of a hospital like one of the Challenge's
     clinical_target: str = "f1"  # of each class's clinical threshold: highest "f1", or a "sensitivity" or "ppv"
     clinical_level: float = 0.9  # of at least this
 

@@ -132,6 +132,26 @@ def test_few_windows_by_fused_networks(name, dtype, tolerance):
             torch.testing.assert_close(fused.probabilities(*arguments), expected, atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("fields", [{"kernel": 3, "stem_kernel": 7}, {"kernel": 9}, {"reduction": 8}, {"width": 3}])
+def test_fused_networks_of_other_sizes(fields):
+    torch.manual_seed(1)
+    recipe = replace(RECIPES["best"], **({"width": 8, "reduction": 2} | fields))
+    network = trained_like(build_network(recipe, 5))
+    window, patient = torch.from_numpy(noise(700)[np.newaxis].astype(np.float32)), torch.rand(1, 5)
+    with torch.inference_mode():
+        fused = FusedNetworks([network], CPU).probabilities(window, patient)
+        torch.testing.assert_close(fused, probabilities([network], window, patient), atol=1e-6, rtol=0)
+
+
+def test_a_model_fuses_its_own_networks_only(model):
+    window, patient = torch.from_numpy(noise(700)[np.newaxis].astype(np.float32)), torch.rand(1, 5)
+    with torch.inference_mode():
+        for networks in (model.networks, model.networks[1:2]):
+            expected = probabilities(networks, window, patient)
+            torch.testing.assert_close(model.probabilities(networks, window, patient), expected, atol=1e-5, rtol=0)
+    assert len(model.networks) > 1
+
+
 def trained_like(network: SEResNet) -> SEResNet:
     """The network with weights and statistics of batch normalisation that a new one does not have."""
     for module in network.modules():

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.classes import find_class, load_weights, own_classes
+from ecg.classes import WEIGHTS_FILE, find_class, load_weights, own_classes
 from ecg.decision.expected_metric import apply_temperature, maximise_expected_metric
 from ecg.decision.hospitals import Hospitals
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
+from ecg.evaluation.cross_validation import cross_validate
+from ecg.evaluation.metrics import challenge_metric
 from ecg.model.folder import DESCRIPTION, read_description
 from ecg.recipe import BEST
 from ecg.training.hospitals import SOURCES, likely_hospitals
+from ecg.training.left_out import read_validation_data
 from ecg.training.starting import fine_tuning
-from tests.conftest import ROOT, call_script
+from tests.conftest import CPU, ROOT, call_script
 
 WEIGHTS = load_weights()
 CLASSES = WEIGHTS.classes
@@ -106,10 +109,39 @@ def test_damaged_hospitals_are_an_error(model_copy, damage):
         read_description(model_copy)
 
 
+def test_a_validation_knows_nothing_of_the_source_left_out(training_data, tmp_path):
+    recipe = replace(BEST, simulated=0)
+    data = read_validation_data(training_data, [], None, WEIGHTS_FILE, tmp_path, recipe, CPU)
+    sources, labels = data.training.store.sources, data.training.labels
+    for source in ("A", "HR"):
+        found = data.hospitals(np.flatnonzero(sources == source))
+        expected = likely_hospitals(recipe, WEIGHTS, labels[sources != source], {source})
+        assert len(found.weights) == len(SOURCES) and (found.shifts == expected.shifts).all()
+    assert len(data.hospitals(np.arange(2)).weights) == 1 + len(SOURCES)
+
+
+def test_the_cross_validation_decides_for_the_hospitals():
+    rng = np.random.default_rng(0)
+    labels = HOME[rng.permutation(100)]
+    p = np.clip(0.3 * labels + 0.5 * rng.random(labels.shape), 0, 1)
+    hospitals, fold_of = likely_hospitals(BEST, WEIGHTS, labels), np.arange(100) % 2
+    rows = [
+        cross_validate(BEST, WEIGHTS, labels, p, fold_of, {}, of)["highest expected metric"] for of in (hospitals, None)
+    ]
+    expected = [
+        challenge_metric(WEIGHTS, labels[here], decide_labels(BEST, WEIGHTS.matrix, p[None, here], None, hospitals)[0])
+        for here in (fold_of == 0, fold_of == 1)
+    ]
+    assert rows[0]["challenge_metric"]["mean"] == pytest.approx(np.mean(expected), abs=1e-4)
+    assert rows[0] != rows[1]
+
+
 def test_an_adapted_model_is_for_one_hospital(model_copy, training_data, tmp_path):
     done = call_script("tools/adapt.py", model_copy, training_data, tmp_path / "adapted")
     assert done.returncode == 0, done.stderr
-    assert read_description(model_copy).hospitals and read_description(tmp_path / "adapted").hospitals is None
+    adapted = read_description(tmp_path / "adapted")
+    assert read_description(model_copy).hospitals
+    assert adapted.hospitals is None and adapted.recipe.elsewhere == 0
 
 
 def test_the_released_model_knows_other_hospitals():

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from ecg.errors import EntryError
+from ecg.model.tensors import save_tensors
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log
 from team_code import training_code
 from tests.conftest import CPU, assert_same_weights, noise, run_script, write_recording
@@ -52,6 +54,21 @@ def test_a_damaged_file_is_an_error_with_its_name(training_data, tiny_recipe, ke
     with pytest.raises(EntryError, match="cannot be read as weights") as error:
         training_code(training_data, tmp_path / "model", tiny_recipe, CPU, pretrained=tmp_path)
     assert str(tmp_path) in str(error.value)
+
+
+def test_what_cannot_use_the_folder_says_so_before_it_trains(
+    training_data, tiny_recipe, model_folder, kept, tmp_path, capsys
+):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EntryError, match="file: cannot be written"):
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU, pretrained=tmp_path / "file")
+    for path in kept.iterdir():
+        save_tensors(tmp_path / path.name, {"weights": torch.zeros(1)})
+    with pytest.raises(EntryError, match="is not a pretrained network"):
+        training_code(training_data, tmp_path / "model", tiny_recipe, CPU, pretrained=tmp_path)
+    capsys.readouterr()
+    training_code(training_data, tmp_path / "tuned", None, CPU, start=model_folder, pretrained=kept)
+    assert f"{kept} is not used" in capsys.readouterr().out
 
 
 def test_the_command(training_data, tmp_path):

@@ -195,6 +195,29 @@ def test_own_classes(study, tmp_path):
     assert f"{headers[0].stem},Left," in found.read_text()
 
 
+@pytest.mark.parametrize(
+    ("dx", "corrected"),
+    [
+        ("#Dx: LAD", "#Dx: Unknown"),
+        ("#Dx: left axis deviation; 426783006", "#Dx: 426783006"),
+        ("#Dx: 426783006\n# Left label: True", None),
+    ],
+)
+def test_labels_in_words_are_corrected_or_named(tmp_path, dx, corrected):
+    classes = own_classes({"Sinus": ["426783006"], "Left": [LAD_CODE, "Left label: true"]})
+    write_weights(tmp_path / "classes.csv", classes)
+    header = write_recording(tmp_path / "data", "A1", comments=(dx,))
+    (tmp_path / "key.csv").write_text("number,recording,Left\n1,A1,yes\n")
+    (tmp_path / "anna.csv").write_text("number,Left,comment\n1,no,\n")
+    options = ("--apply", tmp_path / "data", tmp_path / "new", "--classes", tmp_path / "classes.csv")
+    done = call_script("tools/review.py", "agree", tmp_path / "key.csv", tmp_path / "anna.csv", *options)
+    assert done.returncode == 0, done.stderr
+    if corrected:
+        assert (tmp_path / "new/A1.hea").read_text() == header.read_text().replace(dx, corrected)
+    else:
+        assert f"{header}: not corrected" in done.stdout and not (tmp_path / "new/A1.hea").exists()
+
+
 def test_invalid_samples_are_errors(study):
     assert "no recording to draw" in sample(study, "other", records=0).stderr
     assert not (study / "other").exists()

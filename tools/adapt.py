@@ -180,7 +180,8 @@ def write_adapted(source: Path, model: Model, folder: Path, adaptation: Adaptati
         tensors["head.bias"] = tensors["head.bias"].float() + torch.from_numpy(adaptation.shifts).float()
         save_tensors(network_file(folder, fold), tensors)
     trained_on = model.description.trained_on.and_of(digests, adaptation.model)
-    description = replace(model.description, adapted=adaptation, trained_on=trained_on, hospitals=None)
+    recipe = replace(model.recipe, elsewhere=0.0)
+    description = replace(model.description, recipe=recipe, adapted=adaptation, trained_on=trained_on, hospitals=None)
     write_json(folder / DESCRIPTION, description.as_json())
 
 

@@ -169,7 +169,8 @@ def agree(args: Namespace) -> None:
             changed = np.flatnonzero(wrong[row])
             changes = [make_correction(weights, key.classes[k], not key.labels[row, k]) for k in changed]
             corrections[headers[key.names[row]]] = changes
-        correct_headers(data, folder, corrections)
+        for path in correct_headers(data, folder, weights, corrections):
+            print(f"  {path}: not corrected, as its #Dx does not hold the label; correct it by hand")
         print(f"Their corrected headers are in {folder}.")
 
 

@@ -1,7 +1,7 @@
 """Probabilities for a recording whose hospital is not known: the mean over the hospitals that it may come from.
 
-A class is more or less frequent, and labelled more or less often, at another hospital. Each hospital is a shift of the
-log-odds, as in Bayes' rule for another frequency of the class, and has a weight.
+A class is more or less frequent, and labelled more or less often, at another hospital. By Bayes' rule, another
+frequency of a class shifts its log-odds. Each hospital has such shifts, and a weight.
 """
 
 from collections.abc import Mapping, Sequence

@@ -38,8 +38,8 @@ def format_outputs(name: str, classes: Sequence, labels: Sequence, scores: Seque
     name : str
         The name of the recording.
     classes, labels, scores : sequences (classes,)
-        Class codes, labels (0 or 1) and scores. Scores are written with six significant digits: further digits depend
-        on the batch size.
+        Class codes, labels (0 or 1) and scores. Scores are written with six significant digits. In bfloat16 the third
+        digit after the point, in float32 the seventh, may depend on the recordings that run in the same batch.
 
     Returns
     -------

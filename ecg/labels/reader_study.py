@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.classes import Weights, code_of
+from ecg.data.header import read_header
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import interval
 from ecg.files import LARGEST_TEXT, read_bytes, read_text, write_csv, write_errors, write_whole
@@ -156,6 +158,7 @@ def overturned(labels: np.ndarray, readers: Sequence[np.ndarray]) -> np.ndarray:
 
 # ----------------------------------------------------------------------------------------------- corrected headers
 
+SEPARATOR = re.compile("[,;|]")
 DX = re.compile(rb"^([ \t]*#[# \t]*dx[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -165,14 +168,17 @@ class Correction:
 
     present: bool
     code: str  # added if the class is present
-    equivalent: Collection[str]  # all codes of the class, removed if it is absent
+    equivalent: Collection[str]  # all codes and words of the class, removed if it is absent
 
 
-def correct_headers(data: Path, folder: Path, corrections: Mapping[Path, Sequence[Correction]]) -> None:
+def correct_headers(
+    data: Path, folder: Path, weights: Weights, corrections: Mapping[Path, Sequence[Correction]]
+) -> list[Path]:
     """Write each header in ``corrections`` to ``folder`` with corrected diagnoses and otherwise unchanged.
 
-    Raises EntryError if ``folder`` is ``data`` or inside it, because two headers of one recording would conflict, or if
-    one of the headers exists in ``folder``.
+    Returns the headers whose labels, by the classes of ``weights``, cannot be corrected in ``#Dx``, such as a comment
+    of their own. They are not written. Raises EntryError if ``folder`` is ``data`` or inside it, because two headers of
+    one recording would conflict, or if one of the headers exists in ``folder``.
     """
     if data.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise EntryError(f"{folder}: is in {data}; give another folder for the corrected headers")
@@ -181,13 +187,18 @@ def correct_headers(data: Path, folder: Path, corrections: Mapping[Path, Sequenc
             raise EntryError(f"{folder / path.name}: exists already; give a new folder")
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    for path, corrections_of_path in corrections.items():
-        _write_corrected(path, folder / path.name, corrections_of_path)
+    return [path for path, of_path in corrections.items() if not _write_corrected(path, folder, weights, of_path)]
 
 
-def _write_corrected(source: Path, target: Path, corrections: Sequence[Correction]) -> None:
-    content = corrected_header(read_bytes(source, LARGEST_TEXT), corrections)
+def _write_corrected(source: Path, folder: Path, weights: Weights, corrections: Sequence[Correction]) -> bool:
+    """Write the corrected header; whether it has the corrected labels. If not, nothing is left."""
+    target, content = folder / source.name, corrected_header(read_bytes(source, LARGEST_TEXT), corrections)
     write_whole(target, lambda temporary: temporary.write_bytes(content))
+    labels = weights.encode(read_header(target).diagnoses)
+    is_corrected = all(labels[weights.column[item.code]] == item.present for item in corrections)
+    if not is_corrected:
+        target.unlink()
+    return is_corrected
 
 
 def corrected_header(content: bytes, corrections: Sequence[Correction]) -> bytes:
@@ -196,9 +207,11 @@ def corrected_header(content: bytes, corrections: Sequence[Correction]) -> bytes
     >>> corrected_header(b"#Age: 60\n#Dx: 39732003,1\n", [Correction(False, "39732003", ["39732003"])])
     b'#Age: 60\n#Dx: 1\n'
     """
-    lines = [[code.strip() for code in line.group(2).decode("latin-1").split(",")] for line in DX.finditer(content)]
+    lines = [
+        [code.strip() for code in SEPARATOR.split(line.group(2).decode("latin-1"))] for line in DX.finditer(content)
+    ]
     removed = {"", "Unknown"}.union(*(item.equivalent for item in corrections if not item.present))
-    kept = [[code for code in line if code not in removed] for line in lines]
+    kept = [[code for code in line if not {code, code.casefold(), code_of(code)} & removed] for line in lines]
     codes = {code for line in kept for code in line}
     added = [item.code for item in corrections if item.present and not codes & set(item.equivalent)]
     if not lines:

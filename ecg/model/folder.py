@@ -52,8 +52,11 @@ class Model:
     def probabilities(
         self, networks: Sequence[SEResNet], windows: torch.Tensor, demographics: torch.Tensor
     ) -> torch.Tensor:
-        """The quantity ``probabilities`` of ecg/model/ensemble.py, for few windows the fastest way on a CPU."""
-        if len(windows) <= FEW_WINDOWS and windows.device.type == "cpu":
+        """The quantity ``probabilities`` of ecg/model/ensemble.py, for few windows the fastest way on a CPU.
+
+        The weights of the model's networks must not change after the first call; their heads may.
+        """
+        if networks is self.networks and len(windows) <= FEW_WINDOWS and windows.device.type == "cpu":
             return self._fused.probabilities(windows, demographics)
         return probabilities(networks, windows, demographics)
 

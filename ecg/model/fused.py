@@ -1,8 +1,8 @@
 """All networks of an ensemble together on one window: the fastest way on a CPU to run one recording at a time.
 
-A convolution of one window is small, so that a good part of its time goes into what surrounds it. Here batch
-normalisation is folded into the convolutions' weights, and the networks compute together: the same convolution of all
-of them is one batched matrix product. A row of its left matrix is what a kernel sees, and rows overlap in memory.
+A convolution of one window takes little time; the calls around it take as much. Here batch normalisation is folded into
+the weights, and the networks compute together: the same convolution of all networks is one batched matrix product. Each
+row of the left matrix holds the samples under the kernel at one place; the rows overlap in memory.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from ecg.recipe import Recipe
 from ecg.simulation.cases import is_simulated, label_sets
 
 SOURCES = ("A", "E", "HR", "Q")  # the Challenge's sources with a thousand labelled recordings or more
-# A shift is this part of the difference of the log-odds: by the signals, a network knows hospitals apart in part.
+# A shift is this part of the difference of the log-odds, because a network recognises part of it by the signals.
 PART = 0.5
 
 
@@ -21,10 +21,10 @@ def likely_hospitals(
 ) -> Hospitals | None:
     """The hospitals of a training on recordings with ``labels``, bool (recordings, classes); None if there is only one.
 
-    With the recipe's probability ``elsewhere`` a recording comes from a hospital like one of SOURCES, each equally
-    probable, except those ``left_out``, which a validation knows nothing of. Weights are divided by what the Challenge
-    metric divides by at the hospital. Shifts follow from class frequencies; a class that the sources do not have is not
-    shifted.
+    With the recipe's probability ``elsewhere`` a recording comes from a hospital like one of SOURCES, which are equally
+    probable. A validation leaves out sources that its model must know nothing of (``left_out``). A hospital's weight is
+    its probability divided by the range of the Challenge metric there, from sinus rhythm only to perfect outputs. The
+    shifts follow from the frequencies of the classes. A class that the sources do not have is not shifted.
     """
     known = is_simulated(weights)
     if not recipe.elsewhere or weights.normal is None or not known[weights.normal]:

@@ -77,7 +77,7 @@ class ValidationData:
         return decide_clinically(weights.classes, p, thresholds)[:2]
 
     def hospitals(self, test: np.ndarray) -> Hospitals | None:
-        """The hospitals that a recording may come from, as the model knows them that was not trained on ``test``."""
+        """The hospitals that a recording may come from, for a model that knows nothing of the recordings ``test``."""
         training, sources = self.training, self.training.store.sources
         rest = np.setdiff1d(training.real, test)
         left_out = set(sources[test]) - set(sources[rest])

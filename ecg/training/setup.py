@@ -15,7 +15,7 @@ from ecg.data.listing import find_headers
 from ecg.data.packed import PackedRecordings
 from ecg.decision.hospitals import Hospitals
 from ecg.errors import EntryError, RecordError
-from ecg.files import file_digest
+from ecg.files import file_digest, write_errors
 from ecg.model.compute import Compute
 from ecg.model.description import Description, History
 from ecg.model.folder import Model, weights_file
@@ -221,6 +221,11 @@ def prepare(
                 f"{known:,} of the {real.sum():,} recordings were in the training of {start}: "
                 "the figures on held-out folds are too good"
             )
+    if training.pretrained:
+        with write_errors(training.pretrained):
+            training.pretrained.mkdir(parents=True, exist_ok=True)
+        if training.start or compute.device.type != "cpu":
+            print_line(f"{training.pretrained} is not used: only a training from nothing on a CPU uses it")
     forget_time_left(work_dir)
     return replace(training, time_left=TimeLeft(training.plan()))
 

@@ -20,7 +20,7 @@ SLOWER = 0.1  # a part of the learning rate: the weights are good already
 def fine_tuning(recipe: Recipe) -> Recipe:
     """The recipe that continues a training with ``recipe``: few epochs, a low learning rate, nothing simulated.
 
-    The model is for the hospital of its recordings, not for one elsewhere.
+    Labels are decided for the hospital of the recordings only.
     """
     return replace(recipe, epochs=EPOCHS, learning_rate=SLOWER * recipe.learning_rate, simulated=0, elsewhere=0.0)
 

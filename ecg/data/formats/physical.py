@@ -16,7 +16,7 @@ MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3
 class PhysicalRecording:
     """One recording in microvolts; ``age`` and ``sex`` are None if unknown.
 
-    ``samples`` is how many the file says it has; they are more if it is cut short. None: it does not say.
+    ``samples`` is the number of samples that the file claims: more than it has if it is cut short. None: no claim.
     """
 
     leads: Sequence[str]
