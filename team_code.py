@@ -212,7 +212,7 @@ def train_epoch(
                 with compute.autocast():
                     logits = network(signals, demographics)
                 known = training.known_labels(windows.recording)
-                mask = None if known is None else torch.from_numpy(known).to(logits)
+                mask = None if known is None else torch.from_numpy(known).to(logits, non_blocking=True)
                 loss = functional.binary_cross_entropy_with_logits(logits, labels, mask)
                 optimiser.zero_grad()
                 scaler.scale(loss).backward()
