@@ -87,7 +87,7 @@ def training_code(
     Raises
     ------
     EntryError
-        If there is nothing to train on, another training runs there, or an unfinished one of something else is there.
+        If nothing can be trained on, or the model folder has a running training or an unfinished one of other data.
     """
     model = Path(model_directory)
     recipe = recipe or (fine_tuning(read_description(Path(start)).recipe) if start else RECIPES["best"])
@@ -113,6 +113,7 @@ def train_ensemble(training: Training, model: Path) -> None:
     save_model(model, description, networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
+    progress.print_line(f"The model is in {model}. Run it: python driver.py {model} DATA OUTPUTS")
 
 
 def train_fold(training: Training, fold: int) -> tuple[SEResNet, History]:
@@ -160,7 +161,7 @@ def fit(training: Training, task: FitTask, start: dict[str, torch.Tensor] | None
             loss, rate = train_epoch(training, task, wrapped, optimiser, scaler, state)
             trained = time.monotonic()
             if not math.isfinite(loss):
-                raise NonFiniteError(f"{task.title}, epoch {state.epoch + 1}: the loss is not finite; check the counts")
+                raise NonFiniteError(f"{task.title}, epoch {state.epoch + 1}: the loss is not finite; try --float32")
             figures = {"loss": loss, "learning_rate": learning_rate(recipe, state.epoch, 1.0)}
             if len(task.validation):
                 outputs = apply_thresholds(predict_with(training, network, task.validation), recipe.epoch_threshold)

@@ -25,7 +25,7 @@ def main() -> int:
         help=f"the settings of the training (best; with --start, those of fine-tuning): {', '.join(RECIPES)}; "
         "NAME,field=value,... changes some",
     )
-    arguments.add_argument("--folds", type=int, help="how many folds, and networks")
+    arguments.add_argument("--folds", type=int, help="the number of folds; each has one network")
     arguments.add_argument(
         "--epochs",
         type=int,
@@ -33,7 +33,7 @@ def main() -> int:
         f"recordings stay as they are (best: {RECIPES['best'].simulated_epochs}; --recipe best,simulated_epochs=N)",
     )
     arguments.add_argument("--simulated", type=int, help="simulated recordings for pretraining and replay (0: none)")
-    arguments.add_argument("--seed", type=int, help="of all random draws")
+    arguments.add_argument("--seed", type=int, help="the seed of all random draws")
     arguments.add_argument("--patients", help="a csv of recordings and patients; keeps each patient in one fold")
     arguments.add_argument("--classes", help="own classes: a csv of name, what means it in #Dx, reward; or weights.csv")
     arguments.add_argument("--start", metavar="MODEL", help="fine-tune a model: start with its networks and recipe")

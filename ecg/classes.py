@@ -182,7 +182,7 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
     except (OSError, ValueError, csv.Error) as error:
-        raise EntryError(f"{path}: not the reward matrix ({error})") from error
+        raise EntryError(f"{path}: cannot be read as a table of classes ({error})") from error
     if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
         means, values = _parse_class_table(rows, path)
     else:
@@ -225,7 +225,9 @@ def _parse_matrix(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[tuple
         values = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
         matches = [tuple(row[0].split("|")) for row in rows[1:]] == names and values.shape == (len(names),) * 2
     except (IndexError, ValueError) as error:
-        raise EntryError(f"{path}: not the reward matrix ({error})") from error
+        raise EntryError(
+            f"{path}: neither own classes (first line: {','.join(CLASS_TABLE)}) nor a reward matrix ({error})"
+        ) from error
     if not matches:
         raise EntryError(f"{path}: not a square table with the same codes over its columns and before its rows")
     return names, values
@@ -247,7 +249,7 @@ def _parse_class_table(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[
             raise EntryError(f"{path}: the reward {reward!r} of {name} is not a number") from error
         names.append((name, *(word.strip() for word in means.split("|") if word.strip())))
     if len({codes[0] for codes in names}) < len(names):
-        raise EntryError(f"{path}: names a class twice")
+        raise EntryError(f"{path}: names a class twice; give each class one line")
     if not names or not np.isfinite(rewards).all():
         raise EntryError(
             f"{path}: each line is a class: a name, what means it (separated by |), and a number as reward"

@@ -33,7 +33,13 @@ TENSORS = {"windows", "demographics", "probabilities"}  # the inputs and the out
 def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_argument("model", type=Path, help="a file that tools/export.py wrote")
-    arguments.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="a header, or a signal beside one")
+    arguments.add_argument(
+        "records",
+        type=Path,
+        nargs="+",
+        metavar="RECORD",
+        help="a header, a signal beside one, or a file of another format",
+    )
     arguments.add_argument("--decide", choices=CHOICES["decide"], help="how labels are chosen (the model's recipe)")
     args = arguments.parse()
     session, description = load(args.model)

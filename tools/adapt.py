@@ -11,7 +11,7 @@ part of the recordings with shifts from the labels of the others. If it does not
 --frequencies FILE.csv: the classes' known frequencies instead of labels, in lines of class,frequency, such as AF,0.08.
 The recordings in LABELLED then need no labels, but must be a random sample of those that the model is for. A class that
 FILE.csv does not name stays as it is. --keep CLASS leaves a class as it is too, for example one that the hospital's
-labels never name although it occurs. docs/guide.md tells from how many labels it is worth while.
+labels never name although it occurs. docs/guide.md says how many labels are enough.
 """
 
 import sys

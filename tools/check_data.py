@@ -29,7 +29,7 @@ def main() -> int:
     parser = Arguments(__doc__)
     parser.add_argument("folder", type=Path, help="the folder of the recordings")
     parser.add_argument("--csv", type=Path, help="a table of all findings to write, one row each")
-    parser.add_argument("--recipe", choices=RECIPES, default="best", help="the recipe whose window is used (best)")
+    parser.add_argument("--recipe", choices=RECIPES, default="best", help="a recording above its window is long (best)")
     parser.add_argument("--classes", type=Path, default=WEIGHTS_FILE, help="own classes, or another weights.csv")
     args = parser.parse()
     weights = load_weights(args.classes)

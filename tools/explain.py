@@ -26,7 +26,7 @@ from ecg.model.compute import pick_compute
 from ecg.model.folder import read_description
 from team_code import Model, load_model, predict, run_recordings
 
-CLASS_HELP = 'its full name, such as "left axis", its abbreviation (LAD) or code (default: the most probable class)'
+CLASS_HELP = "the full name (left axis), abbreviation (LAD) or code of the class (default: the most probable one)"
 
 
 def main() -> int:

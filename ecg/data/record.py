@@ -97,7 +97,7 @@ def to_challenge_format(name: str, recording: PhysicalRecording, place: str) -> 
     rows = require_leads(recording.leads, place)
     counts = to_counts(np.asarray(recording.microvolts, np.float64)[list(rows.values())])
     if not counts.size:
-        raise RecordError(f"{place}: has no samples")
+        raise RecordError(f"{place}: has no samples; export it again")
     comments = patient_facts(recording.age, recording.sex, recording.diagnoses)
     return counts, header_content(name, list(rows), recording.rate, counts, comments)
 

@@ -122,9 +122,9 @@ def read_out_of_fold(path: Path, weights: Weights) -> tuple[list[str], np.ndarra
     """
     rows = read_csv(path)
     if not rows or tuple(rows[0][2:]) != weights.classes:
-        raise EntryError(f"{path}: not the out_of_fold.csv of a model folder")
+        raise EntryError(f"{path}: not the out_of_fold.csv of a model folder with these classes")
     names = [row[0] for row in rows[1:]]
     try:
         return names, np.array([int(row[1]) for row in rows[1:]]), np.array([row[2:] for row in rows[1:]], float)
     except (ValueError, IndexError) as error:
-        raise EntryError(f"{path}: damaged ({error})") from error
+        raise EntryError(f"{path}: damaged ({error}); copy it again, or train again") from error

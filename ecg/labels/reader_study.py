@@ -62,7 +62,7 @@ def read_key(path: Path) -> Key:
     labels = np.array([[ANSWERS.get(word, UNKNOWN) for word in row[2:]] for row in rows])
     numbers = [row[0] for row in rows]
     if not rows or (labels == UNKNOWN).any() or numbers != [str(number) for number in range(1, len(rows) + 1)]:
-        raise EntryError(f"{path}: is not a key written by `review.py sample`")
+        raise EntryError(f"{path}: is not a key written by `review.py sample`; give that file, unchanged")
     return Key(tuple(row[1] for row in rows), tuple(header[2:]), labels.astype(bool))
 
 
@@ -103,7 +103,7 @@ def _read_table(path: Path, first_columns: tuple[str, ...]) -> tuple[list[str], 
     if tuple(header[: len(first_columns)]) != first_columns or len(set(header)) < len(header):
         raise EntryError(f"{path}: the first columns must be {', '.join(first_columns)}, and no column may be repeated")
     if any(len(row) != len(header) for row in rows):
-        raise EntryError(f"{path}: has rows of different lengths")
+        raise EntryError(f"{path}: has rows of different lengths; give each row {len(header)} cells")
     return header, rows[1:]
 
 

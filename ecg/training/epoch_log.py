@@ -46,7 +46,7 @@ def read_epoch_log(path: Path) -> dict[str, list[EpochFigures]]:
             numbers = {column: float(cell) for column, cell in zip(COLUMNS[1:], cells, strict=True) if cell}
             histories.setdefault(name, []).append(numbers | {"epoch": int(numbers["epoch"])})
     except (ValueError, IndexError, KeyError) as error:
-        raise EntryError(f"{path}: is not the log of a training ({error})") from error
+        raise EntryError(f"{path}: is not the log of a training ({error}); remove the file") from error
     return histories
 
 

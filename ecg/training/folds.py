@@ -58,11 +58,13 @@ def assign_folds(
         of_patient = np.zeros((len(first), labels.shape[1]), bool)
         np.logical_or.at(of_patient, patient, labels)
         if len(first) < folds:
-            raise EntryError(f"the recordings of {len(first)} patients are too few for {folds} folds; give fewer folds")
+            raise EntryError(
+                f"the recordings of {len(first)} patients are too few for {folds} folds; give fewer --folds"
+            )
         return assign_folds(of_patient, np.asarray(sources)[first], folds, seed)[patient]
     if len(labels) < folds:
         raise EntryError(
-            f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer folds"
+            f"{len(labels)} recordings with a scored label are too few for {folds} folds; give fewer --folds"
         )
     # Imported here because it loads scikit-learn, half of the start-up time of the driver, which has no folds.
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold

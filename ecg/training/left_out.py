@@ -53,7 +53,7 @@ class ValidationData:
         names, counts = np.unique(sources, return_counts=True)
         parts = {name or "no letters": real[sources == name] for name in names[counts >= FEWEST]}
         if not parts:
-            raise EntryError(f"no source has {FEWEST} recordings; validate by fold")
+            raise EntryError(f"no source has {FEWEST} recordings; give --by fold")
         return parts
 
     def folds_without(self, test: np.ndarray, recipe: Recipe) -> np.ndarray:

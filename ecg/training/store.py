@@ -187,8 +187,8 @@ def _build(headers: Sequence[Path], folder: Path, weights: Weights, recipe: Reci
         progress.print_line(f"and {used} simulated recordings")
     if not scored:
         raise EntryError(
-            f"{headers[0].parent}: no recording with a scored label; is it a training folder? "
-            "Own classes, or a label of its own such as Chagas: --classes (docs/guide.md)"
+            f"{headers[0].parent}: no recording with a scored label; give a folder of labelled recordings, "
+            "or your own classes by --classes (docs/classes.md)"
         )
     return list(sources)
 

@@ -56,7 +56,9 @@ def read_edf(path: Path) -> PhysicalRecording:
     claimed, duration = _whole(_text(content[236:244])), _number(_text(content[244:252]))
     rates = sorted({lead.samples / duration for lead in leads}) if duration > 0 else [math.nan]
     if len(rates) > 1:
-        raise RecordError(f"{path}: its leads have different rates ({', '.join(f'{rate:g}' for rate in rates)} Hz)")
+        raise RecordError(
+            f"{path}: its leads have different rates ({', '.join(f'{rate:g}' for rate in rates)} Hz); give them one"
+        )
     if not SLOWEST <= rates[0] <= FASTEST:
         raise RecordError(f"{path}: a sampling rate of {rates[0]:g} Hz is impossible; correct the header")
     rate, samples = rates[0], leads[0].samples
