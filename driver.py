@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.data.listing import find_headers, signal_changed_at
+from ecg.data.listing import find_recordings, signal_changed_at
 from ecg.data.prefetch import PreparedRecording, blocks_for_process, run_batches
 from ecg.errors import RecordError, printable
 from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes, summary_lines
@@ -66,7 +66,7 @@ def main() -> int:
     arguments.add_compute()
     args = arguments.parse()
     refused: list[RecordError] = []
-    headers = find_headers(args.data, refuse=refused.append)
+    headers = find_recordings(args.data, refuse=refused.append)
     for path in headers:
         if path.stem in LISTS:
             refused.append(RecordError(f"{path}: its output would overwrite the list of {path.stem}; rename it"))

@@ -22,7 +22,7 @@ from ecg import progress
 from ecg.classes import ABBREVIATIONS, WEIGHTS_FILE, Weights, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import format_not_understood
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.errors import EntryError, RecordError, printable
 from ecg.evaluation.leaderboard import standings
 from ecg.evaluation.metrics import Scores, mean, score
@@ -82,7 +82,7 @@ def evaluate_model(
     """
     weights = weights or load_weights()
     # strings, because they are sent to a worker faster than paths
-    headers = [str(path) for path in find_headers(label_directory, headers_only=True, refuse=_not_scored)]
+    headers = [str(path) for path in find_recordings(label_directory, headers_only=True, refuse=_not_scored)]
     tasks = [headers[start : start + TASK] for start in range(0, len(headers), TASK)]
     load = partial(load_labels_and_outputs, folder=output_directory, weights=weights)
     if len(tasks) > 1:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ecg.data.header import parse_header
 from ecg.data.lead_names import LEADS
-from ecg.data.listing import beside, find_headers
+from ecg.data.listing import beside, find_recordings
 from ecg.data.record import read_mat
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_text
@@ -39,7 +39,7 @@ def sort_leads(leads) -> tuple[str, ...]:
 
 def find_challenge_files(data_directory) -> tuple[list[str], list[str]]:
     """The header files that have a recording file next to them, and these recording files."""
-    headers = [path for path in find_headers(data_directory, True) if beside(path, ".mat").is_file()]
+    headers = [path for path in find_recordings(data_directory, True) if beside(path, ".mat").is_file()]
     return [str(path) for path in headers], [str(beside(path, ".mat")) for path in headers]
 
 

@@ -22,7 +22,7 @@ from ecg.classes import Weights, write_weights
 from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import NetworkInput, network_input
 from ecg.data.record import Record, read_record
-from ecg.data.signal_check import read_ecg, require_ecg
+from ecg.data.signal_check import make_ecg_record, require_ecg
 from ecg.data.windows import training_windows
 from ecg.decision.calibration import calibration_shifts
 from ecg.decision.clinical import clinical_thresholds
@@ -405,7 +405,7 @@ def run_model(
     >>> len(classes), len(labels), len(p)
     (24, 24, 24)
     """
-    return _run_record(model, read_ecg(header, recording, units), decision)
+    return _run_record(model, make_ecg_record(header, recording, units), decision)
 
 
 def run_recording(model: Model, path: str | os.PathLike, decision: str | None = None) -> tuple[list, list, list]:
@@ -422,7 +422,7 @@ def run_by_window(
     model: Model, header: str | Sequence[str], recording: np.ndarray, units: str = "counts", decision: str | None = None
 ) -> WindowAnswers:
     """Classify each window of a long recording; arguments and errors are those of ``run_model``."""
-    return answer_by_window(model, read_ecg(header, recording, units), decision)
+    return answer_by_window(model, make_ecg_record(header, recording, units), decision)
 
 
 def run_features(model: Model, header: str | Sequence[str], recording: np.ndarray, units: str = "counts") -> np.ndarray:
@@ -431,7 +431,7 @@ def run_features(model: Model, header: str | Sequence[str], recording: np.ndarra
     They are the last layer's input without age and sex, the mean over the windows. Arguments and errors are those of
     ``run_model``.
     """
-    return recording_features(model, [network_input(read_ecg(header, recording, units), model.recipe)])[:, 0]
+    return recording_features(model, [network_input(make_ecg_record(header, recording, units), model.recipe)])[:, 0]
 
 
 def _run_record(model: Model, record: Record, decision: str | None) -> tuple[list, list, list]:

@@ -28,7 +28,7 @@ from ecg import progress
 from ecg.classes import Weights, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.decision.adaptation import (
     FREQUENCY_DEVIATION,
     cross_validated,
@@ -98,7 +98,7 @@ def main() -> int:
 
 def read_hospitals(data: Path, predictions: Path, recipe: Recipe, weights: Weights) -> dict[str, Hospital]:
     """The sources left out with enough recordings, the largest first; then the small ones together; then known ones."""
-    headers = [read_header(path) for path in find_headers(data, headers_only=True)]
+    headers = [read_header(path) for path in find_recordings(data, headers_only=True)]
     labels = np.array([weights.encode(header.diagnoses) for header in headers])
     sources = np.array([header.source for header in headers])[labels.any(axis=1)]
     labels = labels[labels.any(axis=1)]  # as a training takes them

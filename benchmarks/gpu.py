@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.stages import BEST, CHALLENGE, PUBLISHED, matmul_speed, training_operations
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import read_record
 from ecg.errors import EntryError
@@ -108,7 +108,7 @@ def compare_answers(barrier: Barrier, data: Path, folder: Path, device: str, dty
     """Print how the answers of a model differ from those of the CPU in float32."""
     wanted = load_model(folder, compute=pick_compute("cpu", float32=True))
     model = load_model(folder, compute=use(device, dtype))
-    headers = find_headers(data)[:ANSWERED]
+    headers = find_recordings(data)[:ANSWERED]
     inputs = [network_input(read_record(header), model.recipe) for header in headers]
     labels, p, _ = run_recordings(wanted, inputs)
     for how, parts in (("in one batch", [inputs]), ("one at a time", [[one] for one in inputs])):

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import parse_header, read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_signal, to_counts
 from ecg.files import read_text
 
@@ -95,7 +95,7 @@ def main() -> int:
     from team_code import load_model, run_model
 
     model = load_model(args.model, compute=pick_compute(args.device, args.float32))
-    headers = find_headers(args.data, headers_only=True)
+    headers = find_recordings(args.data, headers_only=True)
     differences: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in ALTERATIONS}
     for path in progress.bar(headers, len(headers), "running", "recordings"):
         text, signal = read_text(path), read_signal(path, read_header(path))

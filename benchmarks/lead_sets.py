@@ -21,7 +21,7 @@ from ecg import progress
 from ecg.classes import load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.lead_names import LEADS
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import Record, read_record
 from ecg.decision.labels import decide_labels
@@ -55,7 +55,7 @@ def main() -> int:
     model, weights = load_model(args.model, compute=pick_compute(args.device, args.float32)), load_weights()
     names, folds, _ = read_out_of_fold(args.model / "out_of_fold.csv", weights)
     fold_of = dict(zip(names, folds))
-    headers = [path for path in find_headers(args.data, headers_only=True) if path.stem in fold_of]
+    headers = [path for path in find_recordings(args.data, headers_only=True) if path.stem in fold_of]
     if len(headers) < len(fold_of):
         raise EntryError(f"{args.data}: {len(fold_of) - len(headers)} recordings of {args.model} are missing")
     records = [read_record(path) for path in progress.bar(headers, len(headers), "reading", "recordings")]

@@ -7,7 +7,7 @@ import torch
 
 from ecg.classes import ABBREVIATIONS, load_weights
 from ecg.data.challenge_files import mat_content
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.model.compute import Compute
 from ecg.model.description import Description
 from ecg.model.folder import Model, build_network, save_model
@@ -29,7 +29,7 @@ def write_recordings(folder: Path, number: int, seconds: float = 10) -> list[Pat
         (folder / f"HR{i:05d}.mat").write_bytes(mat_content(counts))
         case = Case("HR", labels, 60, "female", 500, seconds)
         (folder / f"HR{i:05d}.hea").write_text(header_text(f"HR{i:05d}", case, counts))
-    return find_headers(folder)
+    return find_recordings(folder)
 
 
 def link_recordings(originals: list[Path], folder: Path, number: int) -> None:
@@ -58,7 +58,7 @@ def write_headers(folder: Path, labels: np.ndarray) -> list[Path]:
         diagnoses = tuple(ABBREVIATIONS[WEIGHTS.classes[k]] for k in np.flatnonzero(row))
         text = header_text(f"E{i:05d}", Case("E", diagnoses, 60, "male", 500, 10), counts)
         (folder / f"E{i:05d}.hea").write_text(text)
-    return find_headers(folder)
+    return find_recordings(folder)
 
 
 def write_model(folder: Path, recipe: Recipe, compute: Compute) -> Model:

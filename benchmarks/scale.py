@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import peak_memory, processor_name, time_call
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.recipe import RECIPES
 
 NUMBERS = (1_000, 4_000, 16_000, 43_101)  # the last: all of the Challenge's training data
@@ -71,7 +71,7 @@ def measure_store(data: Path, store: Path, recipe: str) -> tuple[int, float, flo
     from benchmarks.material import WEIGHTS
     from ecg.training.store import open_store
 
-    headers = find_headers(data)
+    headers = find_recordings(data)
     built, again = (time_call(lambda: open_store(headers, store, WEIGHTS, RECIPES[recipe])) for _ in range(2))
     get_reusable_executor().shutdown(wait=True)
     memory, workers = (
@@ -94,7 +94,7 @@ def run_scripts(folder: Path, originals: list[Path], shrink: int) -> None:
         for path in (folder / f"{seconds} s").iterdir():
             path.rename(mixed / f"L{seconds}-{path.name}")
     write_recordings(folder / "day", 1, seconds=DAY / shrink)
-    number = len(find_headers(mixed))
+    number = len(find_recordings(mixed))
     for title, data in (
         (f"{number:,} recordings of 10 s to 30 min", mixed),
         (f"1 recording of {DAY / shrink / 3600:.3g} hours", folder / "day"),

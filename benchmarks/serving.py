@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import compare, processor_name
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.prefetch import read_batches
 from ecg.data.windows import covering_windows
 from ecg.errors import RecordError
@@ -41,7 +41,7 @@ def read_recordings(data: Path, recipe: Recipe) -> PackedRecordings:
     """The recordings that can be read."""
     from ecg.data.packed import pack
 
-    batches = read_batches(find_headers(data), recipe)
+    batches = read_batches(find_recordings(data), recipe)
     return pack(result.input for batch in batches for _, result in batch if not isinstance(result, RecordError))
 
 

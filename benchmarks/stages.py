@@ -73,8 +73,8 @@ def store(folder: Path, compute: Compute) -> Iterator[Row | str]:
         yield f"store: {milliseconds:.2f} ms a recording with {number} recordings"
     code = (
         "from pathlib import Path; from ecg.training.store import open_store; from ecg.classes import load_weights;"
-        "from ecg.recipe import RECIPES; from ecg.data.listing import find_headers;"
-        f"open_store(find_headers({str(folder / 'data')!r}), Path({str(folder / 'store2')!r}), load_weights(),"
+        "from ecg.recipe import RECIPES; from ecg.data.listing import find_recordings;"
+        f"open_store(find_recordings({str(folder / 'data')!r}), Path({str(folder / 'store2')!r}), load_weights(),"
         " RECIPES['best'])"
     )
     yield f"store: peak memory {peak_memory('-c', code):.0f} MB"

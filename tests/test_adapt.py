@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ecg.classes import find_class, load_weights
 from ecg.data.header import read_diagnoses
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record, signal_digest
 from ecg.decision.adaptation import (
     LARGEST_SHIFT,
@@ -56,7 +56,7 @@ def outputs_of(model: Path, data: Path, folder: Path) -> tuple[np.ndarray, np.nd
     """The labels of ``data``, the scores of ``model``, and what the driver printed."""
     driven = call_script("driver.py", model, data, folder)
     assert driven.returncode == 0
-    labels, _, scores, malformed, _ = load_labels_and_outputs(list(map(str, find_headers(data))), folder, WEIGHTS)
+    labels, _, scores, malformed, _ = load_labels_and_outputs(list(map(str, find_recordings(data))), folder, WEIGHTS)
     assert not malformed
     return labels, scores, driven.stdout
 
@@ -137,7 +137,7 @@ def test_cross_validation_uses_no_label_of_the_part_that_it_shifts():
 
 def test_the_table_and_the_verdict(hospital, adapted):
     _, printed = adapted
-    labels = np.array([WEIGHTS.encode(read_diagnoses(path)) for path in find_headers(hospital)])
+    labels = np.array([WEIGHTS.encode(read_diagnoses(path)) for path in find_recordings(hospital)])
     for column, name in ((PVC, "premature ventricular contractions (PVC)"), (LAD, "left axis deviation (LAD)")):
         line = next(line for line in printed.splitlines() if line.startswith(name))
         frequency, before, after, shift = map(float, line.removeprefix(name).split())
@@ -149,7 +149,7 @@ def test_the_table_and_the_verdict(hospital, adapted):
 
 
 def test_few_recordings_are_warned_of_and_fewer_refused(hospital, tmp_path):
-    headers = find_headers(hospital)
+    headers = find_recordings(hospital)
     for folder, chosen in (("twelve", headers[:12]), ("nine", headers[:9])):
         for header in chosen:
             (tmp_path / folder).mkdir(exist_ok=True)
@@ -248,7 +248,7 @@ def test_driver_and_evaluation_and_report_say_that_the_model_is_adapted(hospital
 
 def test_the_labelled_recordings_join_the_training_recordings(hospital, adapted, model_copy, tmp_path):
     before, after = read_description(OPEN).trained_on, read_description(adapted[0]).trained_on
-    digests = [signal_digest(read_record(header)) for header in find_headers(hospital)]
+    digests = [signal_digest(read_record(header)) for header in find_recordings(hospital)]
     assert all(digest in after and digest not in before for digest in digests)
     assert before.digests < after.digests and len(after.digests) == len(before.digests) + 64
     content = json.loads((model_copy / "model.json").read_text())  # of an earlier version, without digests

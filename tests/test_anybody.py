@@ -8,7 +8,7 @@ import pytest
 from ecg.classes import NAMES
 from ecg.data.header import parse_header, read_diagnoses, read_header
 from ecg.data.lead_names import LEADS, canonical_lead
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
 from tests.conftest import call_script, header_text, noise, write_recording
 
@@ -32,7 +32,7 @@ def test_linked_subfolders_are_searched_once(tmp_path):
     for name, target in (("link", elsewhere), ("again", elsewhere), ("loop", data)):
         (data / name).symlink_to(target)
     (elsewhere / "back").symlink_to(data)
-    assert [path.stem for path in find_headers(data)] == ["A1", "B1"]
+    assert [path.stem for path in find_recordings(data)] == ["A1", "B1"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import joblib
 import pytest
 
 from ecg.classes import load_weights
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.labels.folder_check import check_folder
 from ecg.training.store import open_store
 from tests.conftest import noise, write_recording
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_store_is_built_by_the_cluster(cluster, folder, tiny_recipe, tmp_path, capsys):
-    headers, weights = find_headers(folder), load_weights()
+    headers, weights = find_recordings(folder), load_weights()
     open_store(headers, tmp_path / "local", weights, tiny_recipe, simulated=5)
     with joblib.parallel_config(backend="dask"):
         open_store(headers, tmp_path / "dask", weights, tiny_recipe, simulated=5)

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
 from ecg.errors import EntryError
 from tests.conftest import ROOT, call_script, write_recording
@@ -24,7 +24,7 @@ def test_a_fifth_of_the_recordings_is_hidden_without_diagnoses(demo, tmp_path):
         write_recording(tmp_path / "data", f"DX{i}")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
-    training, hidden, labels = ([path.stem for path in find_headers(folder)] for folder in folders)
+    training, hidden, labels = ([path.stem for path in find_recordings(folder)] for folder in folders)
     assert len(training) == 8 and len(hidden) == 2 and hidden == labels and not set(training) & set(hidden)
     for name in hidden:
         assert read_record(folders[1] / f"{name}.hea").header.diagnoses == ()
@@ -40,7 +40,7 @@ def test_broken_recordings_are_named_and_the_others_are_split(demo, tmp_path, ca
     write_recording(tmp_path / "data/again", "DX3")
     folders = [tmp_path / name for name in ("training", "hidden", "labels")]
     demo.deal(tmp_path / "data", *folders)
-    assert sum(len(find_headers(folder)) for folder in folders[:2]) == 10
+    assert sum(len(find_recordings(folder)) for folder in folders[:2]) == 10
     printed = capsys.readouterr()
     assert "8 recordings to train on, 2 hidden" in printed.out
     assert all(f"{name}: " in printed.err for name in ("broken.hea", "lonely.hea", "holter.edf", "again/DX3.hea"))

@@ -12,7 +12,7 @@ import pytest
 
 import driver
 import team_code
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.evaluation.outputs import parse_outputs
 from ecg.model.folder import model_digest
 from team_code import load_model
@@ -42,7 +42,7 @@ def test_resume_runs_only_missing_and_failed_recordings(model_folder, tmp_path, 
     for i in range(9):
         write_recording(tmp_path / "data", f"A{i}", noise(1000 + i, seed=i))
     (tmp_path / "data/A2.mat").write_bytes(b"")
-    model, headers = load_model(model_folder, compute=CPU), find_headers(tmp_path / "data")
+    model, headers = load_model(model_folder, compute=CPU), find_recordings(tmp_path / "data")
     run_recordings, runs = team_code.run_recordings, []
 
     def interrupted(model, inputs, decision):

@@ -11,7 +11,7 @@ import driver
 from benchmarks import plain
 from ecg.classes import WEIGHTS_FILE, load_weights
 from ecg.data import preprocessing
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.packed import pack
 from ecg.data.record import read_record
 from ecg.data.windows import Windows
@@ -40,7 +40,7 @@ def headers(tmp_path_factory):
         age, sex = ("NaN", "Unknown") if i == 2 else (40 + i, "Male" if i % 2 else "Female")
         comments = (f"#Age: {age}", f"#Sex: {sex}", "#Dx: 426783006")
         write_recording(folder, f"HR{i:05d}", noise(rate * seconds, seed=i), rate=str(rate), comments=comments)
-    return find_headers(folder)
+    return find_recordings(folder)
 
 
 def untrained_network() -> SEResNet:

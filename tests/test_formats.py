@@ -12,7 +12,7 @@ from ecg.classes import load_weights
 from ecg.data.formats import opening
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.lead_names import LEADS
-from ecg.data.listing import find_headers, recording_at, signal_changed_at, signal_size
+from ecg.data.listing import find_recordings, recording_at, signal_changed_at, signal_size
 from ecg.data.record import read_record
 from ecg.errors import EntryError, RecordError
 from ecg.model.compute import pick_compute
@@ -121,14 +121,14 @@ def test_a_folder_lists_each_name_once(tmp_path):
         (tmp_path / name).touch()
     write_recording(tmp_path / "c", "A1")
     refused = []
-    found = find_headers(tmp_path, refuse=refused.append)
+    found = find_recordings(tmp_path, refuse=refused.append)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["c/A1.hea", "A2.BDF", "b/A3.edf", "A4.dcm"]
     names = [str(error).split(":")[0] for error in refused]
     assert names == [str(tmp_path / name) for name in ("A1.edf", "A1.scp", "A2.edf")]
     assert all("has the same name" in str(error) for error in refused)
-    assert find_headers(tmp_path, headers_only=True) == [tmp_path / "c/A1.hea"]
+    assert find_recordings(tmp_path, headers_only=True) == [tmp_path / "c/A1.hea"]
     with pytest.raises(EntryError, match="same name"):
-        find_headers(tmp_path)
+        find_recordings(tmp_path)
 
 
 def test_only_xml_files_of_ecgs_are_recordings(tmp_path):
@@ -139,7 +139,7 @@ def test_only_xml_files_of_ecgs_are_recordings(tmp_path):
     (tmp_path / "holter.ecg").write_bytes(b"ISHNE1.0" + bytes(600))
     (tmp_path / "other.ecg").write_bytes(b"something else")
     os.mkfifo(tmp_path / "pipe.xml")
-    assert [path.stem for path in find_headers(tmp_path)] == ["aecg", "holter", "muse", "philips", "prefix"]
+    assert [path.stem for path in find_recordings(tmp_path)] == ["aecg", "holter", "muse", "philips", "prefix"]
 
 
 def test_dicom_files_without_a_suffix_are_found_by_their_content(tmp_path):
@@ -151,7 +151,7 @@ def test_dicom_files_without_a_suffix_are_found_by_their_content(tmp_path):
     ):
         (tmp_path / name).write_bytes(DICOM + uid)
     (tmp_path / "README").write_text("a text")
-    assert [path.name for path in find_headers(tmp_path)] == ["IM0001", "IM0002.IMA"]
+    assert [path.name for path in find_recordings(tmp_path)] == ["IM0001", "IM0002.IMA"]
     assert recording_at(tmp_path / "IM0001").name == "IM0001" and recording_at(tmp_path / "README").name == "README.hea"
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from ecg.classes import load_weights
 from ecg.data.header import parse_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import make_record, read_mat, read_record
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.metrics import score
@@ -224,7 +224,7 @@ def test_a_path_that_is_no_file_is_an_error_of_that_recording(tmp_path, suffix, 
         os.mkfifo(place)
     else:
         place.symlink_to({"dead link": "nowhere", "device": "/dev/zero", "loop of links": place.name}[kind])
-    [header] = find_headers(tmp_path)
+    [header] = find_recordings(tmp_path)
     with pytest.raises(RecordError, match="A1"):
         read_record(header)
 
@@ -310,7 +310,7 @@ def test_a_folder_of_any_bytes_gives_recordings_or_record_errors(headers, data):
         for i, content in enumerate(headers):
             Path(folder, f"A{i}.hea").write_bytes(content)
             Path(folder, f"A{i}.mat").write_bytes(data.draw(st.one_of(damaged(mat("4")), st.just(mat("4")))))
-        for path in find_headers(folder):
+        for path in find_recordings(folder):
             try:
                 read_record(path)
             except RecordError as error:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ecg.classes import load_weights
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.decision.labels import highest_expected_metric
 from ecg.evaluation.metrics import challenge_metric
 from ecg.model.folder import read_description
@@ -21,7 +21,7 @@ def test_figures_with_all_leads_are_those_of_out_of_fold_csv(model_folder, train
     assert len(metric) == 6
     with open(model_folder / "out_of_fold.csv", newline="") as file:
         p = {row.pop("recording"): list(row.values())[1:] for row in csv.DictReader(file)}
-    weights, headers = load_weights(), find_headers(training_data)
+    weights, headers = load_weights(), find_recordings(training_data)
     labels = np.array([weights.encode(read_header(path).diagnoses) for path in headers])
     probabilities = np.array([p[path.stem] for path in headers], float)
     hospitals = read_description(model_folder).hospitals

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecg.data.listing import find_headers, signal_size
+from ecg.data.listing import find_recordings, signal_size
 from ecg.errors import EntryError
 from tests.conftest import write_recording
 
@@ -14,17 +14,17 @@ def test_headers_of_all_subfolders_are_found_in_order_of_their_names(tmp_path):
     for name in ("g2/E2", "g1/E10", "A3"):
         write_recording((tmp_path / name).parent, name.split("/")[-1])
     (tmp_path / ".hidden.hea").write_text("")
-    assert [path.stem for path in find_headers(tmp_path)] == ["A3", "E10", "E2"]
+    assert [path.stem for path in find_recordings(tmp_path)] == ["A3", "E10", "E2"]
     write_recording(tmp_path / "g3", "A3")
     with pytest.raises(EntryError, match="same name"):
-        find_headers(tmp_path)
+        find_recordings(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["missing", "empty"])
 def test_folder_without_recordings_is_an_error(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     with pytest.raises(EntryError, match=folder):
-        find_headers(tmp_path / folder)
+        find_recordings(tmp_path / folder)
 
 
 def test_unusable_files_and_folders_are_refused_and_the_search_continues(tmp_path, monkeypatch):
@@ -40,13 +40,13 @@ def test_unusable_files_and_folders_are_refused_and_the_search_continues(tmp_pat
 
     monkeypatch.setattr(os, "scandir", deny)
     refused = []
-    found = find_headers(tmp_path, refuse=refused.append)
+    found = find_recordings(tmp_path, refuse=refused.append)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/A1.hea", "a/A1a.hea", "b/A2.hea"]
     assert [str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused] == ["b/A1.hea", "closed"]
-    with_header = find_headers(tmp_path, headers_only=True, refuse=refused.append)
+    with_header = find_recordings(tmp_path, headers_only=True, refuse=refused.append)
     assert with_header == found[:2]
     with pytest.raises(EntryError):
-        find_headers(tmp_path)
+        find_recordings(tmp_path)
 
 
 def test_size_of_a_signal_file_that_cannot_be_inspected_is_zero(tmp_path, monkeypatch):

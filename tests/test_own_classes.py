@@ -13,7 +13,7 @@ from ecg.errors import EntryError
 from ecg.evaluation.metrics import challenge_metric
 from ecg.evaluation.trivial import score_trivial_outputs
 from ecg.model.folder import build_network
-from ecg.simulation.cases import is_simulated
+from ecg.simulation.cases import simulated_classes
 from ecg.training.setup import PRETRAINING, prepare
 from team_code import load_model, pretrain, training_code
 from tests.conftest import CPU, ROOT, call_script, noise, write_recording
@@ -160,7 +160,7 @@ def test_simulated_recordings_do_not_teach_classes_that_they_cannot_show(infarct
     for means in ("MI", "MI|713426002"):
         classes = write_table(tmp_path / "classes.csv", table.format(means))
         training = prepare(infarcts, tmp_path / means.replace("|", "-"), recipe, CPU, classes=classes)
-        assert is_simulated(training.weights).tolist() == ["|" in means, True]
+        assert simulated_classes(training.weights).tolist() == ["|" in means, True]
         simulated, real = training.simulated[:1], training.real[:1]
         known = training.known_labels(np.append(simulated, real))
         assert known is None if "|" in means else known.tolist() == [[False, True], [True, True]]

@@ -8,7 +8,7 @@ import pytest
 import driver
 import team_code
 from ecg.data import prefetch
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
 from ecg.errors import RecordError
 from ecg.recipe import RECIPES
@@ -26,7 +26,7 @@ def headers(tmp_path):
         write_recording(tmp_path / "data", f"A{i:04d}", noise(600 + 100 * i, seed=i))
     (tmp_path / "data/A0003.mat").unlink()
     (tmp_path / "data/A0011.hea").write_text("no header\n")
-    return find_headers(tmp_path / "data")
+    return find_recordings(tmp_path / "data")
 
 
 @pytest.mark.parametrize("ahead", [0, 60_000, prefetch.AHEAD])

@@ -11,7 +11,7 @@ import pytest
 
 from ecg.classes import clinical_rank, full_name, load_weights
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.evaluation.metrics import challenge_metric, curve, mean
 from ecg.evaluation.outputs import Evaluation, format_outputs
 from ecg.evaluation.trivial import score_outputs
@@ -31,7 +31,7 @@ def write_outputs(folder: Path, outputs: Path, correct: float) -> None:
     """Write outputs for ``folder``: the labels for the part ``correct`` of the recordings, else sinus rhythm."""
     outputs.mkdir()
     random = np.random.default_rng(0)
-    for header in find_headers(folder):
+    for header in find_recordings(folder):
         labels = WEIGHTS.encode(read_header(header).diagnoses)
         predicted = labels if random.random() < correct else np.arange(24) == WEIGHTS.normal
         scores = np.clip(0.8 * predicted + 0.1 + 0.1 * random.random(24), 0, 1)
@@ -110,7 +110,9 @@ def test_the_classes_have_their_full_names_in_clinical_order(page):
 
 def test_rare_classes_are_grey(folder, page):
     rows = re.findall(r'<tr( class="few")?><td data-value="\d+" title="(\d+)">', page.read_text())
-    labels = sum(WEIGHTS.encode(read_header(header).diagnoses).astype(int) for header in find_headers(folder / "data"))
+    labels = sum(
+        WEIGHTS.encode(read_header(header).diagnoses).astype(int) for header in find_recordings(folder / "data")
+    )
     assert {code for few, code in rows if few} == {code for code, n in zip(WEIGHTS.classes, labels) if n < 10}
     assert "Grey: fewer than 10 recordings have the class" in Page(page.read_text()).text
 

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from ecg.classes import load_weights, own_classes, write_weights
 from ecg.data.header import parse_header, read_header
 from ecg.data.lead_names import LEADS
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv
@@ -48,7 +48,7 @@ def study(tmp_path_factory):
     """A study of 40 recordings with PLANTED wrong labels of left axis deviation, and outputs without an error."""
     folder = tmp_path_factory.mktemp("review")
     simulate_folder(folder / "truth", 40, seed=2)
-    headers = find_headers(folder / "truth")
+    headers = find_recordings(folder / "truth")
     true_labels = {path.stem: WEIGHTS.encode(read_header(path).diagnoses) for path in headers}
     write_outputs(folder / "outputs", true_labels)
     (folder / "data").mkdir()
@@ -90,7 +90,7 @@ def test_the_booklet_has_no_names_and_no_labels(study):
     assert not [name for name, _ in read_key_rows(study).values() if name in text]
     assert text.count("<img") == PLANTED + 12 and "whether it shows left axis deviation (LAD)." in text
     assert not re.findall(r"https?://", text.replace("http://www.w3.org/2000/svg", ""))
-    record = read_record(find_headers(study / "data")[0])
+    record = read_record(find_recordings(study / "data")[0])
     title, blinded_title = record_title(record.header), record_title(blinded(record, 7).header)
     assert record.header.name in title
     assert "No. 7" in blinded_title and record.header.name not in blinded_title
@@ -98,7 +98,7 @@ def test_the_booklet_has_no_names_and_no_labels(study):
 
 
 def test_the_sample_has_misclassified_recordings_and_controls(study):
-    planted = {path.stem for path in find_headers(study / "truth")[:PLANTED]}
+    planted = {path.stem for path in find_recordings(study / "truth")[:PLANTED]}
     drawn = [name for name, _ in read_key_rows(study).values()]
     assert planted < set(drawn) and len(drawn) == len(set(drawn)) == PLANTED + 12
     assert drawn != sorted(drawn)
@@ -112,7 +112,7 @@ def test_readers_overturn_only_the_planted_errors(study, tmp_path):
     done = run_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
     assert done.returncode == 0, done.stderr
     first = read_key_rows(study)["1"][0]
-    planted = {path.stem for path in find_headers(study / "truth")[:PLANTED]} - {first}
+    planted = {path.stem for path in find_recordings(study / "truth")[:PLANTED]} - {first}
     assert f"{len(planted)} of {PLANTED + 12} recordings" in done.stdout
     assert {path.stem for path in (tmp_path / "corrected").iterdir()} == planted
     for name in planted:
@@ -176,7 +176,7 @@ def test_own_classes(study, tmp_path):
     (tmp_path / "model").mkdir()
     table = tmp_path / "model/weights.csv"
     write_weights(table, own_classes({"Sinus": ["426783006"], "Left": ["39732003"]}))
-    classes, headers = ("Sinus", "Left"), find_headers(study / "data")
+    classes, headers = ("Sinus", "Left"), find_recordings(study / "data")
     left = [[False, LAD_CODE in read_header(path).diagnoses] for path in headers]
     left[0][1] ^= True
     (tmp_path / "outputs").mkdir()
@@ -303,7 +303,7 @@ def test_corrected_headers_are_not_written_into_the_data(study, tmp_path):
 
 def test_unreadable_recordings_are_not_drawn(study, tmp_path):
     shutil.copytree(study / "data", tmp_path / "data")
-    unreadable = find_headers(study / "data")[0].stem  # with a planted error
+    unreadable = find_recordings(study / "data")[0].stem  # with a planted error
     (tmp_path / "data" / f"{unreadable}.mat").write_bytes(b"")
     shutil.copytree(study / "outputs", tmp_path / "outputs")
     done = sample(tmp_path, "study", records=PLANTED - 1)
@@ -370,7 +370,7 @@ def test_distance_from_left_axis_deviation(axis, degrees):
 
 
 def test_suspects_are_the_planted_errors(study, tmp_path):
-    names = [path.stem for path in find_headers(study / "data")]
+    names = [path.stem for path in find_recordings(study / "data")]
     true_labels = [WEIGHTS.encode(read_header(study / "truth" / f"{name}.hea").diagnoses) for name in names]
     probabilities = [(0.95, 0.01)] * PLANTED + [(0.90, 0.02)] * (len(names) - PLANTED)
     rows = [(name, 1, *np.where(labels, yes, no)) for name, labels, (yes, no) in zip(names, true_labels, probabilities)]

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 import evaluate_model as evaluate_module
 from ecg.classes import ABBREVIATIONS, EQUIVALENT, WEIGHTS_FILE, load_weights
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.errors import EntryError
 from ecg.evaluation import metrics
 from evaluate_model import evaluate_model
@@ -141,7 +141,7 @@ def test_a_recording_of_weight_two_counts_as_two():
 
 
 def test_a_missing_output_file_is_an_error_that_names_it(golden, tmp_path):
-    first = find_headers(golden / "labels")[0].stem
+    first = find_recordings(golden / "labels")[0].stem
     with pytest.raises(EntryError, match=rf"{first}.csv: .* no output for {first}; run the driver"):
         evaluate_model(golden / "labels", tmp_path)
 

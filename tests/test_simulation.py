@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecg.classes import ABBREVIATIONS
 from ecg.data.lead_names import LEADS
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
 from ecg.errors import EntryError
 from ecg.simulation.beats import qrs_waves, t_waves
@@ -93,7 +93,7 @@ def test_another_seed_gives_other_files(folder, tmp_path):
 
 
 def test_wfdb_reads_the_same_signal_and_header(folder):
-    for path in find_headers(folder):
+    for path in find_recordings(folder):
         record, other = read_record(path), wfdb.rdrecord(str(path.with_suffix("")), physical=False)
         assert np.array_equal(record.counts, other.d_signal.T) and record.mask.all()
         assert tuple(other.sig_name) == LEADS == record.header.leads

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import read_record, signal_digest
 from ecg.errors import EntryError
 from ecg.training.starting import FIXED, fine_tuning, starting_weights
@@ -49,7 +49,7 @@ def test_the_recordings_of_both_trainings_are_known(hospital, model_folder, trai
     assert train(hospital, model_folder, tmp_path / "model", "--epochs", 1).returncode == 0
     trained_on = load_model(tmp_path / "model", compute=CPU).description.trained_on
     for folder in (hospital, training_data):
-        assert all(signal_digest(read_record(path)) in trained_on for path in find_headers(folder))
+        assert all(signal_digest(read_record(path)) in trained_on for path in find_recordings(folder))
     again = train(training_data, model_folder, tmp_path / "again", "--epochs", 1)
     assert "20 of the 20 recordings were in the training of" in again.stdout
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ecg.classes import load_weights
-from ecg.data.listing import find_headers, signal_size
+from ecg.data.listing import find_recordings, signal_size
 from ecg.data.preprocessing import demographics, network_signal
 from ecg.data.record import read_record
 from ecg.recipe import RECIPES
@@ -27,7 +27,7 @@ def data(tmp_path):
 
 
 def opened(data, tmp_path, recipe=RECIPES["published"]):
-    return open_store(find_headers(data), tmp_path / "store", WEIGHTS, recipe)
+    return open_store(find_recordings(data), tmp_path / "store", WEIGHTS, recipe)
 
 
 def signal(store, index):
@@ -39,13 +39,13 @@ def signal(store, index):
 def test_the_store_holds_the_input_of_the_networks(data, tmp_path):
     store = opened(data, tmp_path)
     assert len(store) == 3
-    for i, path in enumerate(find_headers(data)):
+    for i, path in enumerate(find_recordings(data)):
         record = read_record(path)
         np.testing.assert_array_equal(
             signal(store, i), network_signal(record.counts, record.header.rate, RECIPES["published"])
         )
         assert store.sources[i] == "A"
-    assert list(store.names()) == [path.stem for path in find_headers(data)]
+    assert list(store.names()) == [path.stem for path in find_recordings(data)]
     assert store.labels[:, WEIGHTS.normal].all() and store.labels.sum() == 3
     np.testing.assert_array_equal(store.demographics, [demographics(60.0, "female")] * 3)
 
@@ -76,7 +76,7 @@ def test_the_store_is_rebuilt_after_a_change(data, tmp_path, monkeypatch, change
 
 
 def test_simulated_recordings_follow_the_others(data, tmp_path):
-    headers, recipe = find_headers(data), RECIPES["best"]
+    headers, recipe = find_recordings(data), RECIPES["best"]
     store = open_store(headers, tmp_path / "store", WEIGHTS, recipe, simulated=5)
     assert store.simulated.tolist() == [False] * 3 + [True] * 5
     for i in range(3, 8):
@@ -113,7 +113,7 @@ def test_many_recordings_are_read_in_parallel_and_keep_their_order(tmp_path, mon
 
 
 def test_a_recording_larger_than_the_limit_is_a_group_of_its_own(data):
-    first, second, third = headers = find_headers(data)
+    first, second, third = headers = find_recordings(data)
     both = signal_size(first) + signal_size(second)
     assert list(store_module._grouped(headers, 1)) == [[first], [second], [third]]
     assert list(store_module._grouped(headers, both)) == [[first, second], [third]]

@@ -21,7 +21,7 @@ import team_code
 import train_12ECG_classifier
 from ecg.classes import load_weights
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.packed import PackedRecordings
 from ecg.data.record import read_signal
 from ecg.decision.labels import apply_thresholds
@@ -239,7 +239,7 @@ def test_folders_that_cannot_be_trained_on_are_an_error(tmp_path, tiny_recipe):
 
 
 def test_recordings_of_a_patient_are_in_one_fold(training_data, tiny_recipe, tmp_path):
-    names = [path.stem for path in find_headers(training_data)]
+    names = [path.stem for path in find_recordings(training_data)]
     table = tmp_path / "patients.csv"
     table.write_text("record,patient\n" + "".join(f"{name},{i // 4}\n" for i, name in enumerate(names)))
     recipe = replace(tiny_recipe, epochs=1, simulated=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import INVALID, read_record
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError
@@ -112,7 +112,7 @@ def test_the_parts_of_a_recording_are_joined(tmp_path):
     expected[:, 500:700], expected[11, 700:] = INVALID, INVALID
     assert np.array_equal(record.counts, expected)
     assert (record.header.name, record.header.age, record.header.diagnoses) == ("A1", 50, ("426783006",))
-    assert find_headers(tmp_path) == [path]
+    assert find_recordings(tmp_path) == [path]
 
 
 def test_parts_run_and_are_imported_as_one_recording(model_folder, tmp_path):

@@ -30,7 +30,7 @@ from ecg.classes import Weights, abbreviation, clinical_rank, find_class, full_n
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.formats.opening import find_format
 from ecg.data.header import format_not_understood, read_diagnoses
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.prefetch import read_batches
 from ecg.decision.adaptation import (
     ENOUGH,
@@ -129,7 +129,7 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
 
     Raises EntryError if there are fewer than FEWEST.
     """
-    headers = find_headers(folder, refuse=lambda error: print_line(f"skipped: {error}"))
+    headers = find_recordings(folder, refuse=lambda error: print_line(f"skipped: {error}"))
     samples, unlabelled, unknown = [], 0, Counter[str]()
     for batch in read_batches(headers, model.recipe):
         inputs, labels, digests = [], [], []

@@ -23,7 +23,7 @@ from ecg.classes import load_weights  # noqa: E402
 from ecg.cli import ALL_WELL, SOME_FAILED, Arguments, run  # noqa: E402
 from ecg.data.formats.opening import find_format  # noqa: E402
 from ecg.data.header import Header, read_header  # noqa: E402
-from ecg.data.listing import find_headers  # noqa: E402
+from ecg.data.listing import find_recordings  # noqa: E402
 from ecg.errors import EntryError, RecordError  # noqa: E402
 from ecg.files import read_text  # noqa: E402
 from ecg.training.folds import assign_folds  # noqa: E402
@@ -94,7 +94,7 @@ def deal(data: Path, training: Path, hidden: Path, labels: Path) -> None:
 def read_headers(data: Path) -> dict[Path, Header]:
     """The headers of ``data`` by their path. Unreadable ones are named on stderr and left out."""
     headers = {}
-    for path in find_headers(data, refuse=leave_out):
+    for path in find_recordings(data, refuse=leave_out):
         try:
             if find_format(path):
                 raise RecordError(f"{path}: has no header with labels")

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.prefetch import PreparedRecording, run_batches
 from ecg.errors import EntryError, RecordError, printable
 from ecg.files import write_arrays, write_csv
@@ -46,7 +46,7 @@ def main() -> int:
         raise EntryError(f"{path}: its name must end in {' or '.join(FORMATS)}")
     model = load_model(args.model, compute=pick_compute(args.device, args.float32))
     failures: list[RecordError] = []
-    headers = find_headers(args.data, refuse=failures.append)
+    headers = find_recordings(args.data, refuse=failures.append)
     names: list[str] = []
     rows: list[np.ndarray] = []
     running = run_batches(headers, model.recipe, partial(features_of, model))

@@ -36,7 +36,7 @@ from ecg import progress
 from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, find_class, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import Record, read_record
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.cross_validation import read_out_of_fold
@@ -100,7 +100,7 @@ def sample(args: Namespace) -> None:
     weights = load_weights(args.classes)
     columns = np.array(list(dict.fromkeys(find_class(weights.classes, name) for name in args.names)))
     classes = [abbreviation(weights.classes[column]) for column in columns]
-    headers = [str(path) for path in find_headers(args.labels, headers_only=True)]
+    headers = [str(path) for path in find_recordings(args.labels, headers_only=True)]
     labels, outputs, _, malformed, _ = load_labels_and_outputs(headers, args.outputs, weights)
     if args.study.exists() and any(args.study.iterdir()):
         raise EntryError(f"{args.study}: is not empty; give a new folder, so that two studies are not mixed")
@@ -191,7 +191,7 @@ def make_correction(weights: Weights, class_name: str, present: bool) -> Correct
 
 def headers_by_name(data: Path, names: Sequence[str], advice: str) -> dict[str, Path]:
     """Map each recording in ``data`` to its header. Raises EntryError if one of ``names`` is missing."""
-    headers = {path.stem: path for path in find_headers(data, headers_only=True)}
+    headers = {path.stem: path for path in find_recordings(data, headers_only=True)}
     if missing := [name for name in names if name not in headers]:
         raise EntryError(f"{data}: has no recording {missing[0]}; {advice}")
     return headers

@@ -10,7 +10,7 @@ from ecg.data.header import read_header
 from ecg.errors import EntryError, RecordError
 
 
-def find_headers(
+def find_recordings(
     folder: str | os.PathLike, headers_only: bool = False, refuse: Callable[[RecordError], None] | None = None
 ) -> list[Path]:
     """Find the headers of all recordings in ``folder`` and its subfolders, linked ones too.
@@ -45,7 +45,7 @@ def find_headers(
     >>> from tempfile import mkdtemp
     >>> folder = Path(mkdtemp())
     >>> (folder / "A0001.hea").touch()
-    >>> [path.name for path in find_headers(folder)]
+    >>> [path.name for path in find_recordings(folder)]
     ['A0001.hea']
     """
     folder = Path(folder)

@@ -134,7 +134,7 @@ def as_counts(recording: np.ndarray, units: str) -> np.ndarray:
     return np.asarray(recording, np.float64) * MICROVOLTS[units.lower()]
 
 
-def read_ecg(header: str | Sequence[str], recording: np.ndarray, units: str) -> Record:
+def make_ecg_record(header: str | Sequence[str], recording: np.ndarray, units: str) -> Record:
     """The Record of a header's text or lines, and a ``recording`` (leads, samples) in ``units`` (``as_counts``).
 
     Raises RecordError if the two contradict each other, or the signal is no ECG.

@@ -10,20 +10,20 @@ from pathlib import Path
 from ecg.data.formats.opening import find_format, read_physical
 from ecg.data.formats.physical import PhysicalRecording, require_leads, require_voltages
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import join_segments, read_microvolts
 from ecg.errors import RecordError
 from ecg.importing.importer import SourceRecording, to_wfdb_name
 
 
 def signal_sources(folder: Path) -> list[SourceRecording]:
-    """List the recordings of ``folder`` and its subfolders, sorted by name; then what ``find_headers`` refuses.
+    """List the recordings of ``folder`` and its subfolders, sorted by name; then what ``find_recordings`` refuses.
 
     Raises EntryError if there is none.
     """
     refused: list[RecordError] = []
     sources = []
-    for path in find_headers(folder, refuse=refused.append):
+    for path in find_recordings(folder, refuse=refused.append):
         reader = read_physical if find_format(path) else read_wfdb
         sources.append(SourceRecording(to_wfdb_name(path.stem), str(path), partial(reader, path)))
     return sources + [SourceRecording("", "", partial(_refuse, error)) for error in refused]

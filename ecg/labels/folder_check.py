@@ -10,7 +10,7 @@ import joblib
 from ecg import progress
 from ecg.classes import Weights, abbreviation
 from ecg.data.formats.opening import find_format
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.record import Record, read_record
 from ecg.data.signal_check import REFUSED, WARNED, signal_findings
 from ecg.errors import RecordError, as_record_error
@@ -66,7 +66,7 @@ def check_folder(folder: Path, weights: Weights, recipe: Recipe) -> list[Checked
     another header, or a subfolder that cannot be listed. Raises EntryError if there is no recording.
     """
     refused: list[RecordError] = []
-    headers = find_headers(folder, refuse=refused.append)
+    headers = find_recordings(folder, refuse=refused.append)
     batches = [headers[start : start + BATCH] for start in range(0, len(headers), BATCH)]
     workers = joblib.Parallel(-1 if len(batches) > 1 else 1, return_as="generator")
     checked_batches = workers(joblib.delayed(_check_batch)(batch, weights, recipe) for batch in batches)

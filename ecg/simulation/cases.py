@@ -102,7 +102,7 @@ def scored_classes() -> tuple[str, ...]:
     return tuple(sorted({label for label_set in label_sets() for label in label_set.labels}))
 
 
-def is_simulated(weights: Weights) -> np.ndarray:
+def simulated_classes(weights: Weights) -> np.ndarray:
     """bool (classes,): the classes of ``weights`` that simulated recordings can show, by one of their codes."""
     return weights.encode(code for code, name in ABBREVIATIONS.items() if name in scored_classes())
 

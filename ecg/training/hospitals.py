@@ -9,7 +9,7 @@ from ecg.classes import ABBREVIATIONS, Weights
 from ecg.decision.hospitals import LARGEST_SHIFT, Hospitals
 from ecg.evaluation.metrics import metric_parts
 from ecg.recipe import Recipe
-from ecg.simulation.cases import is_simulated, label_sets
+from ecg.simulation.cases import label_sets, simulated_classes
 
 SOURCES = ("A", "E", "HR", "Q")  # the Challenge's sources with a thousand labelled recordings or more
 # A shift is this part of the difference of the log-odds, because a network recognises part of it by the signals.
@@ -26,7 +26,7 @@ def likely_hospitals(
     its probability divided by the range of the Challenge metric there, from sinus rhythm only to perfect outputs. The
     shifts follow from the frequencies of the classes. A class that the sources do not have is not shifted.
     """
-    known = is_simulated(weights)
+    known = simulated_classes(weights)
     if not recipe.elsewhere or weights.normal is None or not known[weights.normal]:
         return None
     home = _Frequencies.of(weights, labels, np.ones(len(labels)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights, own_classes
 from ecg.data.header import read_header
-from ecg.data.listing import find_headers
+from ecg.data.listing import find_recordings
 from ecg.data.packed import PackedRecordings
 from ecg.decision.hospitals import Hospitals
 from ecg.errors import EntryError, RecordError
@@ -22,7 +22,7 @@ from ecg.model.folder import Model, weights_file
 from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
-from ecg.simulation.cases import is_simulated
+from ecg.simulation.cases import simulated_classes
 from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.hospitals import likely_hospitals
@@ -68,7 +68,7 @@ class Training:
     recordings: PackedRecordings  # on the GPU if they fit
     labels: np.ndarray  # bool (recordings, classes)
     fold_of: np.ndarray  # (recordings,); -1 for a recording in no fold, such as a simulated one
-    is_simulated: np.ndarray  # bool (classes,): simulated recordings say nothing about the others
+    simulated_classes: np.ndarray  # bool (classes,): simulated recordings say nothing about the others
     work_dir: Path  # for everything that a resumed training needs
     time_left: TimeLeft = field(default_factory=TimeLeft)
     start: Model | None = None  # the model that the training starts with
@@ -118,9 +118,9 @@ class Training:
 
     def known_labels(self, chosen: np.ndarray) -> np.ndarray | None:
         """bool (chosen, classes): whether a label of the ``chosen`` recordings is known; None if all are."""
-        if self.is_simulated.all():
+        if self.simulated_classes.all():
             return None
-        return self.is_simulated | ~self.store.simulated[chosen, np.newaxis]
+        return self.simulated_classes | ~self.store.simulated[chosen, np.newaxis]
 
     def held_out(self, fold: int) -> np.ndarray:
         """The recordings of ``fold``, which its network does not train on."""
@@ -150,7 +150,7 @@ class Training:
                     plan.append(PlannedFit(task.name, fold, simulated, task.recipe.epochs, recordings))
         return plan
 
-    def description(self) -> str:
+    def summary(self) -> str:
         """The epochs of a network and their recordings, in words."""
         recipe, task = self.recipe, self.fold_task(0)
         text = f"{count_epochs(recipe.epochs)} on about {len(task.train):,} recordings"
@@ -207,13 +207,13 @@ def prepare(
         recordings,
         store.labels,
         fold_of,
-        is_simulated(weights),
+        simulated_classes(weights),
         work_dir,
         start=read_start(Path(start), recipe, compute) if start else None,
         started_from=started_from,
         pretrained=Path(pretrained) if pretrained else None,
     )
-    print_line(f"recipe {recipe.name} on {compute}: {training.description()}")
+    print_line(f"recipe {recipe.name} on {compute}: {training.summary()}")
     if training.start:
         known = sum(digest.tobytes() in training.start.description.trained_on for digest in store.digests[real])
         if known:
@@ -261,7 +261,7 @@ def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
             "clinical ones (a threshold for each class)"
         )
         recipe = replace(recipe, decide="clinical")
-    simulated = is_simulated(weights)
+    simulated = simulated_classes(weights)
     if recipe.simulated and not simulated.any():
         print_line("the simulation shows none of the classes: no simulated recordings")
         recipe = replace(recipe, simulated=0)
@@ -273,7 +273,7 @@ def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
 
 def list_recordings(data: Path) -> list[Path]:
     """The headers in ``data``. Files that cannot be used are named on the screen."""
-    return find_headers(data, refuse=lambda error: print_line(f"skipped: {error}"))
+    return find_recordings(data, refuse=lambda error: print_line(f"skipped: {error}"))
 
 
 def read_recordings(
