@@ -4,6 +4,7 @@ A user's own classes come from a table (classes.csv), or from a weights.csv with
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import write_csv
+from ecg.files import LARGEST_TABLE, decode_text, read_bytes, write_csv
 
 WEIGHTS_FILE = Path(__file__).resolve().parent.parent / "weights.csv"
-CLASS_TABLE = ("name", "means", "reward")  # the columns of classes.csv; the last one may be missing
+CLASS_TABLE = ("name", "means", "reward")  # the columns of classes.csv; only the first one is needed
+LARGEST_REWARD = 1000.0
 CLASS_NAME = re.compile(r"[^\s,#|;]{1,200}")  # it stands in output files and in weights.csv
 NORMAL = "426783006"  # sinus rhythm
 # Codes that count as one class, named by the first code (the official list of 2020).
@@ -62,8 +64,16 @@ GROUPS = {  # in clinical order: group, SNOMED CT code, abbreviation and full na
 }
 NAMES = {code: names for group in GROUPS.values() for code, names in group.items()}
 ABBREVIATIONS = {code: names[0] for code, names in NAMES.items()}
-CODES_BY_NAME = {name.casefold(): code for code, names in NAMES.items() for name in names}
+OTHER_NAMES = {
+    "59118001": ("RBBB", "right bundle branch block"),
+    "63593006": ("SVPB", "supraventricular premature beats"),
+    "17338001": ("VPB", "ventricular premature beats"),
+    "270492004": ("first-degree atrioventricular (AV) block", "first-degree AV block"),
+}
+CODES_BY_NAME = {name.casefold(): code for table in (OTHER_NAMES, NAMES) for code in table for name in table[code]}
 CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
+LONG_CODE = re.compile(r"\d{6,18}(?:\.0*)?")  # a SNOMED CT code among other words
+NO_DIAGNOSIS = {"", "-", "?", "na", "n/a", "nan", "none", "null", "unknown"}
 
 
 def find_class(classes: Sequence[str], name: str) -> int:
@@ -76,9 +86,9 @@ def find_class(classes: Sequence[str], name: str) -> int:
     >>> find_class(classes, "crbbb"), find_class(classes, "59118001"), find_class(classes, "right bundle")
     (1, 1, 1)
     """
-    wanted = name.casefold().strip()
+    wanted, meant = name.casefold().strip(), code_of(name.strip())
     for column, code in enumerate(classes):
-        if wanted in (abbreviation(code).casefold(), full_name(code).casefold()) or code in (name, FIRST.get(name)):
+        if wanted == code.casefold() or meant and code in (meant, FIRST.get(meant)):
             return column
     found = [column for column, code in enumerate(classes) if wanted and wanted in full_name(code).casefold()]
     if len(found) == 1:
@@ -117,6 +127,31 @@ def code_of(text: str) -> str | None:
     if match := CODE.fullmatch(text):
         return match.group(1)
     return CODES_BY_NAME.get(text.casefold())
+
+
+def split_diagnoses(text: str) -> list[str]:
+    """The diagnoses in ``text``: codes for codes and names of classes, other text as it is; nothing for "Unknown".
+
+    Commas, semicolons and bars separate them. So do blanks and the signs / + & between codes or names of classes.
+
+    >>> split_diagnoses("426783006.0; AF RBBB, 'old infarct' | 59931005 (inverted T), Unknown")
+    ['426783006', '164889003', '59118001', 'old infarct', '59931005']
+    """
+    found: list[str] = []
+    for part in re.split(r"[,;|\uff0c\uff1b\u3001]", text):
+        part = part.strip(" \t'\"[]{}")
+        if part.casefold() in NO_DIAGNOSIS:
+            continue
+        whole = code_of(part) or code_of(re.sub(r"(\d)\s*\(.*\)$", r"\1", part))
+        words = [word for word in re.split(r"[\s/+&]+", part) if word]
+        if whole is None and all(map(code_of, words)):
+            found += [code_of(word) or word for word in words]
+        elif whole is None and any(map(LONG_CODE.fullmatch, words)):
+            found += [code_of(word) or word for word in words if LONG_CODE.fullmatch(word)]
+            found.append(" ".join(word for word in words if not LONG_CODE.fullmatch(word)))
+        else:
+            found.append(whole or part)
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -178,11 +213,13 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
     >>> len(weights.classes), weights.encode(["59118001", "12345"]).sum()
     (24, np.int64(1))
     """
+    text = decode_text(read_bytes(path, LARGEST_TABLE))
+    separator = re.match(r"\s*name\s*([;\t])", text, re.IGNORECASE)  # as spreadsheets write it in some countries
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise EntryError(f"{path}: cannot be read as a table of classes ({error})") from error
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator[1] if separator else ",")
+        rows = [[cell.strip() for cell in row] for row in lines if any(row)]
+    except csv.Error as error:
+        raise EntryError(f"{path}: is not a csv ({error})") from error
     if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
         means, values = _parse_class_table(rows, path)
     else:
@@ -224,12 +261,13 @@ def _parse_matrix(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[tuple
         names = [tuple(cell.split("|")) for cell in rows[0][1:]]
         values = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
         matches = [tuple(row[0].split("|")) for row in rows[1:]] == names and values.shape == (len(names),) * 2
-    except (IndexError, ValueError) as error:
-        raise EntryError(
-            f"{path}: neither own classes (first line: {','.join(CLASS_TABLE)}) nor a reward matrix ({error})"
-        ) from error
+    except (IndexError, ValueError):
+        matches = False
     if not matches:
-        raise EntryError(f"{path}: not a square table with the same codes over its columns and before its rows")
+        raise EntryError(
+            f"{path}: neither a table of own classes, whose first line is {','.join(CLASS_TABLE)}, nor a square "
+            "reward matrix with the same codes over its columns and before its rows"
+        )
     return names, values
 
 
@@ -238,22 +276,36 @@ def _parse_class_table(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[
 
     The reward is that of an output that is true (1 if the column or the cell is empty). Other outputs have none.
     """
-    names, rewards = [], []
+    columns = [cell.casefold() for cell in rows[0]]
+    if not set(columns) <= set(CLASS_TABLE) or len(set(columns)) < len(columns):
+        raise EntryError(f"{path}: its columns are {', '.join(rows[0])}; they must be {', '.join(CLASS_TABLE)}")
+    names: list[tuple[str, ...]] = []
+    rewards = []
     for row in rows[1:]:
-        name, means, reward = (*row, "", "")[:3]
+        if len(row) > len(columns):
+            raise EntryError(f"{path}: {','.join(row)} has more cells than columns; separate what means a class by |")
+        cells = dict(zip(columns, row))
+        name, reward = cells["name"], cells.get("reward") or "1"
         if not CLASS_NAME.fullmatch(name):
             raise EntryError(f"{path}: the name {name!r} is empty, or has a blank or one of , # | ;")
         try:
-            rewards.append(float(reward or 1))
+            rewards.append(float(reward.replace(",", ".")))
         except ValueError as error:
             raise EntryError(f"{path}: the reward {reward!r} of {name} is not a number") from error
-        names.append((name, *(word.strip() for word in means.split("|") if word.strip())))
-    if len({codes[0] for codes in names}) < len(names):
+        if not abs(rewards[-1]) <= LARGEST_REWARD:
+            raise EntryError(f"{path}: the reward {reward} of {name} is not between -1000 and 1000")
+        means = split_diagnoses(cells.get("means", ""))
+        code = code_of(name)
+        if means and code and code not in means:
+            raise EntryError(
+                f"{path}: {name} is also the Challenge's name for {full_name(FIRST.get(code, code))}; "
+                f"give the class another name, or add {code} to what means it"
+            )
+        names.append((name, *means))
+    if len({words[0].casefold() for words in names}) < len(names):
         raise EntryError(f"{path}: names a class twice; give each class one line")
-    if not names or not np.isfinite(rewards).all():
-        raise EntryError(
-            f"{path}: each line is a class: a name, what means it (separated by |), and a number as reward"
-        )
+    if not names:
+        raise EntryError(f"{path}: has no class; each line is a name, what means it (separated by |), and a reward")
     return names, np.diag(rewards)
 
 

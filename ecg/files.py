@@ -1,5 +1,6 @@
 """Files: written whole or not at all (temporary name, flush, rename), and read with limits."""
 
+import codecs
 import csv
 import errno
 import hashlib
@@ -82,7 +83,9 @@ def is_inside(name: str) -> bool:
 
 
 def decode_text(content: bytes) -> str:
-    """``content`` as text: UTF-8, with or without a byte-order mark, or else Latin-1."""
+    """``content`` as text: UTF-8, with or without a byte-order mark, UTF-16 with one, or else Latin-1."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
@@ -90,7 +93,7 @@ def decode_text(content: bytes) -> str:
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """A text file in UTF-8 (with or without a byte-order mark) or else Latin-1; RecordError if it cannot be read."""
+    """A text file as ``decode_text`` has it; RecordError if it cannot be read."""
     return decode_text(read_bytes(path, LARGEST_TEXT))
 
 

@@ -76,20 +76,82 @@ def test_a_name_alone_is_what_means_its_class(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("name,means\n", "each line is a class"),
+        ("name,means\n", "has no class; each line is"),
         ("name,means\nMI,a\nMI,b\n", "names a class twice"),
         ("name,means\nOld MI,a\n", "'Old MI' is empty, or has a blank"),
         ("name,means\n,a\n", "'' is empty"),
         ("name,means\nMI,a|b\nST,B\n", "B means two classes"),
         ("name,means\nRBBB,59118001\nBlock,713427006.0|59118001\n", "means two classes"),
         ("name,means,reward\nMI,a,much\n", "'much' of MI is not a number"),
-        ("name,means,reward\nMI,a,nan\n", "each line is a class"),
+        ("name,means,reward\nMI,a,nan\n", "the reward nan of MI is not between -1000 and 1000"),
+        ("name,means,reward\nMI,a,100000\n", "the reward 100000 of MI is not between"),
+        ("name,means,reward\nSNR,426783006,\nRhythm,164890007,164889003\n", "164889003 of Rhythm is not between"),
+        ("name,means\nRhythm,164890007,164889003\n", "has more cells than columns; separate what means a class by |"),
+        ("name,codes\nAF,164889003\n", "its columns are name, codes; they must be name, means, reward"),
+        ("AF,164889003\n", "neither a table of own classes, whose first line is name,means,reward, nor"),
+        ("", "neither a table of own classes"),
+        ("name,means\nAF,a\naf,b\n", "AF is also the Challenge's name for atrial fibrillation"),
+        ("name,means\nMI,a\nmi,b\n", "names a class twice"),
+        (
+            "name,means\nPR,164947007\n",
+            "PR is also the Challenge's name for pacing rhythm; give the class another name, or",
+        ),
     ],
 )
 def test_a_wrong_table_is_an_error_that_names_the_line(tmp_path, text, reason):
     with pytest.raises(EntryError, match="classes.csv") as error:
         load_weights(write_table(tmp_path / "classes.csv", text))
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "rewards"),
+    [
+        ("name;means;reward\nRhythm;AF|STEMI;1,5\nBlock;RBBB;2\n".encode("latin-1"), [1.5, 2]),
+        ("name\tmeans\nRhythm\tAF, STEMI\nBlock\tRBBB\n".encode("utf-16"), [1, 1]),
+        (b"name,means\nRhythm,164889003;STEMI\nBlock,59118001 713427006\n", [1, 1]),
+    ],
+)
+def test_a_table_may_be_as_a_spreadsheet_writes_it(tmp_path, content, rewards):
+    (tmp_path / "classes.csv").write_bytes(content)
+    weights = load_weights(tmp_path / "classes.csv")
+    assert weights.classes == ("Rhythm", "Block") and weights.matrix.diagonal().tolist() == rewards
+    assert weights.encode(["164889003"]).tolist() == weights.encode(["stemi"]).tolist() == [True, False]
+    assert weights.encode(["59118001"]).tolist() == [False, True]
+
+
+def test_the_columns_of_a_table_go_by_their_names(tmp_path):
+    weights = load_weights(write_table(tmp_path / "classes.csv", "name,reward,means\nRhythm,2,164889003\n"))
+    assert weights.matrix.tolist() == [[2]] and weights.encode(["164889003"]).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("comments", "diagnoses"),
+    [
+        ("#Dx: Unknown", ()),
+        ("#Dx: NaN", ()),
+        ("#Dx: ?", ()),
+        ("#Dx: 'RBBB', SVPB; right bundle branch block", ("59118001", "63593006")),
+        ("#Dx: ['426783006', '164889003']", ("426783006", "164889003")),
+        ("#Dx: 426783006 (sinus rhythm)", ("426783006",)),
+        ("#Dx: 426783006 164889003 STEMI", ("426783006", "164889003", "STEMI")),
+        ("#Dx: AF/RBBB + LAD", ("164889003", "59118001", "39732003")),
+        ("#Dx: ST/T change, old infarct", ("ST/T change", "old infarct")),
+        ("#Dx: first-degree atrioventricular (AV) block", ("270492004",)),
+        ("# Chagas label: 1", ("chagas label: true",)),
+        ("# Chagas label: No", ("chagas label: false",)),
+        ("# Chagas label: Unknown", ()),
+    ],
+)
+def test_what_a_header_says_of_its_diagnoses(comments, diagnoses):
+    lines = ["A1 1 500 4", "A1.mat 16 1000/mV 16 0 0 0 0 I", comments]
+    assert parse_header(lines).diagnoses == diagnoses
+
+
+@pytest.mark.parametrize("words", [["unknown"], ["NaN", "?"]])
+def test_no_diagnosis_is_no_label_even_without_sinus_rhythm(weights, words):
+    header = parse_header(["A1 1 500 4", "A1.mat 16 1000/mV 16 0 0 0 0 I", f"#Dx: {','.join(words)}"])
+    assert not weights.is_labelled(header.diagnoses) and weights.not_understood(header.diagnoses) == []
 
 
 @pytest.mark.parametrize(

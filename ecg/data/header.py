@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ecg.classes import code_of
+from ecg.classes import NO_DIAGNOSIS, split_diagnoses
 from ecg.errors import RecordError, printable
 from ecg.files import read_text
 
@@ -23,6 +23,8 @@ OLDEST = 130  # years; a higher age is a typing error and counts as unknown
 YEARS_PER_UNIT = dict.fromkeys(("", "y", "yr", "yrs", "year", "years"), 1.0)
 YEARS_PER_UNIT |= dict.fromkeys(("m", "mo", "month", "months"), 1 / 12) | dict.fromkeys(("d", "day", "days"), 1 / 365)
 PLAIN_CODES = re.compile(r"[\d,]*")
+LABEL_VALUES = dict.fromkeys(("1", "t", "y", "yes", "pos", "positive"), "true")
+LABEL_VALUES |= dict.fromkeys(("0", "f", "n", "no", "neg", "negative"), "false")
 PHYSIONET_COMMENT = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 
 
@@ -216,21 +218,12 @@ def _parse_sex(text: str) -> str | None:
 
 def _parse_diagnoses(comments: Mapping[str, str]) -> tuple[str, ...]:
     """The codes and names in ``#Dx``, and comments such as ``# Chagas label: True`` (2025) in small letters."""
-    codes = _parse_codes(comments.get("dx", ""))
-    labels = (f"{key}: {value.casefold()}" for key, value in comments.items() if key.endswith(" label") and value)
-    return (*codes, *labels)
-
-
-def _parse_codes(text: str) -> tuple[str, ...]:
-    """The diagnoses in the value of ``#Dx``: codes or names, separated by commas, semicolons, bars or blanks."""
+    text = comments.get("dx", "")
     if PLAIN_CODES.fullmatch(text):  # the usual form, parsed fast
-        return tuple(dict.fromkeys(code.strip() for code in text.split(",") if code.strip()))
-    codes: list[str] = []
-    for part in re.split(r"[,;|]", text):
-        words = part.split()
-        whole = code_of(part.strip())
-        if whole is None and words and all(map(code_of, words)):  # codes or abbreviations separated by blanks
-            codes += [code_of(word) or word for word in words]
-        elif words:
-            codes.append(whole or part.strip())
-    return tuple(dict.fromkeys(codes))
+        codes = list(dict.fromkeys(code for code in text.split(",") if code))
+    else:
+        codes = split_diagnoses(text)
+    for key, value in comments.items():
+        if key.endswith(" label") and value.casefold() not in NO_DIAGNOSIS:
+            codes.append(f"{key}: {LABEL_VALUES.get(value.casefold(), value.casefold())}")
+    return tuple(codes)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.classes import LARGEST_REWARD
 from ecg.decision.adaptation import Adaptation
 from ecg.decision.clinical import decide_clinically
 from ecg.decision.hospitals import Hospitals
@@ -24,7 +25,6 @@ from ecg.version import VERSION
 MODEL_FORMAT = 4
 OLDEST_FORMAT = 2  # formats 2 and 3 have other names for some fields of a recipe, which Recipe.from_json knows
 MOST_CLASSES = 200  # the time and memory of a decision grow with the cube of the classes
-LARGEST_REWARD = 1000.0
 CODE = re.compile(r"[^\s,#]{1,200}")  # a class code that can stand in an output file
 
 History = Sequence[dict[str, float]]  # one dict per epoch: its number, loss, learning rate, Challenge metric
