@@ -3,8 +3,6 @@
 A user's own classes come from a table (classes.csv), or from a weights.csv with other codes.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import LARGEST_TABLE, decode_text, read_bytes, write_csv
+from ecg.files import read_csv, write_csv
 
 WEIGHTS_FILE = Path(__file__).resolve().parent.parent / "weights.csv"
 CLASS_TABLE = ("name", "means", "reward")  # the columns of classes.csv; only the first one is needed
@@ -213,13 +211,8 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
     >>> len(weights.classes), weights.encode(["59118001", "12345"]).sum()
     (24, np.int64(1))
     """
-    text = decode_text(read_bytes(path, LARGEST_TABLE))
-    separator = re.match(r"\s*name\s*([;\t])", text, re.IGNORECASE)  # as spreadsheets write it in some countries
-    try:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator[1] if separator else ",")
-        rows = [[cell.strip() for cell in row] for row in lines if any(row)]
-    except csv.Error as error:
-        raise EntryError(f"{path}: is not a csv ({error})") from error
+    found = read_csv(path, separators=",;\t")  # as spreadsheets write it in some countries
+    rows = [[cell.strip() for cell in row] for row in found if any(row)]
     if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
         means, values = _parse_class_table(rows, path)
     else:
@@ -293,7 +286,9 @@ def _parse_class_table(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[
         except ValueError as error:
             raise EntryError(f"{path}: the reward {reward!r} of {name} is not a number") from error
         if not abs(rewards[-1]) <= LARGEST_REWARD:
-            raise EntryError(f"{path}: the reward {reward} of {name} is not between -1000 and 1000")
+            raise EntryError(
+                f"{path}: the reward {reward} of {name} is not between {-LARGEST_REWARD:g} and {LARGEST_REWARD:g}"
+            )
         means = split_diagnoses(cells.get("means", ""))
         code = code_of(name)
         if means and code and code not in means:

@@ -84,7 +84,8 @@ def is_inside(name: str) -> bool:
 
 def decode_text(content: bytes) -> str:
     """``content`` as text: UTF-8, with or without a byte-order mark, UTF-16 with one, or else Latin-1."""
-    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    # UTF-16 of these texts has zero bytes. Without them, the first bytes are those of a name in Latin-1.
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and b"\0" in content:
         return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
@@ -97,10 +98,16 @@ def read_text(path: str | os.PathLike) -> str:
     return decode_text(read_bytes(path, LARGEST_TEXT))
 
 
-def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE) -> list[list[str]]:
-    """The rows of a csv; RecordError if it cannot be read, is larger than ``largest`` bytes, or is not a csv."""
+def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: str = ",") -> list[list[str]]:
+    """The rows of a csv; RecordError if it cannot be read, is larger than ``largest`` bytes, or is not a csv.
+
+    The first of the ``separators`` that is in its first line separates its cells.
+    """
+    text = decode_text(read_bytes(path, largest))
+    first_line = text.lstrip().partition("\n")[0]
+    separator = next((one for one in separators if one in first_line), separators[0])
     try:
-        return list(csv.reader(io.StringIO(decode_text(read_bytes(path, largest)), newline="")))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
         raise RecordError(f"{path}: is not a csv ({error})") from error
 
