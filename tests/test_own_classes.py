@@ -13,6 +13,7 @@ from ecg.errors import EntryError
 from ecg.evaluation.metrics import challenge_metric
 from ecg.evaluation.trivial import score_trivial_outputs
 from ecg.model.folder import build_network
+from ecg.recipe import parse_recipe
 from ecg.simulation.cases import simulated_classes
 from ecg.training.setup import PRETRAINING, prepare
 from team_code import load_model, pretrain, training_code
@@ -118,6 +119,17 @@ def test_a_table_may_be_as_a_spreadsheet_writes_it(tmp_path, content, rewards):
     assert weights.classes == ("Rhythm", "Block") and weights.matrix.diagonal().tolist() == rewards
     assert weights.encode(["164889003"]).tolist() == weights.encode(["stemi"]).tolist() == [True, False]
     assert weights.encode(["59118001"]).tolist() == [False, True]
+
+
+def test_classes_that_no_recording_has_are_named(infarcts, tmp_path, capsys):
+    recipe = parse_recipe("small,folds=2,simulated=0")
+    prepare(
+        infarcts, tmp_path / "m", recipe, CPU, None, write_table(tmp_path / "c.csv", "name,means\nMI,\nFoo,99999\n")
+    )
+    assert "no recording has Foo: " in capsys.readouterr().out
+    table = write_table(tmp_path / "none.csv", "name,means\nFoo,99999\nBar,\n")
+    with pytest.raises(EntryError, match="no recording has Foo, Bar; check what means the classes"):
+        prepare(infarcts, tmp_path / "n", recipe, CPU, None, table)
 
 
 def test_the_columns_of_a_table_go_by_their_names(tmp_path):

@@ -195,6 +195,7 @@ def prepare(
     claim_work_dir(work_dir, recipe, fingerprint, file_digest(patients) if patients else None, started_from)
     store, recordings = read_recordings(headers, work_dir / "store", weights, recipe, compute, recipe.simulated)
     real, fold_of = ~store.simulated, np.full(len(store), -1)
+    name_missing(weights, store.labels[real])
     patient_of = None
     if patients:
         patient_of = read_patients([name for name, is_real in zip(store.names(), real) if is_real], patients)
@@ -269,6 +270,15 @@ def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
         names = ", ".join(abbreviation(code) for code, known in zip(weights.classes, simulated) if not known)
         print_line(f"the simulation does not show {names}: simulated recordings do not count for these classes")
     return recipe
+
+
+def name_missing(weights: Weights, labels: np.ndarray) -> None:
+    """Print the classes that no recording has, by ``labels``, bool (recordings, classes); EntryError if it is all."""
+    missing = [abbreviation(code) for code, column in zip(weights.classes, labels.T) if not column.any()]
+    if len(missing) == len(weights.classes):
+        raise EntryError(f"no recording has {', '.join(missing)}; check what means the classes (docs/classes.md)")
+    if missing:
+        print_line(f"no recording has {', '.join(missing)}: simulated recordings alone show them, or nothing does")
 
 
 def list_recordings(data: Path) -> list[Path]:
