@@ -1,15 +1,10 @@
 """Recordings as people have them: capitals, links, other lead names, other ways to write ages and diagnoses."""
 
-import csv
-
-import numpy as np
 import pytest
 
 from ecg.classes import NAMES
 from ecg.data.header import parse_header, read_diagnoses, read_header
-from ecg.data.lead_names import LEADS, canonical_lead
 from ecg.data.listing import find_recordings
-from ecg.data.record import read_record
 from tests.conftest import call_script, header_text, noise, write_recording
 
 
@@ -33,49 +28,6 @@ def test_linked_subfolders_are_searched_once(tmp_path):
         (data / name).symlink_to(target)
     (elsewhere / "back").symlink_to(data)
     assert [path.stem for path in find_recordings(data)] == ["A1", "B1"]
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "Lead {}",
-        "lead_{}",
-        "ECG {}",
-        "EKG-{}",
-        "MDC_ECG_LEAD_{}",
-        "MDC_ECG_{}",
-        " {} ",
-        "{} # noisy",
-        "{}(filtered)",
-        "{} [mV]",
-    ],
-)
-def test_names_of_leads(form):
-    for lead in LEADS:
-        for name in (lead, lead.upper(), lead.lower()):
-            assert canonical_lead(form.format(name)) == lead
-
-
-@pytest.mark.parametrize(
-    "name", ["", "MLII", "V7", "V3R", "Vx", "X", "IV", "Lead", "ECG", "-aVR", "CM5", "C7", "Resp", "II+V5"]
-)
-def test_what_is_none_of_the_twelve_leads(name):
-    assert canonical_lead(name) is None
-
-
-def test_chest_leads_of_the_iec(tmp_path):
-    """C1 to C6 are V1 to V6; before, they were dropped without a word."""
-    counts = noise(5000)
-    iec = write_recording(tmp_path, "A1", counts, leads=(*LEADS[:6], *(f"C{i}" for i in range(1, 7))))
-    aha = write_recording(tmp_path, "A2", counts)
-    assert np.array_equal(read_record(iec).counts, read_record(aha).counts) and read_record(iec).mask.all()
-
-
-def test_leads_that_are_dropped_are_noted(model_folder, tmp_path):
-    write_recording(tmp_path / "data", "A1", noise(5000, leads=14), leads=(*LEADS, "MLII", "v6"))
-    call_script("driver.py", model_folder, tmp_path / "data", tmp_path / "out")
-    notes = [row["note"] for row in csv.DictReader((tmp_path / "out/notes.csv").open())]
-    assert sorted(notes) == ["duplicate leads: V6", "unknown leads: MLII"]
 
 
 CODES = ("251146004", "426783006")

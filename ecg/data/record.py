@@ -7,7 +7,7 @@ signal, and no file outside the recording's own folder is read.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,12 +33,14 @@ class Record:
 
     ``counts``: ADC counts, int16 (12, samples), in the order of LEADS. ``mask``: bool (12,), False for a missing lead,
     whose counts are zero. ``scaled``: the samples did not fit into 16 bits and are in uV, by the header's gains.
+    ``channels``: the names of all signals in the file, if it is of another format. None: those of the header.
     """
 
     header: Header
     counts: np.ndarray
     mask: np.ndarray
     scaled: bool = False
+    channels: Sequence[str] | None = None
 
 
 def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
@@ -71,16 +73,17 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     >>> read_record(header).counts.shape[0]
     12
     """
-    file = Path(path)
+    file, channels = Path(path), None
     if find_format(file):
         physical = read_physical(file)
         signal, text = to_challenge_format("recording", physical, str(file))
         header = replace(parse_header(text, file.stem, str(file)), samples=physical.samples)
+        channels = physical.channels
     else:
         header, signal = join_segments(path, read_header(path), read_signal)
     if not lenient:
         require_length(header.samples, signal.shape[1], str(path))
-    return make_record(header, signal, str(path))
+    return replace(make_record(header, signal, str(path)), channels=channels)
 
 
 def require_length(said: int | None, samples: int, place: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ecg.data.formats.physical import MICROVOLTS
 from ecg.data.header import parse_header
-from ecg.data.lead_names import LEADS, canonical_lead
+from ecg.data.lead_names import LEADS, left_out
 from ecg.data.preprocessing import bridge_gaps
 from ecg.data.record import INVALID, MOST_CLIPPED, Record, make_record
 from ecg.errors import EntryError, RecordError
@@ -76,10 +76,10 @@ def signal_findings(record: Record) -> list[Finding]:
         findings.append(("flat leads", ", ".join(leads[flat])))
     if not record.mask.all():
         findings.append(("missing leads", ", ".join(np.array(LEADS)[~record.mask])))
-    named = [canonical_lead(name) for name in record.header.leads]
-    if unknown := [name for name, lead in zip(record.header.leads, named) if lead is None]:
+    unknown, duplicates = left_out(record.channels or record.header.leads)
+    if unknown:
         findings.append(("unknown leads", ", ".join(unknown)))
-    if duplicates := [lead for lead in LEADS if named.count(lead) > 1]:
+    if duplicates:
         findings.append(("duplicate leads", ", ".join(duplicates)))
     if invalid.any():
         findings.append(("missing samples", f"{100 * invalid.mean():.3g} %"))

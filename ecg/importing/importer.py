@@ -1,6 +1,7 @@
 """Write imported recordings as a folder of the Challenge's files."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 from ecg.data.challenge_files import mat_content, new_folder
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.header import parse_header
+from ecg.data.lead_names import left_out
 from ecg.data.record import make_record, require_length, to_challenge_format
 from ecg.data.signal_check import require_ecg
-from ecg.errors import RecordError, as_record_error
+from ecg.errors import RecordError, as_record_error, printable
 from ecg.files import write_text, write_whole
-from ecg.progress import bar
+from ecg.progress import bar, print_line
+
+MOST_NAMED = 20  # signals that are left out
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,14 @@ def to_wfdb_name(text: str) -> str:
 def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple[list[str], list[RecordError]]:
     """Write ``sources`` into ``folder``, which is created.
 
-    Returns the names of the imported recordings, and one error for each of the others. Raises EntryError if the folder
+    Returns the names of the imported recordings, and one error for each of the others. Signals that are left out, as
+    they are none of the twelve leads or repeat one, are printed with their numbers. Raises EntryError if the folder
     holds recordings or cannot be written.
     """
     new_folder(folder)
     places: dict[str, str] = {}  # of the imported recordings, by name
     failures: list[RecordError] = []
+    unused: Counter[str] = Counter()
     for source in bar(sources, len(sources), "importing", "recordings"):
         try:
             if source.name in places:
@@ -57,6 +63,12 @@ def import_recordings(folder: Path, sources: Sequence[SourceRecording]) -> tuple
             continue
         _write_recording(folder, source.name, counts, header)
         places[source.name] = source.place
+        unknown, repeated = left_out(recording.channels or recording.leads)
+        unused.update([*unknown, *(f"another {lead}" for lead in repeated)])
+    if unused:
+        signals = ", ".join(f"{name} ({number:,})" for name, number in unused.most_common(MOST_NAMED))
+        more = " ..." if len(unused) > MOST_NAMED else ""
+        print_line(printable(f"not imported, because they are none of the twelve leads: {signals}{more}"))
     return list(places), failures
 
 

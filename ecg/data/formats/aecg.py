@@ -47,6 +47,7 @@ def read_aecg(place: str, root: Element) -> PhysicalRecording:
         age=_age(root, "" if person is None else _attribute(person, "birthTime", "value")),
         sex=None if person is None else to_sex(_attribute(person, "administrativeGenderCode", "code")),
         diagnoses=(),
+        channels=list(sequences),
     )
 
 

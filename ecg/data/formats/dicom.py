@@ -1,8 +1,9 @@
 """DICOM waveforms: 12-lead, general and ambulatory ECG, read by pydicom.
 
 A file holds several multiplex groups: as a rule the rhythm, and one averaged beat. Read is the group with the most of
-the twelve leads; of equal ones the original before a derived one, then the longest. A beat averaged by the recorder is
-never read: its second has no rhythm. Statements are free text and are not mapped to diagnoses.
+the twelve leads; of equal ones the original before a derived one, then the longest. Groups of the same time, rate and
+length are read together. A beat averaged by the recorder is never read: its second has no rhythm. Statements are free
+text and are not mapped to diagnoses.
 """
 
 import math
@@ -15,7 +16,7 @@ import numpy as np
 
 from ecg.data.formats.common import BEAT, refuse_damage, require_timing, to_sex, to_years, years_between
 from ecg.data.formats.physical import MICROVOLTS, PhysicalRecording, require_leads, require_voltages
-from ecg.data.lead_names import coded_lead
+from ecg.data.lead_names import coded_lead, find_leads
 from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import RecordError
 from ecg.files import read_bytes
@@ -65,33 +66,27 @@ def _require_small(path: Path, content: bytes) -> None:
 
 
 def _to_recording(place: str, dataset: Any) -> PhysicalRecording:
-    group = _choose_group(place, dataset)
-    channels = list(group.ChannelDefinitionSequence)
-    names = _lead_names(group)
+    groups = _choose_groups(place, dataset)
+    channels = [(group, row) for group in groups for row in range(len(group.ChannelDefinitionSequence))]
+    names = [name for group in groups for name in _channel_names(group)]
     rows = require_leads(names, place)
-    rate, samples = float(group.SamplingFrequency), int(group.NumberOfWaveformSamples)
+    rate, samples = float(groups[0].SamplingFrequency), int(groups[0].NumberOfWaveformSamples)
     require_timing(place, rate, samples)
-    units = [_unit(place, channels[row]) for row in rows.values()]
-    require_voltages(place, units)
-    values = _values(place, group, samples, len(channels), dataset.original_encoding[1] is not False)
-    microvolts = np.full((len(rows), samples), np.nan)
-    padding = _padding(group, values.dtype)
-    for target, row, unit in zip(microvolts, rows.values(), units):
-        gain, baseline = _scale(place, channels[row])
-        target[:] = (values[:, row] * gain + baseline) * MICROVOLTS[unit.lower()]
-        if padding is not None:
-            target[values[:, row] == padding] = np.nan
+    little = dataset.original_encoding[1] is not False
+    microvolts = [_microvolts(place, *channels[index], little) for index in rows.values()]
     return PhysicalRecording(
         leads=list(rows),
         rate=rate,
-        microvolts=microvolts,
+        microvolts=np.array(microvolts),
         age=_age(dataset),
         sex=to_sex(str(dataset.get("PatientSex") or "")),
         diagnoses=(),
+        channels=names,
     )
 
 
-def _choose_group(place: str, dataset: Any) -> Any:
+def _choose_groups(place: str, dataset: Any) -> list[Any]:
+    """The group to read, and those beside it in time."""
     groups = list(dataset.get("WaveformSequence") or [])
     if not groups:
         kind = getattr(dataset.get("SOPClassUID"), "name", "of no class")
@@ -101,21 +96,41 @@ def _choose_group(place: str, dataset: Any) -> Any:
         raise RecordError(f"{place}: holds averaged beats only; export the rhythm")
 
     def rank(group: Any) -> tuple[int, bool, float]:
-        leads = len({name for name in _lead_names(group) if name})
+        leads = len(find_leads(_channel_names(group)))
         seconds = int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
         return leads, group.get("WaveformOriginality") != "DERIVED", seconds
 
-    return max(rhythms, key=rank)
+    def timing(group: Any) -> tuple[float, int, float, bool]:
+        offset = float(group.get("MultiplexGroupTimeOffset") or 0)
+        is_derived = group.get("WaveformOriginality") == "DERIVED"
+        return float(group.SamplingFrequency), int(group.NumberOfWaveformSamples), offset, is_derived
+
+    chosen = max(rhythms, key=rank)
+    return [chosen, *(one for one in rhythms if one is not chosen and timing(one) == timing(chosen))]
 
 
-def _lead_names(group: Any) -> list[str]:
-    """One of LEADS for each channel, or an empty text."""
+def _channel_names(group: Any) -> list[str]:
+    """One of LEADS for each channel, or else what the file calls it, in brackets so that it is never taken for one."""
     names = []
     for channel in group.ChannelDefinitionSequence:
         source = (channel.get("ChannelSourceSequence") or [{}])[0]
         texts = [str(source.get("CodeMeaning") or ""), str(channel.get("ChannelLabel") or "")]
-        names.append(coded_lead(str(source.get("CodeValue") or ""), texts) or "")
+        code = str(source.get("CodeValue") or "")
+        names.append(coded_lead(code, texts) or f"[{next(filter(None, [*texts, code]), 'no name')}]")
     return names
+
+
+def _microvolts(place: str, group: Any, row: int, little: bool) -> np.ndarray:
+    """The samples of one channel."""
+    channel = group.ChannelDefinitionSequence[row]
+    unit = _unit(place, channel)
+    require_voltages(place, [unit])
+    gain, baseline = _scale(place, channel)
+    values = _values(place, group, little)
+    microvolts = (values[:, row] * gain + baseline) * MICROVOLTS[unit.lower()]
+    if (padding := _padding(group, values.dtype)) is not None:
+        microvolts[values[:, row] == padding] = np.nan
+    return microvolts
 
 
 def _unit(place: str, channel: Any) -> str:
@@ -138,8 +153,9 @@ def _scale(place: str, channel: Any) -> tuple[float, float]:
     return gain, offset
 
 
-def _values(place: str, group: Any, samples: int, channels: int, little: bool) -> np.ndarray:
+def _values(place: str, group: Any, little: bool) -> np.ndarray:
     """The values (samples, channels) as they are stored."""
+    samples, channels = int(group.NumberOfWaveformSamples), len(group.ChannelDefinitionSequence)
     bits, kind = int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)
     if (bits, kind) not in SAMPLES:
         raise RecordError(f"{place}: has {bits}-bit samples of type {kind:.8}; export it with linear samples")

@@ -26,6 +26,8 @@ BLOCK = 256  # bytes of the header before the signals' columns, and of the colum
 COLUMNS = (16, 80, 8, 8, 8, 8, 8, 80, 8)  # label, transducer, unit, physical and digital range, filter, samples
 FASTEST = 100_000.0  # Hz; no ECG has a higher rate
 TIME_STAMP = re.compile(rb"\s*([+-]\d{1,12}(?:[.,]\d{0,12})?)\x14")  # at the beginning of an EDF+ data record
+ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
+NO_CHANNELS = (*ANNOTATIONS, "Status")  # BioSemi's triggers
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -82,7 +84,8 @@ def read_edf(path: Path) -> PhysicalRecording:
         microvolts[row, places] = _microvolts(_digits(records, lead, width), lead, path).ravel()
     age, sex = _patient(content) if about[:4] in ("EDF+", "BDF+") else (None, None)
     said = length + (max(claimed or 0, number) - number) * samples  # more than there are if the file is cut short
-    return PhysicalRecording(list(rows), rate, microvolts, age, sex, (), said)
+    channels = [signal.label for signal in signals if signal.label not in NO_CHANNELS]
+    return PhysicalRecording(list(rows), rate, microvolts, age, sex, (), said, channels)
 
 
 def _signals(columns: bytes, count: int, width: int, path: Path) -> Iterator[_Signal]:
@@ -104,7 +107,7 @@ def _signals(columns: bytes, count: int, width: int, path: Path) -> Iterator[_Si
 
 def _starts(records: np.ndarray, signals: list[_Signal], rate: float, samples: int, path: Path) -> np.ndarray:
     """The first sample of each data record, by the time stamps at the beginning of the EDF+ annotations."""
-    stamps = next((signal.place for signal in signals if signal.label in ("EDF Annotations", "BDF Annotations")), None)
+    stamps = next((signal.place for signal in signals if signal.label in ANNOTATIONS), None)
     starts: list[int] = []
     end, first = 0, 0.0
     for number, record in enumerate(records, 1):

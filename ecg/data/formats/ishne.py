@@ -42,7 +42,8 @@ def _to_recording(place: str, content: bytes) -> PhysicalRecording:
     rate, *_ = struct.unpack_from("<h", content, 272)
     if not 1 <= count <= MOST_LEADS or not HEADER <= start <= len(content):
         raise RecordError(f"{place}: has a damaged header; copy it again")
-    rows = require_leads([ISHNE_NUMBERS.get(code, f"number {code}") for code in codes[:count]], place)
+    names = [ISHNE_NUMBERS.get(code, f"number {code}") for code in codes[:count]]
+    rows = require_leads(names, place)
     samples = _samples(place, claimed, (len(content) - start) // 2, count)
     require_timing(place, rate, samples)
     if bad := [resolutions[row] for row in rows.values() if resolutions[row] <= 0]:
@@ -55,6 +56,7 @@ def _to_recording(place: str, content: bytes) -> PhysicalRecording:
         age=years_between(*(f"{year:04d}{month:02d}{day:02d}" for day, month, year in (born, recorded))),
         sex=SEXES.get(sex),
         diagnoses=(),
+        channels=names,
     )
 
 

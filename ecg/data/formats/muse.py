@@ -25,7 +25,8 @@ def read_muse(place: str, root: Element) -> PhysicalRecording:
         raise RecordError(f"{place}: holds no rhythm; export the ECG with its waveforms")
     waveform = max(waveforms, key=lambda one: sum(len(data.text or "") for data in one.iter("WaveFormData")))
     parts = waveform.findall("LeadData")
-    rows = require_leads([(part.findtext("LeadID") or "").strip() for part in parts], place)
+    names = [(part.findtext("LeadID") or "").strip() for part in parts]
+    rows = require_leads(names, place)
     chosen = [parts[row] for row in rows.values()]
     _require_simultaneous(place, chosen)
     stored = {lead: _microvolts(place, part) for lead, part in zip(rows, chosen)}
@@ -42,6 +43,7 @@ def read_muse(place: str, root: Element) -> PhysicalRecording:
         age=None if patient is None else _age(patient),
         sex=None if patient is None else to_sex(patient.findtext("Gender") or ""),
         diagnoses=(),
+        channels=names,
     )
 
 

@@ -50,6 +50,7 @@ def read_philips(place: str, root: Element) -> PhysicalRecording:
         age=_age(root),
         sex=to_sex(root.findtext("patient/generalpatientdata/sex") or ""),
         diagnoses=(),
+        channels=names,
     )
 
 

@@ -17,6 +17,7 @@ class PhysicalRecording:
     """One recording in microvolts; ``age`` and ``sex`` are None if unknown.
 
     ``samples`` is the number of samples that the file claims: more than it has if it is cut short. None: no claim.
+    ``channels`` are the names of all signals in the file, those that ``leads`` lacks too. None: there are no others.
     """
 
     leads: Sequence[str]
@@ -26,6 +27,7 @@ class PhysicalRecording:
     sex: str | None  # "female" or "male"
     diagnoses: Sequence[str]  # SNOMED CT codes
     samples: int | None = None
+    channels: Sequence[str] | None = None
 
 
 def require_leads(names: Sequence[str], place: str) -> dict[str, int]:

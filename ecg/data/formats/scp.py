@@ -49,7 +49,8 @@ def _to_recording(place: str, content: bytes) -> PhysicalRecording:
         raise RecordError(
             f"{place}: has no amplitude step or sampling interval, or unknown differences; export it again"
         )
-    rows = require_leads([NUMBERS.get(number, f"number {number}") for *_, number in places], place)
+    names = [NUMBERS.get(number, f"number {number}") for *_, number in places]
+    rows = require_leads(names, place)
     tables = _tables(sections[2]) if 2 in sections else None
     data = _lead_data(place, sections[6], count)
     begin = min(places[row][0] for row in rows.values())
@@ -74,6 +75,7 @@ def _to_recording(place: str, content: bytes) -> PhysicalRecording:
         age=_age(facts),
         sex=SEXES.get(facts.get(SEX, b"\0")[0]),
         diagnoses=(),
+        channels=names,
     )
 
 
