@@ -8,7 +8,7 @@ import numpy as np
 from ecg.data.header import parse_header
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import beside, find_recordings
-from ecg.data.record import read_mat
+from ecg.data.signal_files import read_mat
 from ecg.evaluation.outputs import format_outputs, parse_outputs
 from ecg.files import read_text, write_text
 

@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ecg import progress
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.header import parse_header, read_header
+from ecg.data.header import parse_header
 from ecg.data.listing import find_recordings
-from ecg.data.record import read_signal, to_counts
+from ecg.data.record import to_counts
+from ecg.data.signal_files import read_counts
 from ecg.files import read_text
 
 HeaderAndSignal = tuple[str | list[str], np.ndarray]  # the arguments of run_model
@@ -98,7 +99,7 @@ def main() -> int:
     headers = find_recordings(args.data, headers_only=True)
     differences: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in ALTERATIONS}
     for path in progress.bar(headers, len(headers), "running", "recordings"):
-        text, signal = read_text(path), read_signal(path, read_header(path))
+        text, signal = read_text(path), read_counts(path)[1]
         _, labels, p = run_model(model, text, signal)
         for name, alter in ALTERATIONS.items():
             _, altered_labels, altered_p = run_model(model, *alter(text, signal))

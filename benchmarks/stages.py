@@ -20,9 +20,8 @@ from benchmarks.material import WEIGHTS, draw_labels, write_headers, write_model
 from benchmarks.measuring import ROOT, compare, peak_memory, time_call
 from driver import write_outputs
 from ecg.classes import NORMAL, WEIGHTS_FILE
-from ecg.data.header import read_header
 from ecg.data.packed import PackedRecordings
-from ecg.data.record import read_signal
+from ecg.data.signal_files import read_counts
 from ecg.data.windows import training_windows
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import read_text
@@ -151,7 +150,7 @@ def matmul_speed(compute: Compute, size: int = 2048) -> float:
 def run_model(folder: Path, compute: Compute) -> Iterator[Row | str]:
     """Call run_model for one recording after another, with five networks."""
     headers = write_recordings(folder / "data", 10)
-    inputs = [(read_text(header), read_signal(header, read_header(header))) for header in headers]
+    inputs = [(read_text(header), read_counts(header)[1]) for header in headers]
     models = {recipe: write_model(folder / recipe.name, recipe, compute) for recipe in (PUBLISHED, BEST)}
     networks, thresholds = models[PUBLISHED].networks, models[PUBLISHED].description.thresholds
 

@@ -66,6 +66,10 @@ def write_recording(folder: Path, name: str, counts: np.ndarray | None = None, *
     return path
 
 
+def replace_text(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
 def run_script(script: str, *arguments, folder: Path = ROOT) -> subprocess.CompletedProcess:
     """Run one of the project's scripts in a process of its own, in ``folder``, as a user does."""
     command = [sys.executable, str(ROOT / script), *map(str, arguments)]

@@ -34,7 +34,8 @@ with atheris.instrument_imports(include=["ecg", "wfdb"]):
     from ecg.classes import load_weights
     from ecg.data import record
     from ecg.data.header import parse_header, read_diagnoses
-    from ecg.data.record import make_record, read_mat, read_record
+    from ecg.data.record import make_record, read_record
+    from ecg.data.signal_files import read_mat
     from ecg.errors import EntryError
     from ecg.evaluation.metrics import score
     from ecg.evaluation.outputs import load_labels_and_outputs

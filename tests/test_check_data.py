@@ -9,7 +9,7 @@ import scipy.io
 from ecg.classes import load_weights
 from ecg.labels.folder_check import HANDLING, check_folder
 from ecg.recipe import RECIPES
-from tests.conftest import LEADS, header_text, noise, run_script, write_recording
+from tests.conftest import LEADS, header_text, noise, replace_text, run_script, write_recording
 
 COMMENTS = ("#Age: 60", "#Sex: Female", "#Dx: 426783006")
 
@@ -37,7 +37,7 @@ def checked_folder(tmp_path_factory):
         "no valid sample": {"counts": np.full((12, 2500), -32768, np.int16)},
         "clipped": {"counts": modified(lambda counts: counts[:4].fill(32767))},
         "height": {"counts": (noise(seed=16) / 60).astype(np.int16)},
-        "more than 16 bits": {"counts": noise(seed=18)},
+        "other gain": {"counts": noise(seed=19)},
         "unusual height": {"counts": (noise(seed=8) / 20).astype(np.int16)},
         "clipped samples": {"counts": modified(lambda counts: counts[0, :5].fill(32767))},
         "missing samples": {"counts": modified(lambda counts: counts[:, :25].fill(-32768))},
@@ -55,15 +55,20 @@ def checked_folder(tmp_path_factory):
     }
     for finding, recording in recordings.items():
         write_recording(folder, finding, **recording)
-    expected = {finding: {finding} for finding in (*recordings, "length mismatch", "unreadable", "name mismatch")}
+    expected = {
+        finding: {finding}
+        for finding in (*recordings, "more than 16 bits", "length mismatch", "unreadable", "name mismatch")
+    }
     path = write_recording(folder, "name mismatch", noise(seed=15))
     path.write_text(path.read_text().replace("name mismatch 12", "A0001 12"))
     path = write_recording(folder, "length mismatch", noise(seed=14))
     path.write_text(path.read_text().replace("500 2500", "500 2600"))
-    path = folder / "more than 16 bits.mat"
-    scipy.io.savemat(path, {"val": noise(seed=18).astype(np.int32) * 1000})
-    header = path.with_suffix(".hea")
-    header.write_text(header.read_text().replace(" 1000/mV ", " 1000000/mV "))
+    for name, seed, offset in (("more than 16 bits", 18, 0), ("large offset", 20, 50_000)):
+        counts = noise(seed=seed).astype(np.int32) + offset
+        replace_text(write_recording(folder, name, counts.astype(np.int16)), " 1000/mV ", " 1000000/mV ")
+        scipy.io.savemat(folder / f"{name}.mat", {"val": counts * 1000})
+    expected["large offset"] = {"large offset", "more than 16 bits"}
+    replace_text(folder / "other gain.hea", " 1000/mV ", " 200/mV ")
     write_recording(folder, "unreadable").with_suffix(".mat").write_bytes(b"")
     write_recording(folder / "subfolder", "clean")
     return folder, {**expected, folder.name: {"refused"}}
@@ -83,7 +88,7 @@ def test_the_csv_has_all_findings_and_their_handling(checked_folder, tmp_path):
     folder, expected = checked_folder
     result = run_script("tools/check_data.py", folder, "--csv", tmp_path / "findings.csv")
     assert result.returncode == 1, result.stderr
-    assert "22 of 28 recordings can be used" in result.stdout
+    assert "24 of 30 recordings can be used" in result.stdout
     assert "unreadable: 1  ->  skipped in training" in result.stdout and "not a MATLAB file" in result.stdout
     rows = list(csv.DictReader((tmp_path / "findings.csv").read_text().splitlines()))
     assert {row["recording"] for row in rows} == set(expected)

@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from ecg.classes import load_weights
 from ecg.data.header import parse_header
 from ecg.data.listing import find_recordings
-from ecg.data.record import make_record, read_mat, read_record
+from ecg.data.record import make_record, read_record
+from ecg.data.signal_files import read_mat
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.metrics import score
 from ecg.evaluation.outputs import load_labels_and_outputs, parse_outputs

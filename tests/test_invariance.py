@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.invariance import ALTERATIONS
-from ecg.data.header import read_header
-from ecg.data.record import read_signal
+from ecg.data.signal_files import read_counts
 from ecg.files import read_text
 from ecg.simulation.dataset import simulate_folder
 from team_code import load_model, run_model
@@ -17,7 +16,7 @@ TESTED = [name for name in ALTERATIONS if not name.endswith("uV")]  # these need
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     headers = simulate_folder(tmp_path_factory.mktemp("invariance") / "data", 6, 5)
-    return [(read_text(path), read_signal(path, read_header(path))) for path in headers]
+    return [(read_text(path), read_counts(path)[1]) for path in headers]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from ecg.evaluation.outputs import parse_outputs
-from tests.conftest import LEADS, call_script, noise, write_mat, write_recording
+from tests.conftest import LEADS, call_script, noise, replace_text, write_mat, write_recording
 
 COUNTS = noise(5000, seed=1)
 RATES = (1, 100, 250, 257, 300, 360, 400, 500, 1000, 2000)
@@ -57,10 +57,6 @@ NO_ECG = {  # signals that can be read, and the reason to refuse them
         "the limit of 16 bits",
     ),
 }
-
-
-def replace_text(path, old, new):
-    path.write_text(path.read_text().replace(old, new))
 
 
 def encode(path, encoding):

@@ -23,7 +23,7 @@ from ecg.classes import load_weights
 from ecg.data.header import read_header
 from ecg.data.listing import find_recordings
 from ecg.data.packed import PackedRecordings
-from ecg.data.record import read_signal
+from ecg.data.signal_files import read_counts
 from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError, NonFiniteError
 from ecg.evaluation.metrics import challenge_metric
@@ -77,7 +77,7 @@ def test_out_of_fold_probabilities_are_those_of_run_model(training_data, model_f
     for name, fold, expected in zip(names, folds, p):
         path = next(training_data.rglob(f"{name}.hea"))
         of_fold = replace(model, networks=[model.networks[fold - 1]])
-        _, _, found = run_model(of_fold, path.read_text(), read_signal(path, read_header(path)))
+        _, _, found = run_model(of_fold, path.read_text(), read_counts(path)[1])
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 

@@ -10,16 +10,19 @@ from ecg.data.listing import find_recordings
 from ecg.data.record import INVALID, read_record
 from ecg.data.signal_check import require_ecg
 from ecg.errors import RecordError
-from tests.conftest import LEADS, call_script, header_text, noise
+from tests.conftest import LEADS, call_script, header_text, noise, replace_text, write_mat, write_recording
+from tests.test_edf import edf
 
 COUNTS = noise(1500)
 
 
-def write_dat(folder: Path, name: str, counts: np.ndarray = COUNTS, record_line: str | None = None) -> Path:
+def write_dat(
+    folder: Path, name: str, counts: np.ndarray = COUNTS, record_line: str | None = None, leads=LEADS
+) -> Path:
     """Write NAME.hea and NAME.dat, format 16."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.dat").write_bytes(counts.astype("<i2").tobytes(order="F"))
-    text = header_text(name, counts, form="16").replace(f"{name}.mat", f"{name}.dat")
+    text = header_text(name, counts, form="16", leads=leads).replace(f"{name}.mat", f"{name}.dat")
     lines = text.split("\n")
     lines[0] = record_line or lines[0]
     path = folder / f"{name}.hea"
@@ -97,10 +100,7 @@ def test_samples_beyond_16_bits_are_converted_by_the_header(tmp_path, form):
 def write_segments(folder: Path) -> Path:
     """A1 in two parts with a gap between them; the second part lacks V6 and has the leads in another order."""
     write_dat(folder, "A1_0001", COUNTS[:, :500])
-    part, leads = COUNTS[10::-1, 700:], LEADS[10::-1]
-    (folder / "A1_0002.dat").write_bytes(part.tobytes(order="F"))
-    header = header_text("A1_0002", part, form="16", leads=leads).replace(".mat", ".dat")
-    (folder / "A1_0002.hea").write_text(header)
+    write_dat(folder, "A1_0002", COUNTS[10::-1, 700:], leads=LEADS[10::-1])
     parts = "A1_layout 0\nA1_0001 500\n~ 200\nA1_0002 800\n"
     (folder / "A1.hea").write_text(f"A1/4 12 500 1500\n{parts}#Age: 50\n#Dx: 426783006\n")
     return folder / "A1.hea"
@@ -122,6 +122,94 @@ def test_parts_run_and_are_imported_as_one_recording(model_folder, tmp_path):
     assert call_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "imported").returncode == 0
     imported, record = read_record(tmp_path / "imported/A1.hea"), read_record(tmp_path / "data/A1.hea")
     assert np.array_equal(imported.counts, record.counts)
+
+
+def test_parts_with_other_gains_leads_and_files_are_joined_in_the_terms_of_the_first(tmp_path):
+    """Before, the counts of all parts counted alike, and leads that the first part lacks were dropped."""
+    write_dat(tmp_path, "A1_0001", COUNTS[:11, :700], leads=LEADS[:11])
+    write_recording(tmp_path, "A1_0002", 2 * COUNTS[:, 700:] + 10, gain="2000(10)/mV")
+    replace_text(tmp_path / "A1_0002.hea", " aVR", " Lead aVR")
+    (tmp_path / "A1.hea").write_text("A1/2 12 500 1500\nA1_0001 700\nA1_0002 800\n")
+    record, expected = read_record(tmp_path / "A1.hea"), COUNTS.copy()
+    expected[11, :700] = INVALID
+    expected[11, 700:] = 2 * COUNTS[11, 700:] + 10  # V6 has the gain of the only part with it
+    assert np.array_equal(record.counts, expected)
+    assert call_script("tools/import_records.py", "files", tmp_path, tmp_path / "new/data").returncode == 0
+    expected[11, 700:] = COUNTS[11, 700:]
+    assert np.array_equal(read_record(tmp_path / "new/data/A1.hea").counts, expected)
+
+
+def test_parts_of_other_rates_are_refused(tmp_path):
+    path = write_segments(tmp_path)
+    replace_text(tmp_path / "A1_0002.hea", "A1_0002 11 500", "A1_0002 11 250")
+    with pytest.raises(RecordError, match="A1.hea: its parts have other sampling rates"):
+        read_record(path)
+
+
+def write_frames(folder: Path, name: str = "A1") -> Path:
+    """Frames of four samples of each lead and one of a slow signal, as PhysioNet's sleep recordings have."""
+    frames = COUNTS.reshape(12, -1, 4).transpose(1, 0, 2).reshape(-1, 48)
+    slow = np.arange(len(frames))[:, np.newaxis]
+    (folder / f"{name}.dat").write_bytes(np.hstack([frames, slow]).astype("<i2").tobytes())
+    lines = [f"{name}.dat 16x4 1000/mV 16 0 0 0 0 {lead}" for lead in LEADS] + [f"{name}.dat 16 10/mmHg 16 0 0 0 0 ABP"]
+    (folder / f"{name}.hea").write_text("\n".join([f"{name} 13 125 {len(frames)}", *lines, "#Dx: 426783006"]) + "\n")
+    return folder / f"{name}.hea"
+
+
+def test_frames_with_several_samples_of_each_lead(tmp_path):
+    """Before, the leads were averaged to the rate of the frames."""
+    record = read_record(write_frames(tmp_path))
+    assert record.header.rate == 500 and record.header.samples == 1500
+    assert np.array_equal(record.counts, COUNTS)
+    (tmp_path / "B1.hea").write_text("B1/3 13 125 800\nA1 375\n~ 50\nA1 375\n")
+    joined = read_record(tmp_path / "B1.hea")
+    gap = np.full((12, 200), INVALID)
+    assert joined.header.rate == 500 and np.array_equal(joined.counts, np.hstack([COUNTS, gap, COUNTS]))
+    replace_text(tmp_path / "A1.hea", "16x4 1000/mV 16 0 0 0 0 V6", "16x2 1000/mV 16 0 0 0 0 V6")
+    with pytest.raises(RecordError, match="different sampling rates"):
+        read_record(tmp_path / "A1.hea")
+
+
+def test_signal_files_in_any_case_and_below_the_header(tmp_path):
+    path = write_dat(tmp_path, "A1")
+    for named, file in (("a1.DAT", "A1.dat"), ("./A1.dat", "A1.dat"), ("signals/A1.dat", "signals/A1.dat")):
+        replace_text(path, "A1.dat 16", f"{named} 16")
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / "A1.dat").rename(tmp_path / file)
+        assert np.array_equal(read_record(path).counts, COUNTS), named
+        replace_text(path, f"{named} 16", "A1.dat 16")
+    capital = write_recording(tmp_path / "mat", "A1", COUNTS)
+    capital.with_suffix(".mat").rename(capital.with_suffix(".Mat"))
+    assert np.array_equal(read_record(capital).counts, COUNTS)
+
+
+def test_the_file_that_a_header_names_goes_before_another_beside_it(tmp_path):
+    path = write_dat(tmp_path, "A1")
+    write_mat(tmp_path / "A1.mat", noise(9, seed=3))  # of something else
+    assert np.array_equal(read_record(path).counts, COUNTS)
+    (tmp_path / "A1.dat").unlink()
+    write_mat(tmp_path / "A1.mat", COUNTS)
+    assert np.array_equal(read_record(path).counts, COUNTS)
+
+
+def test_an_offset_beyond_16_bits_is_subtracted_and_noted(tmp_path):
+    """Recorders that keep the electrodes' offset; before, the leads were clipped to flat lines and refused."""
+    offsets = np.array([0, 120_000, *[-80_000] * 10])
+    content = edf(COUNTS[:, :1000].astype(int) * 2 + offsets[:, np.newaxis] * 2, width=3)
+    (tmp_path / "A1.bdf").write_bytes(
+        content.replace(b"-16384  ", b"-4194304")
+        .replace(b"16383.5 ", b"4194303 ")
+        .replace(b"-32768  ", b"-8388608")
+        .replace(b"32767   ", b"8388606 ")
+    )
+    record = read_record(tmp_path / "A1.bdf")
+    median = np.median(record.counts.astype(float) - COUNTS[:, :1000], axis=1)
+    assert median[0] == 0 and np.all(abs(record.counts - (COUNTS[:, :1000] + median[:, np.newaxis])) <= 1)
+    assert f"large offset: {', '.join(LEADS[1:])}" in require_ecg(record, "A1")
+    assert call_script("tools/import_records.py", "files", tmp_path, tmp_path / "new").returncode == 0
+    imported = read_record(tmp_path / "new/A1.hea")
+    assert np.array_equal(imported.counts, record.counts)
+    assert all(abs(-line.baseline - offset) < 1000 for line, offset in zip(imported.header.signals, offsets))
 
 
 def test_a_missing_part_is_an_error_that_names_it(tmp_path):

@@ -30,16 +30,22 @@ def mat_content(counts: np.ndarray) -> bytes:
 
 
 def header_content(
-    name: str, leads: Sequence[str], rate: float, counts: np.ndarray, comments: Mapping[str, str]
+    name: str,
+    leads: Sequence[str],
+    rate: float,
+    counts: np.ndarray,
+    comments: Mapping[str, str],
+    baselines: np.ndarray | None = None,
 ) -> str:
-    """The header of ``counts`` (leads, samples) at ``rate`` Hz.
+    """The header of ``counts`` (leads, samples) at ``rate`` Hz. ``baselines`` are the counts at 0 mV, (leads,).
 
     Each signal line has the lead's first value and its checksum, the sum of the samples as int16.
     """
     checksums = counts.sum(axis=1, dtype=np.int64).astype(np.int16)  # the lowest 16 bits
     lines = [f"{name} {len(leads)} {rate:.12g} {counts.shape[1]}"]
-    for lead, first, checksum in zip(leads, counts[:, 0], checksums):
-        lines.append(f"{name}.mat 16+24 1000/mV 16 0 {first} {checksum} 0 {lead}")
+    for row, (lead, first, checksum) in enumerate(zip(leads, counts[:, 0], checksums)):
+        gain = "1000" if baselines is None or not baselines[row] else f"1000({baselines[row]:.0f})"
+        lines.append(f"{name}.mat 16+24 {gain}/mV 16 0 {first} {checksum} 0 {lead}")
     lines += [f"#{key}: {value}" for key, value in comments.items()]
     return "\n".join(lines) + "\n"
 

@@ -9,11 +9,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ecg.classes import NO_DIAGNOSIS, split_diagnoses
+from ecg.data.lead_names import find_leads
 from ecg.errors import RecordError, printable
 from ecg.files import read_text
 
@@ -54,6 +55,7 @@ class Header:
     sex: str | None  # "female" or "male"
     diagnoses: tuple[str, ...]  # SNOMED CT codes; else as it is written, and "chagas label: true" (2025)
     segments: tuple[tuple[str, int], ...] = ()  # of a recording in several parts: each part's name and samples
+    frame: int = 1  # samples of each lead in a frame of the WFDB; ``rate`` and ``samples`` are the leads'
 
     @cached_property
     def signals(self) -> tuple[SignalLine, ...]:
@@ -139,7 +141,7 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         if " " not in line and len(line.split(maxsplit=1)) < 2:
             raise RecordError(f"{place}: the signal line {line!r} is not 'file format gain ... lead'")
     comments = _parse_comments(lines)
-    return Header(
+    header = Header(
         name=name or Path(tokens[0].split("/")[0]).stem,
         rate=rate,
         samples=samples or None,  # 0 means "not stated" in the WFDB
@@ -149,6 +151,27 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
         diagnoses=_parse_diagnoses(comments),
         segments=segments,
     )
+    return _with_frames(header, place) if any("x" in line for line in signal_lines) else header
+
+
+def _with_frames(header: Header, place: str) -> Header:
+    """``header`` with the rate and the number of samples of its leads, where a frame has several samples of them."""
+    leads = find_leads(header.leads).values() or range(len(header.leads))
+    frames = {samples_per_frame(header.signal_lines[row].split()[1]) for row in leads}
+    if len(frames) > 1 or not min(frames):
+        raise RecordError(f"{place}: its leads have different sampling rates, or none; give them one")
+    frame = frames.pop()
+    return replace(header, rate=header.rate * frame, samples=header.samples and header.samples * frame, frame=frame)
+
+
+def samples_per_frame(form: str) -> int:
+    """Of a signal line's format.
+
+    >>> samples_per_frame("16x4+24"), samples_per_frame("212")
+    (4, 1)
+    """
+    match = re.match(r"\d+x(\d{1,6})", form)
+    return int(match.group(1)) if match else 1
 
 
 def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:

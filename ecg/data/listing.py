@@ -128,13 +128,13 @@ def recording_at(path: Path) -> Path:
 
 
 def beside(path: str | os.PathLike, suffix: str) -> Path:
-    """The file with the name of ``path`` and the ``suffix``, or the suffix in capitals if only that file exists.
+    """The file with the name of ``path`` and the ``suffix``: ".mat", or ".MAT" or ".Mat" if only that file exists.
 
     >>> beside("data/A0001.mat", ".hea").as_posix()
     'data/A0001.hea'
     """
-    file, in_capitals = Path(path).with_suffix(suffix), Path(path).with_suffix(suffix.upper())
-    return in_capitals if not file.exists() and in_capitals.exists() else file
+    files = [Path(path).with_suffix(case) for case in (suffix, suffix.upper(), f".{suffix[1:].capitalize()}")]
+    return next((file for file in files if file.exists()), files[0])
 
 
 def signal_size(header: Path) -> int:
@@ -148,7 +148,7 @@ def signal_changed_at(header: Path) -> int:
 
 
 def _signal_files(header: Path) -> Iterator[os.stat_result]:
-    suffixes = (header.suffix,) if find_format(header) else (".mat", ".dat", ".MAT", ".DAT")
+    suffixes = (header.suffix,) if find_format(header) else (".mat", ".dat", ".MAT", ".DAT", ".Mat", ".Dat")
     for suffix in suffixes:
         with suppress(OSError):
             yield header.with_suffix(suffix).stat()

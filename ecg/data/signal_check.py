@@ -5,13 +5,14 @@ error, so a signal far outside the usual heights is refused. In 2,457 recordings
 other sources of 2020 and 2021) the height, as ``signal_height`` measures it, was 293 to 4,027 counts.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from ecg.data.formats.physical import MICROVOLTS
-from ecg.data.header import parse_header
-from ecg.data.lead_names import LEADS, left_out
+from ecg.data.formats.physical import microvolts_per
+from ecg.data.header import Header, parse_header
+from ecg.data.lead_names import LEADS, find_leads, left_out
 from ecg.data.preprocessing import bridge_gaps
 from ecg.data.record import INVALID, MOST_CLIPPED, Record, make_record
 from ecg.errors import EntryError, RecordError
@@ -35,6 +36,8 @@ WARNED = {  # finding: how this entry handles it
     "missing samples": "interpolated linearly",
     "clipped samples": "used as they are, clipped to 16 bits",
     "more than 16 bits": "converted to microvolts by the header's gains, baselines and units",
+    "other gain": "used as it is, 1 count as 1 uV; if the header is right, use tools/import_records.py files",
+    "large offset": "subtracted: the lead's median",
     "unusual height": "used as it is, 1 count as 1 uV; convert the file if it has another unit",
     "short recording": "padded with zeros",
     "length mismatch": "skipped in training and not imported; the driver uses the whole signal",
@@ -87,6 +90,10 @@ def signal_findings(record: Record) -> list[Finding]:
         findings.append(("clipped samples", f"{clipped}"))
     if record.scaled:
         findings.append(("more than 16 bits", "counts beyond 32767"))
+    elif gains := _other_gains(record.header):
+        findings.append(("other gain", gains))
+    if record.centred:
+        findings.append(("large offset", ", ".join(record.centred)))
     if not USUAL_HEIGHTS[0] <= height <= USUAL_HEIGHTS[1]:
         findings.append(
             ("unusual height", f"{height:,.0f} counts, usual are {USUAL_HEIGHTS[0]} to {USUAL_HEIGHTS[1]:,}")
@@ -98,6 +105,14 @@ def signal_findings(record: Record) -> list[Finding]:
         detail = f"{record.header.samples} samples in the header, {counts.shape[1]} in the signal"
         findings.append(("length mismatch", detail))
     return findings
+
+
+def _other_gains(header: Header) -> str:
+    """The gains of the twelve leads, if one of them is not 1 count per uV; else an empty text."""
+    lines = [header.signals[row] for row in find_leads(header.leads).values()]
+    if all(line.gain == microvolts_per(line.unit) for line in lines):
+        return ""
+    return ", ".join(dict.fromkeys(f"{line.gain:g}/{line.unit}" for line in lines))
 
 
 def _extremes(counts: np.ndarray, invalid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +144,9 @@ def as_counts(recording: np.ndarray, units: str) -> np.ndarray:
     """
     if units == "counts":
         return recording
-    if units.lower() not in MICROVOLTS:
+    if math.isnan(microvolts_per(units)):
         raise EntryError(f"units {units!r}: none of counts, V, mV, uV, nV")
-    return np.asarray(recording, np.float64) * MICROVOLTS[units.lower()]
+    return np.asarray(recording, np.float64) * microvolts_per(units)
 
 
 def make_ecg_record(header: str | Sequence[str], recording: np.ndarray, units: str) -> Record:

@@ -31,8 +31,7 @@ from functools import partial
 from pathlib import Path
 
 from ecg.data.formats.physical import PhysicalRecording
-from ecg.data.header import read_header
-from ecg.data.record import read_microvolts
+from ecg.data.signal_files import read_counts, to_microvolts
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_csv
 from ecg.importing.importer import SourceRecording, to_wfdb_name
@@ -93,14 +92,14 @@ def _read_recording(
     if not is_inside(file):
         raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
-    header = read_header(path)
+    header, counts = read_counts(path)
     age = float(row["age"]) if row["age"] else None
     statements = parse_statements(row["scp_codes"], place)
     words = [f"scp:{statement}" for statement in statements] if with_statements else []
     return PhysicalRecording(
         leads=header.leads,
         rate=header.rate,
-        microvolts=read_microvolts(path, header),
+        microvolts=to_microvolts(counts, header),
         age=AGE_ABOVE_89 if age == CODE_ABOVE_89 else age,
         sex=SEX.get(float(row["sex"])) if row["sex"] else None,
         diagnoses=[*to_codes(statements, row["heart_axis"]), *words],

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ecg.data.formats.opening import find_format, read_physical
 from ecg.data.formats.physical import PhysicalRecording, require_leads, require_voltages
-from ecg.data.header import read_header
 from ecg.data.listing import find_recordings
-from ecg.data.record import join_segments, read_microvolts
+from ecg.data.signal_files import read_counts, to_microvolts
 from ecg.errors import RecordError
 from ecg.importing.importer import SourceRecording, to_wfdb_name
 
@@ -35,8 +34,8 @@ def _refuse(error: RecordError) -> PhysicalRecording:
 
 def read_wfdb(path: Path) -> PhysicalRecording:
     """Read the recording whose header is at ``path``. Raises RecordError if it is damaged or its unit is no voltage."""
-    header, microvolts = join_segments(path, read_header(path), read_microvolts)
+    header, counts = read_counts(path)
     leads = header.leads
     require_voltages(str(path), [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
     facts = header.age, header.sex, header.diagnoses, header.samples
-    return PhysicalRecording(leads, header.rate, microvolts, *facts)
+    return PhysicalRecording(leads, header.rate, to_microvolts(counts, header), *facts)

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ecg.data.formats.common import BEAT, require_timing, to_sex, to_years, years_between
-from ecg.data.formats.physical import MICROVOLTS, PhysicalRecording, require_leads, require_voltages
+from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.lead_names import find_leads
 from ecg.errors import RecordError
 
@@ -74,8 +74,8 @@ def _microvolts(place: str, value: Element) -> np.ndarray:
         raise RecordError(f"{place}: a lead has the scale {scale:g}; export it with its calibration")
     text = value.findtext("digits") or ""
     digits = np.fromstring(text, sep=" ") if text.strip() else np.zeros(0)
-    offset = origin * MICROVOLTS[origin_unit.lower()] if origin else 0.0
-    return digits * (scale * MICROVOLTS[unit.lower()]) + offset
+    offset = origin * microvolts_per(origin_unit) if origin else 0.0
+    return digits * (scale * microvolts_per(unit)) + offset
 
 
 def _rate(place: str, sequence_set: Element) -> float:

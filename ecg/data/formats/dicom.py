@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ecg.data.formats.common import BEAT, refuse_damage, require_timing, to_sex, to_years, years_between
-from ecg.data.formats.physical import MICROVOLTS, PhysicalRecording, require_leads, require_voltages
+from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.lead_names import coded_lead, find_leads
 from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import RecordError
@@ -127,7 +127,7 @@ def _microvolts(place: str, group: Any, row: int, little: bool) -> np.ndarray:
     require_voltages(place, [unit])
     gain, baseline = _scale(place, channel)
     values = _values(place, group, little)
-    microvolts = (values[:, row] * gain + baseline) * MICROVOLTS[unit.lower()]
+    microvolts = (values[:, row] * gain + baseline) * microvolts_per(unit)
     if (padding := _padding(group, values.dtype)) is not None:
         microvolts[values[:, row] == padding] = np.nan
     return microvolts

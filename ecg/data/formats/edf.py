@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecg.data.formats.physical import LONGEST, MICROVOLTS, PhysicalRecording, require_leads, require_voltages
+from ecg.data.formats.physical import LONGEST, PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.header import SLOWEST
 from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import RecordError
@@ -145,7 +145,7 @@ def _microvolts(digits: np.ndarray, lead: _Signal, path: Path) -> np.ndarray:
             f"{path}: the lead {lead.label} has no scale ({ranges}); correct the header or export it again"
         )
     with np.errstate(over="ignore"):
-        return step * (digits + offset) * MICROVOLTS[lead.unit.lower()]
+        return step * (digits + offset) * microvolts_per(lead.unit)
 
 
 def _patient(content: bytes) -> tuple[float | None, str | None]:

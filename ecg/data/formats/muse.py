@@ -12,10 +12,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ecg.data.formats.common import BEAT, require_timing, to_sex, to_years, with_limb_leads
-from ecg.data.formats.physical import MICROVOLTS, PhysicalRecording, require_leads
+from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads
 from ecg.errors import RecordError
-
-UNITS = {"MICROVOLTS": "uv", "MILLIVOLTS": "mv", "NANOVOLTS": "nv", "VOLTS": "v"}
 
 
 def read_muse(place: str, root: Element) -> PhysicalRecording:
@@ -55,9 +53,9 @@ def _require_simultaneous(place: str, parts: Sequence[Element]) -> None:
 
 
 def _microvolts(place: str, part: Element) -> np.ndarray:
-    unit = (part.findtext("LeadAmplitudeUnits") or "").strip().upper()
+    unit = (part.findtext("LeadAmplitudeUnits") or "").strip()
     gain, size = float(part.findtext("LeadAmplitudeUnitsPerBit", "nan")), float(part.findtext("LeadSampleSize") or 2)
-    if unit not in UNITS:
+    if np.isnan(microvolts_per(unit)):
         raise RecordError(f"{place}: a lead's unit {unit:.20} is not a voltage; export it with LeadAmplitudeUnits")
     if not np.isfinite(gain) or not gain or size != 2 or float(part.findtext("FirstSampleBaseline") or 0):
         raise RecordError(f"{place}: a lead has no gain, a baseline, or no 16-bit samples; export it again")
@@ -65,7 +63,7 @@ def _microvolts(place: str, part: Element) -> np.ndarray:
     claimed = part.findtext("LeadSampleCountTotal")
     if len(data) % 2 or (claimed and int(claimed) != len(data) // 2):
         raise RecordError(f"{place}: a lead says {claimed} samples, it holds {len(data) / 2:g}; copy it again")
-    return np.frombuffer(data, "<i2") * (gain * MICROVOLTS[UNITS[unit]])
+    return np.frombuffer(data, "<i2") * (gain * microvolts_per(unit))
 
 
 def _age(patient: Element) -> float | None:

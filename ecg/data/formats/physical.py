@@ -1,5 +1,7 @@
 """A recording in physical units, as the readers of other formats return it."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +11,8 @@ from ecg.data.lead_names import find_leads
 from ecg.errors import RecordError
 
 LONGEST = 48 * 3600.0  # seconds; a longer recording would fill the memory
-MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "nv": 1e-3}  # per unit, in small letters
+PREFIXES = {"": 1e6, "m": 1e3, "milli": 1e3, "u": 1.0, "µ": 1.0, "μ": 1.0, "micro": 1.0, "n": 1e-3, "nano": 1e-3}
+UNIT = re.compile(r"(milli|micro|nano|[muµμn]?)[ _-]?(v|volts?)(?:\s*(?:/|per)\s*(?:lsb|bit|count|adu|digit))?")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class PhysicalRecording:
     channels: Sequence[str] | None = None
 
 
+def microvolts_per(unit: str) -> float:
+    """How many microvolts one ``unit`` is, by whatever way people write it; NaN if it is no voltage.
+
+    >>> [microvolts_per(unit) for unit in ("mV", "uV/LSB", "MICROVOLTS", "Volt", "mmHg")]
+    [1000.0, 1.0, 1.0, 1000000.0, nan]
+    """
+    match = UNIT.fullmatch(unit.strip().lower())
+    return PREFIXES[match.group(1)] if match else math.nan
+
+
 def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
     """``find_leads(names)``. Raises RecordError if none of the twelve leads is there."""
     rows = find_leads(names)
@@ -40,5 +53,5 @@ def require_leads(names: Sequence[str], place: str) -> dict[str, int]:
 
 def require_voltages(place: str, units: Sequence[str]) -> None:
     """Raises RecordError if one of the ``units`` is not a voltage."""
-    if unknown := [unit for unit in units if unit.lower() not in MICROVOLTS]:
+    if unknown := [unit for unit in units if math.isnan(microvolts_per(unit))]:
         raise RecordError(f"{place}: a lead's unit {unknown[0]:.20} is not a voltage; correct the header")

@@ -1,0 +1,164 @@
+"""The signal files beside a header -> counts: MATLAB's, all that wfdb reads, and recordings in several parts.
+
+A signal file lies beside its header or below, and no other file is read: headers come from strangers.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ecg.data.formats.physical import LONGEST, microvolts_per
+from ecg.data.header import Header, SignalLine, read_header
+from ecg.data.lead_names import canonical_lead
+from ecg.data.listing import beside
+from ecg.data.matlab import read_matrix
+from ecg.data.wfdb_files import INVALID, LARGEST_SIGNAL, read_by_wfdb
+from ecg.errors import RecordError
+from ecg.files import is_inside, read_bytes
+
+GAP = "~"  # a part, or a part's signal file, that was not recorded
+Part = tuple[Header | None, np.ndarray]  # None: a gap
+
+
+def read_counts(path: str | os.PathLike) -> tuple[Header, np.ndarray]:
+    """The header at ``path`` and its signal: ADC counts (leads, samples), missing samples INVALID or NaN.
+
+    The parts of a recording (the WFDB's segments) are joined. The header then has the leads of all parts, each with the
+    gain, baseline and unit of the first part that has it. The counts of a part with others are converted to these.
+
+    Raises RecordError if a file is missing, damaged or outside the header's folder, or parts have different rates.
+    """
+    header = read_header(path)
+    if not header.segments:
+        return header, _read_signal(Path(path), header)
+    layout, parts = _read_parts(Path(path), header)
+    headers = [part for part, _ in parts if part]
+    frames, rates = {part.frame for part in headers}, {part.rate for part in headers}
+    if len(frames) > 1 or rates - {header.rate * frame for frame in frames}:
+        raise RecordError(f"{path}: its parts have other sampling rates than it says; that is refused")
+    frame = frames.pop() if frames else 1
+    length = sum(signal.shape[1] * (1 if part else frame) for part, signal in parts)
+    if not headers or length > LONGEST * header.rate * frame:
+        raise RecordError(f"{path}: its parts hold no signal, or more than {LONGEST / 3600:.0f} hours")
+    lines: dict[str, str] = dict.fromkeys(map(_key, layout.leads), "") if layout else {}
+    for part in headers:
+        for line, signal_line in zip(part.signal_lines, part.signals):
+            lines[_key(signal_line.lead)] = lines.get(_key(signal_line.lead)) or line
+    lines = {lead: line for lead, line in lines.items() if line}
+    samples = header.samples and header.samples * frame
+    rate = header.rate * frame
+    whole = replace(header, signal_lines=tuple(lines.values()), rate=rate, samples=samples, frame=frame)
+    joined = [_in_terms_of(whole, part, signal, frame) for part, signal in parts]
+    counts = np.concatenate(joined, axis=1)
+    if counts.dtype.kind == "f":
+        counts[counts == INVALID] = np.nan
+    return whole, counts
+
+
+def _read_parts(path: Path, header: Header) -> tuple[Header | None, list[Part]]:
+    """The layout, which lists leads and has no samples, and the parts in order."""
+    layout: Header | None = None
+    parts: list[Part] = []
+    for name, samples in header.segments:
+        if name == GAP:
+            parts.append((None, np.zeros((0, samples))))
+            continue
+        if not is_inside(name):
+            raise RecordError(f"{path}: names a part outside its own folder; that is refused")
+        file = beside(path.parent / f"{name}.x", ".hea")
+        if samples:
+            part = read_header(file)
+            parts.append((part, _read_signal(file, part)))
+        elif file.exists():  # the parts have all that is needed
+            layout = layout or read_header(file)
+    return layout, parts
+
+
+def _key(lead: str) -> str:
+    """Two parts may write the name of a lead in different ways."""
+    return canonical_lead(lead) or lead
+
+
+def _in_terms_of(whole: Header, part: Header | None, signal: np.ndarray, frame: int) -> np.ndarray:
+    """The ``signal`` of ``part`` with the leads, gains, baselines and units of ``whole``."""
+    if part is None:
+        return np.full((len(whole.leads), signal.shape[1] * frame), INVALID, np.int16)
+    if len(signal) != len(part.leads):
+        raise RecordError(f"{part.name}: {len(part.leads)} leads in the header, a signal of shape {signal.shape}")
+    rows = {_key(lead): row for row, lead in reversed(list(enumerate(part.leads)))}
+    same = all(
+        _scale(line) == _scale(part.signals[rows[_key(line.lead)]]) for line in whole.signals if _key(line.lead) in rows
+    )
+    counts = np.full((len(whole.leads), signal.shape[1]), INVALID, signal.dtype if same else np.float64)
+    for target, line in zip(counts, whole.signals):
+        if (row := rows.get(_key(line.lead))) is None:
+            continue
+        target[:] = signal[row]
+        if not same:
+            gain, baseline, unit = _scale(line)
+            from_gain, from_baseline, from_unit = _scale(part.signals[row])
+            factor = gain / from_gain * microvolts_per(from_unit) / microvolts_per(unit)
+            valid = signal[row] != INVALID
+            target[valid] = (signal[row][valid] - from_baseline) * factor + baseline
+    return counts
+
+
+def _scale(line: SignalLine) -> tuple[float, float, str]:
+    return line.gain, line.baseline, line.unit
+
+
+def to_microvolts(counts: np.ndarray, header: Header) -> np.ndarray:
+    """``counts`` (leads, samples) in uV by the header's gains, baselines and units: float64.
+
+    Missing samples are NaN, and so are leads whose unit is not a voltage. Raises RecordError if the header has another
+    number of leads.
+    """
+    if counts.ndim != 2 or len(counts) != len(header.signals):
+        raise RecordError(f"{header.name}: {len(header.signals)} leads in the header, a signal of shape {counts.shape}")
+    baselines, gains = np.array([(line.baseline, line.gain) for line in header.signals]).T[:, :, np.newaxis]
+    microvolts = np.array([[microvolts_per(line.unit)] for line in header.signals])
+    return (np.where(counts == INVALID, np.nan, counts) - baselines) / gains * microvolts
+
+
+def _read_signal(path: Path, header: Header) -> np.ndarray:
+    """The counts (leads, samples) of a recording in one part, or of one part."""
+    names = dict.fromkeys(line.file for line in header.signals)
+    files = {name: file for name in names if (file := _find(path, name))}
+    matlab = beside(path, ".mat")
+    if not names or any(name.lower().endswith(".mat") for name in names) or (not files and matlab.exists()):
+        return read_mat(matlab if matlab.exists() else next(iter(files.values()), matlab))
+    for name in names:
+        if name not in files:
+            if not is_inside(name):
+                raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+            raise RecordError(f"{path}: there is no signal file {name:.100} beside it")
+    return read_by_wfdb(path, header, files)
+
+
+def _find(header: Path, name: str) -> Path | None:
+    """The file that a header names; else the one with the header's own name, as after renaming both; in any case."""
+    if not is_inside(name):
+        return None
+    candidates = header.parent / name, header.with_suffix(Path(name).suffix)
+    for file in candidates:
+        if os.path.isfile(file):  # unlike Path.is_file, it accepts a name of any length
+            return file
+    return next((found for file in candidates for found in _in_any_case(file)), None)
+
+
+def _in_any_case(file: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(file.parent) as entries:
+        yield from sorted(Path(one) for one in entries if one.name.lower() == file.name.lower() and one.is_file())
+
+
+def read_mat(path: str | os.PathLike) -> np.ndarray:
+    """The matrix ``val`` (leads, samples) of a MATLAB file; RecordError if it is missing or damaged."""
+    content = read_bytes(path, LARGEST_SIGNAL)
+    try:
+        return read_matrix(content, LARGEST_SIGNAL)
+    except ValueError as error:
+        raise RecordError(f"{path}: {error}") from error
