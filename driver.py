@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.data.listing import find_recordings, signal_changed_at
 from ecg.data.prefetch import PreparedRecording, blocks_for_process, run_batches
 from ecg.errors import RecordError, printable
@@ -68,9 +69,9 @@ def main() -> int:
     refused: list[RecordError] = []
     headers = find_recordings(args.data, refuse=refused.append)
     for path in headers:
-        if path.stem in LISTS:
-            refused.append(RecordError(f"{path}: its output would overwrite the list of {path.stem}; rename it"))
-    headers = [path for path in headers if path.stem not in LISTS]
+        if (name := recording_name(path)) in LISTS:
+            refused.append(RecordError(f"{path}: its output would overwrite the list of {name}; rename it"))
+    headers = [path for path in headers if recording_name(path) not in LISTS]
 
     # Imported here because PyTorch takes seconds: --help and a wrong folder are answered before.
     from ecg.model.compute import pick_compute
@@ -88,7 +89,8 @@ def main() -> int:
         since = prepare_outputs(outputs, f"{model_digest(Path(args.model))} {decision}", args.resume)
         to_run = headers
         if args.resume:
-            to_run = [path for path in headers if not is_done(path, outputs / f"{path.stem}.csv", model.classes, since)]
+            files = {path: outputs / f"{recording_name(path)}.csv" for path in headers}
+            to_run = [path for path, file in files.items() if not is_done(path, file, model.classes, since)]
         merge_notes(outputs, names_of(headers) - names_of(to_run), about_model)
         return to_run
 
@@ -111,7 +113,7 @@ def main() -> int:
 
 def names_of(headers: Sequence[Path]) -> set[str]:
     """The names of recordings as notes.csv has them."""
-    return {printable(path.stem) for path in headers}
+    return {printable(recording_name(path)) for path in headers}
 
 
 def prepare_outputs(outputs: Path, made_by: str, resume: bool) -> int:
@@ -155,10 +157,10 @@ def write_outputs(model: "Model", headers: Sequence[Path], folder: Path, decisio
     with ThreadPoolExecutor(1) as writer:  # waits for the disk while the networks compute
         for path, result in progress.bar(run_folder(model, headers, decision), len(headers), "running", "recordings"):
             if isinstance(result, RecordError):
-                failures.append((path.stem, str(result)))
+                failures.append((recording_name(path), str(result)))
                 result = Prediction([0] * len(model.classes), [0] * len(model.classes), [])
-            text = format_outputs(path.stem, model.classes, result.labels, result.scores)
-            unwritten.append(writer.submit(write, folder / f"{path.stem}.csv", text, result.notes))
+            text = format_outputs(recording_name(path), model.classes, result.labels, result.scores)
+            unwritten.append(writer.submit(write, folder / f"{recording_name(path)}.csv", text, result.notes))
             while unwritten and (unwritten[0].done() or len(unwritten) > MOST_UNWRITTEN):
                 unwritten.popleft().result()
         for written in unwritten:
@@ -195,7 +197,7 @@ def run_prepared(
     results = run_recordings(model, [prepared.input for _, prepared in recordings], decision)
     predictions = []
     for (path, prepared), labels, scores, remark in zip(recordings, *results):
-        name = printable(path.stem)
+        name = printable(recording_name(path))
         notes = [Note(name, WARNING, warning) for warning in prepared.warnings]
         if remark:
             notes.append(Note(name, DECISION, remark))

@@ -16,6 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from anywhere
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.data.listing import recording_at
 from ecg.data.preprocessing import network_input
 from ecg.data.record import read_record, signal_digest
@@ -49,9 +50,9 @@ def main() -> int:
     for path in args.records:
         try:
             labels, scores, notes = classify(session, description, recording_at(path), args.decide)
-            print(format_outputs(path.stem, description.classes, labels, scores), end="", flush=True)
+            print(format_outputs(recording_name(path), description.classes, labels, scores), end="", flush=True)
             for note in notes:
-                print(f"{path.stem}: {note}", file=sys.stderr)
+                print(f"{recording_name(path)}: {note}", file=sys.stderr)
         except (RecordError, NonFiniteError) as error:
             failed += 1
             print(f"failed: {error}", file=sys.stderr)

@@ -21,6 +21,7 @@ from ecg.training.store import open_store
 from helper_code import load_outputs
 from team_code import load_model, run_model, run_recording
 from tests.conftest import call_script, header_text, noise, run_script, write_recording
+from tests.hospital_files import MDC_CODES, counts, dicom_group, scp, scp_content, write_dicom
 from tests.test_edf import edf
 
 COUNTS = noise(5000, seed=3) * 2  # in EDF files of 0.5 uV they are whole microvolts
@@ -155,6 +156,37 @@ def test_dicom_files_without_a_suffix_are_found_by_their_content(tmp_path):
     assert recording_at(tmp_path / "IM0001").name == "IM0001" and recording_at(tmp_path / "README").name == "README.hea"
 
 
+def test_dicom_files_named_by_their_unique_identifiers(tmp_path, model_folder):
+    """Before, they were passed over. Their names have no suffix: what follows the last dot is a number."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for seed, name in enumerate(names := ["1.2.840.99.1", "1.2.840.99.2", "a.dicom", "b.DIC", "c.ecg"]):
+        write_dicom(data / name, [dicom_group(counts(12, 5000, seed), MDC_CODES)])
+    (data / "words.dic").write_text("aardvark")
+    (data / "photo.12").write_text("no DICOM file")
+    assert [path.name for path in find_recordings(data)] == names
+    assert recording_at(data / names[0]) == data / names[0]
+    done = call_script("driver.py", model_folder, data, tmp_path / "out")
+    assert done.returncode == 0 and "5 of 5 recordings done" in done.stdout
+    assert load_outputs(tmp_path / "out/1.2.840.99.1.csv")[0] == "1.2.840.99.1"
+    assert call_script("tools/import_records.py", "files", data, tmp_path / "new").returncode == 0
+    assert read_record(tmp_path / "new/1_2_840_99_1.hea").mask.all()
+
+
+def test_a_suffix_of_several_formats_is_decided_by_the_content(tmp_path):
+    values = counts(8)
+    (tmp_path / "A1.ecg").write_bytes(scp(scp_content(values)))
+    (tmp_path / "A1.scp").write_bytes(scp(scp_content(values)))
+    assert np.array_equal(read_record(tmp_path / "A1.ecg").counts, read_record(tmp_path / "A1.scp").counts)
+    assert find_recordings(tmp_path, refuse=lambda error: None) == [tmp_path / "A1.ecg"]
+
+
+def test_a_long_comment_before_the_root_of_an_xml_file(tmp_path):
+    text = XML["muse"].replace("<RestingECG>", f"<!--{'x' * 30_000}--><RestingECG>")
+    (tmp_path / "A1.xml").write_text(text)
+    assert find_recordings(tmp_path) == [tmp_path / "A1.xml"]
+
+
 def test_a_file_of_another_format_is_its_own_signal_file(tmp_path):
     path = tmp_path / "A1.edf"
     path.write_bytes(bytes(1000))
@@ -181,5 +213,5 @@ def test_without_a_package_the_other_recordings_run(tmp_path, model_folder, fake
 def test_the_table_names_modules_of_the_room():
     assert all(suffix == suffix.lower() for suffix in opening.FORMATS)
     for path in Path(opening.__file__).parent.glob("*.py"):
-        for form in opening.FORMATS.values():
+        for form in {form for forms in opening.FORMATS.values() for form in forms}:
             assert path.stem != form.module or f"def {form.function}(path: Path)" in path.read_text()

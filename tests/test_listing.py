@@ -7,7 +7,7 @@ import pytest
 
 from ecg.data.listing import find_recordings, signal_size
 from ecg.errors import EntryError
-from tests.conftest import write_recording
+from tests.conftest import replace_text, write_recording
 
 
 def test_headers_of_all_subfolders_are_found_in_order_of_their_names(tmp_path):
@@ -18,6 +18,37 @@ def test_headers_of_all_subfolders_are_found_in_order_of_their_names(tmp_path):
     write_recording(tmp_path / "g3", "A3")
     with pytest.raises(EntryError, match="same name"):
         find_recordings(tmp_path)
+
+
+def test_hidden_and_system_folders_are_not_searched(tmp_path):
+    """Before, a copy in a recycle bin made its recording fail as a second one of the same name."""
+    path = write_recording(tmp_path, "A1")
+    for folder in (".ipynb_checkpoints", "$RECYCLE.BIN/S-1-5", "__MACOSX", "System Volume Information", "@eaDir"):
+        write_recording(tmp_path / folder, "A1")
+    assert find_recordings(tmp_path) == [path]
+
+
+def test_signals_without_a_header_and_compressed_files_are_named(tmp_path):
+    path = write_recording(tmp_path, "A1")
+    replace_text(path, "A1.mat", "other.mat")
+    path.with_suffix(".mat").rename(tmp_path / "other.mat")
+    for name in ("A2.dat", "A3.mat", "A4.hea.gz", "A4.mat.gz", "notes.txt.gz", "data.zip"):
+        (tmp_path / name).touch()
+    refused = []
+    found = find_recordings(tmp_path, refuse=refused.append)
+    assert [path.name for path in found] == ["A1.hea", "A2.hea", "A3.hea"]
+    compressed = [f"{tmp_path / name}: is compressed; unpack it" for name in ("A4.hea.gz", "A4.mat.gz")]
+    assert list(map(str, refused)) == compressed
+    assert find_recordings(tmp_path, headers_only=True, refuse=refused.append) == [path]
+
+
+def test_parts_of_a_recording_with_another_name_are_no_recordings(tmp_path):
+    """As in MIMIC: the whole is named after its date, its parts after a number."""
+    for name in ("3544749_0001", "3544749_0002", "B_1", "sub/B_0001"):
+        write_recording((tmp_path / name).parent, Path(name).name)
+    parts = "3544749_0001 2500\n~ 500\n3544749_0002 2500\n"
+    (tmp_path / "p000020-2183.hea").write_text(f"p000020-2183/3 12 500 5500\n{parts}")
+    assert [path.name for path in find_recordings(tmp_path)] == ["B_0001.hea", "B_1.hea", "p000020-2183.hea"]
 
 
 @pytest.mark.parametrize("folder", ["missing", "empty"])

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.classes import WEIGHTS_FILE, Weights, abbreviation, load_weights
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.errors import printable
 from ecg.files import write_csv
 from ecg.labels.folder_check import HANDLING, CheckedRecording, check_folder
@@ -74,7 +75,8 @@ def format_findings(recordings: Sequence[CheckedRecording]) -> str:
     """Each kind of finding with its number, its handling, and some of the recordings."""
     lines = []
     for kind, handling in HANDLING.items():
-        found = [(r.path.stem, detail) for r in recordings for finding, detail in r.findings if finding == kind]
+        of_kind = ((r.path, detail) for r in recordings for finding, detail in r.findings if finding == kind)
+        found = [(recording_name(path), detail) for path, detail in of_kind]
         if not found:
             continue
         lines.append(f"\n{kind}: {len(found):,}  ->  {handling}")
@@ -89,7 +91,7 @@ def findings_table(recordings: Sequence[CheckedRecording]) -> list[tuple[str, ..
     rows: list[tuple[str, ...]] = [("recording", "file", "finding", "detail", "handling")]
     for recording in recordings:
         for finding, detail in recording.findings:
-            rows.append((recording.path.stem, str(recording.path), finding, detail, HANDLING[finding]))
+            rows.append((recording_name(recording.path), str(recording.path), finding, detail, HANDLING[finding]))
     return rows
 
 

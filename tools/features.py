@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.data.listing import find_recordings
 from ecg.data.prefetch import PreparedRecording, run_batches
 from ecg.errors import EntryError, RecordError, printable
@@ -54,7 +55,7 @@ def main() -> int:
         if isinstance(result, RecordError):
             failures.append(result)
         else:
-            names.append(printable(header.stem))
+            names.append(printable(recording_name(header)))
             rows.append(result)
     if rows:
         write_features(path, names, np.stack(rows))

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, so that any folder can call it
 
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.data.listing import recording_at
 from ecg.data.record import read_record
 from ecg.errors import EntryError
@@ -34,7 +35,7 @@ def main() -> int:
     seconds = record.counts.shape[1] / record.header.rate
     if not 0 <= args.start < seconds:
         raise EntryError(f"--start {args.start:g}: the recording lasts {seconds:.1f} s")
-    picture = args.picture or Path(f"{args.record.stem}.png")
+    picture = args.picture or Path(f"{recording_name(args.record)}.png")
     if picture.suffix.lower() not in FORMATS:
         raise EntryError(f"{picture}: its name must end in {', '.join(FORMATS)}")
     from ecg.report.paper import draw_ecg, measures_line, record_title, save_figure  # needs requirements-report.txt

@@ -1,13 +1,19 @@
 """The recordings in a folder: find their headers or files of other formats, and see size and age of the signals."""
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ecg.data.formats.opening import FORMATS, SUFFIXES, find_format, is_recording
+from ecg.data.formats.opening import FORMATS, SUFFIXES, find_format, is_recording, recording_name
 from ecg.data.header import read_header
 from ecg.errors import EntryError, RecordError
+
+SIGNALS = (".mat", ".dat")
+COMPRESSED = (".gz", ".zip", ".xz", ".bz2", ".7z", ".zst")
+SYSTEM_FOLDERS = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle")
+PART = re.compile(r"_(\d+|layout)$")  # the end of the name of a recording's part
 
 
 def find_recordings(
@@ -16,19 +22,20 @@ def find_recordings(
     """Find the headers of all recordings in ``folder`` and its subfolders, linked ones too.
 
     A recording of another format (``ecg.data.formats.opening``) is its own header. Suffixes may be in capitals. A
-    folder that several links lead to is searched once, so a link to a folder above itself does no harm.
+    folder that several links lead to is searched once, so a link to a folder above itself does no harm. Hidden files
+    and folders, and those of operating systems (SYSTEM_FOLDERS), are not searched.
 
     Parameters
     ----------
     folder : path
         The folder of the recordings.
     headers_only : bool
-        True: only ``.hea`` files, which hold labels. False: files of other formats too, and ``.mat`` files without a
-        header, so that they can be reported later.
+        True: only ``.hea`` files, which hold labels. False: files of other formats too, and signal files without a
+        header (``.mat``, ``.dat``), so that they can be reported later.
     refuse : callable, optional
         Called with a RecordError for each file or subfolder that cannot be used; the search continues. Such are a
         recording with the name of another one (outputs are named after recordings; a header goes before other
-        formats) and a subfolder that cannot be listed. Without ``refuse`` they raise EntryError.
+        formats), a compressed one, and a subfolder that cannot be listed. Without ``refuse`` they raise EntryError.
 
     Returns
     -------
@@ -58,7 +65,7 @@ def find_recordings(
         refuse(RecordError(message))
 
     headers: dict[str, Path] = {}
-    signals: dict[str, str] = {}
+    signals: dict[str, Path] = {}
     others: list[Path] = []
     visited: set[str] = set()
     for place, subfolders, files in os.walk(
@@ -70,29 +77,34 @@ def find_recordings(
             subfolders.clear()
             continue
         visited.add(real)
-        subfolders.sort()
+        subfolders[:] = sorted(name for name in subfolders if name[0] != "." and name not in SYSTEM_FOLDERS)
         inside = Path(place)
         for file in sorted(files):
             name, suffix = os.path.splitext(file)
             suffix = suffix.lower()
             if file.startswith("."):
                 continue
-            if suffix == ".mat":
-                signals.setdefault(name, place)
+            if suffix in SIGNALS:
+                signals.setdefault(name, inside / file)
             elif suffix == ".hea" and name in headers:
                 refuse_or_raise(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
             elif suffix == ".hea":
                 headers[name] = inside / file
-            elif suffix in FORMATS and not headers_only and is_recording(inside / file):
+            elif suffix in COMPRESSED and Path(name).suffix.lower() in (".hea", *SIGNALS, *filter(None, FORMATS)):
+                refuse_or_raise(f"{inside / file}: is compressed; unpack it")
+            elif not headers_only and is_recording(inside / file):
                 others.append(inside / file)
     for name in _parts(headers):
         headers.pop(name, None)
         signals.pop(name, None)
     for path in others:
-        if headers.setdefault(path.stem, path) is not path:
-            refuse_or_raise(f"{path}: {headers[path.stem]} has the same name; rename or remove one of them")
+        name = recording_name(path)
+        if headers.setdefault(name, path) is not path:
+            refuse_or_raise(f"{path}: {headers[name]} has the same name; rename or remove one of them")
     if not headers_only:
-        headers |= {name: Path(place, f"{name}.hea") for name, place in signals.items() if name not in headers}
+        without_header = {name: path for name, path in signals.items() if name not in headers}
+        named = _named_signals(headers.values(), {path.parent for path in without_header.values()})
+        headers |= {name: path.with_suffix(".hea") for name, path in without_header.items() if path not in named}
     if not headers:
         wanted = "no .hea file" if headers_only else f"no .hea file, nor {SUFFIXES}"
         raise EntryError(f"{folder}: no recording in it ({wanted}); give the folder that holds the recordings")
@@ -100,13 +112,31 @@ def find_recordings(
 
 
 def _parts(headers: dict[str, Path]) -> set[str]:
-    """The names of the headers that are parts of other recordings: A1_0001 is, if A1 lists it."""
+    """The names of the headers that are parts of other recordings: A1_0001 is, if A1 or another header lists it."""
     names: set[str] = set()
+    without_whole: set[Path] = set()  # the folders of parts whose whole has another name
     for name, header in headers.items():
+        if not PART.search(name) or name in names:
+            continue
         whole = headers.get(name.rpartition("_")[0])
-        if whole and whole.parent == header.parent and name not in names:
+        if whole and whole.parent == header.parent:
             names.update(segment_names(whole))
+        if name not in names:
+            without_whole.add(header.parent)
+    for name, header in headers.items():
+        if header.parent in without_whole and not PART.search(name):
+            names.update(segment_names(header))
     return names
+
+
+def _named_signals(headers: Iterable[Path], folders: set[Path]) -> set[Path]:
+    """The signal files that the headers in ``folders`` name."""
+    named: set[Path] = set()
+    for header in headers:
+        if header.parent in folders and header.suffix.lower() == ".hea":
+            with suppress(RecordError):
+                named |= {header.parent / signal.file for signal in read_header(header).signals}
+    return named
 
 
 def segment_names(header: Path) -> tuple[str, ...]:
@@ -123,7 +153,8 @@ def recording_at(path: Path) -> Path:
     >>> [recording_at(Path(name)).name for name in ("A1.mat", "A1.hea", "A1.EDF", "A1")]
     ['A1.hea', 'A1.hea', 'A1.EDF', 'A1.hea']
     """
-    is_whole = find_format(path) if path.suffix else is_recording(path)
+    suffix = path.suffix[1:]
+    is_whole = find_format(path) if suffix and not suffix.isdecimal() else is_recording(path)
     return path if is_whole else beside(path, ".hea")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.data.challenge_files import header_content, patient_facts
-from ecg.data.formats.opening import find_format, read_physical
+from ecg.data.formats.opening import find_format, read_physical, recording_name
 from ecg.data.formats.physical import LONGEST, PhysicalRecording, require_leads
 from ecg.data.header import Header, parse_header
 from ecg.data.lead_names import LEADS, find_leads
@@ -78,7 +78,7 @@ def read_record(path: str | os.PathLike, lenient: bool = False) -> Record:
     if find_format(file):
         physical = read_physical(file)
         signal, text = to_challenge_format("recording", physical, str(file))
-        header = replace(parse_header(text, file.stem, str(file)), samples=physical.samples)
+        header = replace(parse_header(text, recording_name(file), str(file)), samples=physical.samples)
         offset = tuple(line.lead for line in header.signals if line.baseline)
         record = replace(make_record(header, signal, str(path)), channels=physical.channels, centred=offset)
     else:

@@ -7,7 +7,7 @@ sex and diagnoses come from a WFDB header's comments, or from the file of anothe
 from functools import partial
 from pathlib import Path
 
-from ecg.data.formats.opening import find_format, read_physical
+from ecg.data.formats.opening import find_format, read_physical, recording_name
 from ecg.data.formats.physical import PhysicalRecording, require_leads, require_voltages
 from ecg.data.listing import find_recordings
 from ecg.data.signal_files import read_counts, to_microvolts
@@ -24,7 +24,7 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
     sources = []
     for path in find_recordings(folder, refuse=refused.append):
         reader = read_physical if find_format(path) else read_wfdb
-        sources.append(SourceRecording(to_wfdb_name(path.stem), str(path), partial(reader, path)))
+        sources.append(SourceRecording(to_wfdb_name(recording_name(path)), str(path), partial(reader, path)))
     return sources + [SourceRecording("", "", partial(_refuse, error)) for error in refused]
 
 

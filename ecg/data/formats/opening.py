@@ -10,7 +10,7 @@ from ecg.data.formats.physical import PhysicalRecording
 from ecg.errors import RecordError
 from ecg.files import NON_BLOCKING
 
-BEGINNING = 4096  # bytes that are searched for the mark of a format
+BEGINNING = 65536  # bytes that are searched for the mark of a format
 REQUIREMENTS = "requirements-data.txt"  # installs the packages that readers need
 
 
@@ -24,33 +24,59 @@ class Format(NamedTuple):
 
 DICOM_ECG = re.compile(rb".{128}DICM.{0,64}1\.2\.840\.10008\.5\.1\.4\.1\.1\.9\.", re.DOTALL)  # not an image, not a list
 XML_ECG = re.compile(rb"<([\w.-]+:)?(AnnotatedECG|RestingECG|restingecgdata)\b")  # HL7, GE MUSE, Philips
-FORMATS = {
-    ".edf": Format("edf", "read_edf"),
-    ".bdf": Format("edf", "read_edf"),
-    ".dcm": Format("dicom", "read_dicom"),
-    ".ima": Format("dicom", "read_dicom", DICOM_ECG),
-    "": Format("dicom", "read_dicom", DICOM_ECG),
-    ".xml": Format("xml", "read_xml", XML_ECG),
-    ".scp": Format("scp", "read_scp"),
-    ".ecg": Format("ishne", "read_ishne", re.compile(rb"ISHNE1\.0")),
+EDF = Format("edf", "read_edf")
+DICOM, MARKED_DICOM = Format("dicom", "read_dicom"), Format("dicom", "read_dicom", DICOM_ECG)
+SCP, MARKED_SCP = Format("scp", "read_scp"), Format("scp", "read_scp", re.compile(rb".{16}SCPECG", re.DOTALL))
+ISHNE = Format("ishne", "read_ishne", re.compile(rb"ISHNE1\.0"))
+FORMATS = {  # the formats of each suffix
+    ".edf": (EDF,),
+    ".bdf": (EDF,),
+    ".dcm": (DICOM,),
+    ".dicom": (DICOM,),
+    ".dic": (MARKED_DICOM,),
+    ".ima": (MARKED_DICOM,),
+    "": (MARKED_DICOM,),  # and a number, the end of a unique identifier: 1.2.840.99.1
+    ".xml": (Format("xml", "read_xml", XML_ECG),),
+    ".scp": (SCP,),
+    ".ecg": (ISHNE, MARKED_SCP, MARKED_DICOM),
 }
 SUFFIXES = ", ".join(filter(None, FORMATS))  # for messages
 
 
 def find_format(path: Path) -> Format | None:
-    """The format of the file at ``path`` by its suffix; None for a WFDB header or an unknown suffix.
+    """The format of the file at ``path`` by its suffix, the usual one of several; None for a header or another suffix.
 
     >>> find_format(Path("A1.EDF")).function, find_format(Path("A1.hea"))
     ('read_edf', None)
     """
-    return FORMATS.get(path.suffix.lower())
+    formats = _formats(path)
+    return formats[0] if formats else None
+
+
+def _formats(path: Path) -> tuple[Format, ...]:
+    suffix = path.suffix.lower()
+    return FORMATS.get("" if suffix[1:].isdecimal() else suffix, ())
+
+
+def recording_name(path: Path) -> str:
+    """The name of the recording at ``path``: without the suffix, but for a DICOM file whose name ends in a number.
+
+    >>> recording_name(Path("data/A1.hea")), recording_name(Path("1.2.840.99.1"))
+    ('A1', '1.2.840.99.1')
+    """
+    return path.name if path.suffix[1:].isdecimal() else path.stem
 
 
 def is_recording(path: Path) -> bool:
     """Whether ``path`` is a file of these formats. The first bytes are only read if the suffix does not say it."""
-    found = find_format(path)
-    if found is None or found.mark is None:
-        return found is not None
+    return any(one.mark is None for one in _formats(path)) or _by_content(path) is not None
+
+
+def _by_content(path: Path) -> Format | None:
+    """The format of the path's suffix whose mark the file has. A file that cannot be read counts as the usual one."""
+    formats = _formats(path)
+    if not formats:
+        return None
     try:
         descriptor = os.open(path, os.O_RDONLY | NON_BLOCKING)
         try:
@@ -58,17 +84,19 @@ def is_recording(path: Path) -> bool:
         finally:
             os.close(descriptor)
     except OSError:
-        return path.suffix != ""  # the reader reports why it cannot be read
+        return formats[0] if formats[0].mark != DICOM_ECG else None  # the reader reports why it cannot be read
     in_16_bits = beginning.replace(b"\0", b"")  # XML may be UTF-16
-    return bool(found.mark.match(beginning) or found.mark.search(in_16_bits))
+    marked = [one for one in formats if one.mark and (one.mark.match(beginning) or one.mark.search(in_16_bits))]
+    return marked[0] if marked else None
 
 
 def read_physical(path: Path) -> PhysicalRecording:
-    """Read the file at ``path``, which has one of FORMATS.
+    """Read the file at ``path``, whose suffix is in FORMATS.
 
     Raises RecordError if it is damaged or no ECG, or if the package that reads it is not installed.
     """
-    chosen = FORMATS[path.suffix.lower()]
+    formats = _formats(path)
+    chosen = formats[0] if len(formats) == 1 else _by_content(path) or formats[0]
     try:
         reader = getattr(importlib.import_module(f"{__package__}.{chosen.module}"), chosen.function)
         return reader(path)
