@@ -21,7 +21,7 @@ import numpy as np
 from ecg import progress
 from ecg.classes import ABBREVIATIONS, WEIGHTS_FILE, Weights, load_weights
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.data.header import format_not_understood
+from ecg.data.comments import format_not_understood
 from ecg.data.listing import find_recordings
 from ecg.errors import EntryError, RecordError, printable
 from ecg.evaluation.leaderboard import standings

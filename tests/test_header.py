@@ -31,6 +31,25 @@ def parse(*comments: str, **changes) -> Header:
         ("#Age: 300", None),
         ("#Age:", None),
         ("#nothing", None),
+        ("#Age: 56 Sex: F Dx: 426783006", 56),
+        ("#Age (years): 56", 56),
+        ("#Age(months): 6", 0.5),
+        ("#Patient's age: 56", 56),
+        ("#Age=56", 56),
+        ("#Age: 56 M", 56),  # the sex
+        ("#Age: 6M", None),  # months, or the sex
+        ("#Age: 006M", 0.5),  # DICOM
+        ("#Age: 056Y", 56),
+        ("#Age: >89", 90),
+        ("#Age: 90+", 90),
+        ("#Age: '56'", 56),
+        *((f"#Age: 56 {word}", 56) for word in ("Jahre", "ans", "años", "anni", "J.", "岁", "y.o.")),
+        *((f"#Age: 6 {word}", 0.5) for word in ("Monate", "mois", "meses", "months old")),
+        ("#Age: 2 weeks", 14 / 365),
+        ("#Age: 30 Tage", 30 / 365),
+        ("#Alter: 56 Jahre", 56),
+        ("# 69 M 1085 1629 x1", 69),  # MIT-BIH
+        ("# 3 leads, 12 files", None),
     ],
 )
 def test_age(comment, age):
@@ -42,11 +61,28 @@ def test_age(comment, age):
     [
         *((text, "male") for text in ("Male", "male", "M", "m")),
         *((text, "female") for text in ("Female", "female", "F", "f")),
-        *((text, None) for text in ("NaN", "Unknown", "", "Fluid")),
+        *((text, "male") for text in ("M (male)", "'Male'", "männlich", "homme", "hombre", "男", "M.")),
+        *((text, "female") for text in ("W", "weiblich", "Woman", "femme", "mujer", "女", "F;")),
+        *((text, None) for text in ("NaN", "Unknown", "", "Fluid", "M/F", "1", "other")),
     ],
 )
 def test_sex(text, sex):
-    assert parse(f"#Sex: {text}").sex == sex
+    assert parse(f"#Sex: {text}").sex == parse(f"# Gender: {text}").sex == sex
+    assert parse(f"#Age: 50, Gender : {text}").sex == sex
+
+
+def test_several_facts_on_one_line_and_comments_that_only_look_like_them():
+    header = parse("#Age: 56 Sex: F Dx: 426783006, 39732003")
+    assert (header.age, header.sex, header.diagnoses) == (56, "female", ("426783006", "39732003"))
+    header = parse("# 69 F 1085 1629 x1", "# Aldomet, Inderal")
+    assert (header.age, header.sex, header.diagnoses) == (69, "female", ())
+    header = parse("#Dx: scp:NORM, scp:SR", "#Hx: his age: unknown")
+    assert header.diagnoses == ("scp:NORM", "scp:SR") and header.age is None
+
+
+def test_only_line_ends_end_a_line():
+    """Before, a letter of Windows' code page 1252 (0x85, an ellipsis) cut off the diagnoses behind it."""
+    assert parse("#Dx: 426783006,\x85,39732003").diagnoses == ("426783006", "39732003")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +109,9 @@ def test_diagnoses(comments, codes):
         ("A0001 12 500 100", 100),
         ("A0001.mat 12 500/1000(0) 100", 100),
         ("A0001 12 500", None),
+        ("A0001 12 500Hz 100", 100),
+        ("A0001 12 500 Hz 100", 100),
+        ("A0001 12.0 500.0 100.0", 100),
     ],
 )
 def test_record_line_after_a_byte_order_mark_and_with_windows_line_ends(line, samples):

@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.classes import Weights, abbreviation, clinical_rank, find_class, full_name, write_weights
 from ecg.cli import ALL_WELL, Arguments, run
+from ecg.data.comments import format_not_understood
 from ecg.data.formats.opening import find_format
-from ecg.data.header import format_not_understood, read_diagnoses
+from ecg.data.header import read_diagnoses
 from ecg.data.listing import find_recordings
 from ecg.data.prefetch import read_batches
 from ecg.decision.adaptation import (

@@ -1,32 +1,25 @@
 """Header text -> Header. No other file parses a header.
 
-The format is the WFDB's as the Challenge uses it: a record line, one line for each lead, then ``#Key: value`` comments.
-Headers come from strangers: odd values of age and sex count as unknown, and never raise an error. A diagnosis that is
-no code and no name of a class is kept as it is written, for own classes, or to be named as not understood.
+The format is the WFDB's as the Challenge uses it: a record line, one line for each lead, then ``#Key: value`` comments,
+which ``comments`` reads. Headers come from strangers: each claim is checked.
 """
 
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ecg.classes import NO_DIAGNOSIS, split_diagnoses
+from ecg.data.comments import parse_age, parse_comments, parse_diagnoses, parse_sex, split_lines
 from ecg.data.lead_names import find_leads
-from ecg.errors import RecordError, printable
+from ecg.errors import RecordError
 from ecg.files import read_text
 
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header without a sampling rate
+RATE_ENDS = re.compile(r"[/(]|hz", re.IGNORECASE)  # "500/1000(0)", "500Hz"
 SLOWEST = 1.0  # Hz; a slower recording would become too long at the network's rate
-OLDEST = 130  # years; a higher age is a typing error and counts as unknown
-YEARS_PER_UNIT = dict.fromkeys(("", "y", "yr", "yrs", "year", "years"), 1.0)
-YEARS_PER_UNIT |= dict.fromkeys(("m", "mo", "month", "months"), 1 / 12) | dict.fromkeys(("d", "day", "days"), 1 / 365)
-PLAIN_CODES = re.compile(r"[\d,]*")
-LABEL_VALUES = dict.fromkeys(("1", "t", "y", "yes", "pos", "positive"), "true")
-LABEL_VALUES |= dict.fromkeys(("0", "f", "n", "no", "neg", "negative"), "false")
-PHYSIONET_COMMENT = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 
 
 @dataclass(frozen=True)
@@ -73,13 +66,6 @@ class Header:
         return letters.group() if letters else ""
 
 
-def format_not_understood(numbers: Mapping[str, int]) -> str:
-    """One line that names the diagnoses that are not understood, the most frequent first, with their ``numbers``."""
-    most = sorted(numbers.items(), key=lambda item: -item[1])[:10]
-    names = ", ".join(f"{name} ({number:,})" for name, number in most)
-    return printable(f"not understood in #Dx, and so not used: {names}{' ...' if len(numbers) > 10 else ''}")
-
-
 def read_header(path: str | os.PathLike) -> Header:
     """Read the header at ``path``.
 
@@ -121,15 +107,15 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
     """
     if not isinstance(text, str):
         text = "\n".join(str(line).rstrip("\r\n") for line in text)
-    lines = [line for line in map(str.strip, text.lstrip("\ufeff").splitlines()) if line]
+    lines = [line for line in map(str.strip, split_lines(text.lstrip("\ufeff"))) if line]
     body = [line for line in lines if line[0] != "#"]
-    tokens = body[0].split() if body else []
+    tokens = [token for token in body[0].split() if token.lower() != "hz"] if body else []
     if len(tokens) < 2:
         raise RecordError(f"{place}: no record line (name, leads, rate, samples) at the top; is it a WFDB header?")
     try:
-        leads = int(tokens[1])
-        rate = float(tokens[2].split("/")[0].split("(")[0]) if len(tokens) > 2 else DEFAULT_RATE
-        samples = int(tokens[3]) if len(tokens) > 3 else 0
+        leads = _parse_whole(tokens[1])
+        rate = float(RATE_ENDS.split(tokens[2])[0]) if len(tokens) > 2 else DEFAULT_RATE
+        samples = _parse_whole(tokens[3]) if len(tokens) > 3 else 0
     except ValueError as error:
         raise RecordError(f"{place}: the record line {body[0]!r} is not 'name leads rate samples'") from error
     if not SLOWEST <= rate < math.inf or leads < 1 or samples < 0:
@@ -140,15 +126,15 @@ def parse_header(text: str | Sequence[str], name: str | None = None, place: str 
     for line in signal_lines:
         if " " not in line and len(line.split(maxsplit=1)) < 2:
             raise RecordError(f"{place}: the signal line {line!r} is not 'file format gain ... lead'")
-    comments = _parse_comments(lines)
+    comments = parse_comments(lines)
     header = Header(
         name=name or Path(tokens[0].split("/")[0]).stem,
         rate=rate,
         samples=samples or None,  # 0 means "not stated" in the WFDB
         signal_lines=tuple(signal_lines),
-        age=_parse_age(comments.get("age", "")),
-        sex=_parse_sex(comments.get("sex", "")),
-        diagnoses=_parse_diagnoses(comments),
+        age=parse_age(comments.get("age", "")),
+        sex=parse_sex(comments.get("sex", "")),
+        diagnoses=parse_diagnoses(comments),
         segments=segments,
     )
     return _with_frames(header, place) if any("x" in line for line in signal_lines) else header
@@ -176,11 +162,11 @@ def samples_per_frame(form: str) -> int:
 
 def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
     """``read_header(path).diagnoses`` in half the time: scoring a folder needs nothing else."""
-    lines = read_text(path).splitlines()
+    lines = split_lines(read_text(path))
     record_line = lines[0].split() if lines else []
     if len(record_line) < 4 or record_line[0][0] == "#" or not record_line[1].isdigit():  # unusual, or not a header
         return read_header(path).diagnoses
-    return _parse_diagnoses(_parse_comments(lines))
+    return parse_diagnoses(parse_comments(lines))
 
 
 def _parse_segment(line: str, place: str) -> tuple[str, int]:
@@ -201,20 +187,9 @@ def _parse_signal_line(line: str) -> SignalLine:
     return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, unit or "mV", lead)
 
 
-def _parse_comments(lines: Iterable[str]) -> dict[str, str]:
-    """The ``#Key: value`` comments, keys in small letters. The values of a repeated key are joined by a comma."""
-    comments: dict[str, str] = {}
-    for line in lines:
-        line = line.strip()
-        if not line.startswith("#"):
-            continue
-        for key, value in PHYSIONET_COMMENT.findall(line):
-            comments.setdefault(key.lower(), value.strip())
-        key, colon, value = line.lstrip("# \t").partition(":")
-        key = key.strip().lower()
-        if colon:
-            comments[key] = f"{comments[key]},{value.strip()}" if key in comments else value.strip()
-    return comments
+def _parse_whole(text: str) -> int:
+    """ "5000" or "5000.0"; raises ValueError for other text."""
+    return int(text.removesuffix(".0"))
 
 
 def _parse_number(text: str) -> float | None:
@@ -223,30 +198,3 @@ def _parse_number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _parse_age(text: str) -> float | None:
-    """ "74", "74.0", "56 years", "8 months"; None for other text and impossible ages."""
-    match = re.match(r"\s*([\d.]+)\s*([A-Za-z]*)", text)
-    number, unit = (_parse_number(match.group(1)), match.group(2).lower()) if match else (None, "")
-    if number is None or unit not in YEARS_PER_UNIT:
-        return None
-    age = number * YEARS_PER_UNIT[unit]
-    return age if 0 <= age <= OLDEST else None
-
-
-def _parse_sex(text: str) -> str | None:
-    return {"f": "female", "female": "female", "m": "male", "male": "male"}.get(text.split(",")[0].strip().lower())
-
-
-def _parse_diagnoses(comments: Mapping[str, str]) -> tuple[str, ...]:
-    """The codes and names in ``#Dx``, and comments such as ``# Chagas label: True`` (2025) in small letters."""
-    text = comments.get("dx", "")
-    if PLAIN_CODES.fullmatch(text):  # the usual form, parsed fast
-        codes = list(dict.fromkeys(code for code in text.split(",") if code))
-    else:
-        codes = split_diagnoses(text)
-    for key, value in comments.items():
-        if key.endswith(" label") and value.casefold() not in NO_DIAGNOSIS:
-            codes.append(f"{key}: {LABEL_VALUES.get(value.casefold(), value.casefold())}")
-    return tuple(codes)

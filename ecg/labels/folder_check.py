@@ -9,6 +9,7 @@ import joblib
 
 from ecg import progress
 from ecg.classes import Weights, abbreviation
+from ecg.data.comments import split_lines
 from ecg.data.formats.opening import find_format
 from ecg.data.listing import find_recordings
 from ecg.data.record import Record, read_record
@@ -98,7 +99,7 @@ def check_recording(path: Path, weights: Weights, recipe: Recipe) -> CheckedReco
 def _header_findings(path: Path, record: Record) -> Iterator[Finding]:
     header = record.header
     if not find_format(path):
-        lines = (line.strip() for line in read_text(path).splitlines())
+        lines = (line.strip() for line in split_lines(read_text(path)))
         record_line = next(line for line in lines if line and line[0] != "#")
         if not record_line.startswith((f"{header.name} ", f"{header.name}\t", f"{header.name}/")):
             yield "name mismatch", record_line.split()[0]

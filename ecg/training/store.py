@@ -24,7 +24,8 @@ import numpy as np
 from ecg import progress
 from ecg.classes import Weights
 from ecg.data import preprocessing
-from ecg.data.header import Header, format_not_understood
+from ecg.data.comments import format_not_understood
+from ecg.data.header import Header
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import signal_size
 from ecg.data.record import read_record, signal_digest

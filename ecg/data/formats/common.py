@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.data.header import OLDEST, SLOWEST
+from ecg.data.comments import OLDEST
+from ecg.data.header import SLOWEST
 from ecg.data.lead_names import LEADS
 from ecg.errors import EntryError, RecordError
 
