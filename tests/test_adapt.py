@@ -21,6 +21,7 @@ from ecg.decision.adaptation import (
     shifts_by_frequencies,
     shifts_by_labels,
 )
+from ecg.decision.frequencies import read_frequencies
 from ecg.evaluation.metrics import auroc_auprc
 from ecg.evaluation.outputs import load_labels_and_outputs
 from ecg.model.folder import model_digest, read_description
@@ -211,7 +212,7 @@ def test_known_frequencies_need_no_labels(hospital, tmp_path):
     ("text", "message"),
     [
         ("AF,0.1\nXYZ,0.2\n", "XYZ: none of the classes: sinus rhythm (SNR)"),
-        ("AF,8\n", "AF: 8 is no frequency from 0 to 1 (0.08 for 8 %)"),
+        ("AF,8\n", "AF: 8 is no frequency from 0 to 1 (0.08 or 8 % for 8 %)"),
         ("AF,nan\n", "AF: nan is no frequency"),
         ("AF,-0.1\n", "AF: -0.1 is no frequency"),
         ("AF,0.1\n164889003,0.2\n", "names atrial fibrillation twice"),
@@ -219,12 +220,32 @@ def test_known_frequencies_need_no_labels(hospital, tmp_path):
         ("AF,often\n", "AF,often: is not class,frequency"),
         ("class,frequency\n\n", "names no class; write lines such as AF,0.08"),
         ("", "names no class"),
+        ("AF,0,08\n", "AF,0,08: has more than a class and a frequency; write 0.08, or separate by semicolons"),
     ],
 )
 def test_frequencies_that_are_none_are_refused(hospital, tmp_path, text, message):
     (tmp_path / "f.csv").write_text(text)
     assert message in refused(OPEN, hospital, tmp_path / "no", "--frequencies", tmp_path / "f.csv")
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AF,0.08\nSNR,0.7\n",
+        "AF;0,08\nSNR;0,7\n",
+        "AF\t0.08\nSNR\t0.7\n",
+        "AF,8%\nSNR,70 %\n",
+        'AF,"0,08"\nSNR,"0,7"\n',
+        "Klasse;H\u00e4ufigkeit\nAF;8 %\nSNR;70 %;\n",
+        "\ufeffclass,frequency\r\nAF,8e-2\r\nSNR,0.7\r\n",
+    ],
+)
+def test_ways_to_write_frequencies(tmp_path, text):
+    (tmp_path / "f.csv").write_text(text)
+    classes = load_weights().classes
+    expected = [{"164889003": 0.08, "426783006": 0.7}.get(code, np.nan) for code in classes]
+    np.testing.assert_allclose(read_frequencies(tmp_path / "f.csv", classes), expected)
 
 
 # -------------------------------------------------------------------------------------------- the adapted model

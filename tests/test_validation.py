@@ -176,6 +176,17 @@ def test_a_large_table_of_patients_is_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("line", ["{},{}", "{}.hea,{}", "{};{}", "{}\t{}", "data/{}.mat, {}"])
+def test_ways_to_write_the_table_of_patients(tmp_path, capsys, line):
+    """Before, names with a suffix were passed over: each recording counted as another patient."""
+    rows = [line.format("recording", "patient"), *(line.format(f"A{i}", f"p{i // 2}") for i in range(6))]
+    (tmp_path / "patients.csv").write_text("\n".join(rows))
+    assert read_patients(["A0", "A1", "A5"], tmp_path / "patients.csv") == ["p0", "p0", "p2"]
+    assert not capsys.readouterr().out
+    assert read_patients(["A0", "A1", "B1"], tmp_path / "patients.csv") == ["p0", "p0", "B1"]
+    assert "1 of 3 recordings are not in" in capsys.readouterr().out
+
+
 def test_a_patient_is_never_torn_apart():
     random = np.random.default_rng(0)
     patients = random.integers(0, 60, 200).astype(str)

@@ -44,10 +44,11 @@ from ecg.decision.adaptation import (
     shifts_by_frequencies,
     shifts_by_labels,
 )
+from ecg.decision.frequencies import read_frequencies
 from ecg.errors import EntryError, RecordError
 from ecg.evaluation.bootstrap import RESAMPLES, interval
 from ecg.evaluation.metrics import metric_parts
-from ecg.files import read_csv, write_errors, write_json
+from ecg.files import write_errors, write_json
 from ecg.model.answers import recording_probabilities
 from ecg.model.compute import pick_compute
 from ecg.model.description import Description
@@ -55,8 +56,6 @@ from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, Model, model_digest, ne
 from ecg.model.tensors import load_tensors, save_tensors
 from ecg.progress import print_line
 from team_code import load_model
-
-LARGEST_FREQUENCIES = 1 << 20  # bytes of the csv
 
 
 class Sample(NamedTuple):
@@ -98,31 +97,6 @@ def main() -> int:
     print("\n".join(verdict(model.description, weights, sample, adaptation)))
     print(f"The adapted model is in {args.adapted}.")
     return ALL_WELL
-
-
-def read_frequencies(path: Path, classes: tuple[str, ...]) -> np.ndarray:
-    """The frequency of each class (classes,), NaN if the csv does not name it. Raises EntryError for other content."""
-    frequencies = np.full(len(classes), np.nan)
-    rows = [[cell.strip() for cell in row] for row in read_csv(path, LARGEST_FREQUENCIES) if any(map(str.strip, row))]
-    if rows and rows[0] == ["class", "frequency"]:
-        rows = rows[1:]
-    for row in rows:
-        try:
-            name, value = row[0], float(row[1])
-        except (ValueError, IndexError) as error:
-            raise EntryError(f"{path}: {','.join(row):.100}: is not class,frequency") from error
-        if not 0 <= value <= 1:
-            raise EntryError(f"{path}: {name}: {value:g} is no frequency from 0 to 1 (0.08 for 8 %)")
-        try:
-            column = find_class(classes, name)
-        except EntryError as error:
-            raise EntryError(f"{path}: {error}") from error
-        if not np.isnan(frequencies[column]):
-            raise EntryError(f"{path}: names {full_name(classes[column])} twice")
-        frequencies[column] = value
-    if np.isnan(frequencies).all():
-        raise EntryError(f"{path}: names no class; write lines such as AF,0.08")
-    return frequencies
 
 
 def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool) -> Sample:

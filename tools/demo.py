@@ -28,7 +28,7 @@ from ecg.errors import EntryError, RecordError  # noqa: E402
 from ecg.files import read_text  # noqa: E402
 from ecg.training.folds import assign_folds  # noqa: E402
 
-DIAGNOSES = re.compile(r"#\s*dx\s*:", re.IGNORECASE)
+DIAGNOSES = re.compile(r"#.*\b(dx|diagnos[ei]s)\b", re.IGNORECASE)
 FOLDS = 5  # the first of them is hidden
 
 

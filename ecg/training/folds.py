@@ -1,22 +1,32 @@
 """The folds of a cross-validation: multilabel iterative stratification, each source by itself (published code)."""
 
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from ecg.errors import EntryError
 from ecg.files import read_csv
+from ecg.progress import print_line
+
+FILE = re.compile(r"^.*[/\\]|\.(hea|mat|dat)$", re.IGNORECASE)  # what is not the name in "data/A0001.hea"
 
 
 def read_patients(names: Sequence[str], table: str | os.PathLike) -> list[str]:
     """The patient of each recording in ``names``, from the csv ``table`` with a line ``recording,patient`` for each.
 
-    A recording that the table does not name counts as a patient of its own. Raises EntryError if the table names none.
+    Semicolons, tabs or commas separate the two. A recording may be named by its header or signal file. One that the
+    table does not name counts as a patient of its own; their number is printed. Raises EntryError if it names none.
     """
-    patients = dict(row[:2] for row in read_csv(table) if len(row) > 1)
-    if not patients.keys() & set(names):
+    rows = [[cell.strip() for cell in row] for row in read_csv(table, separators=";\t,") if len(row) > 1]
+    patients = {FILE.sub("", row[0]): row[1] for row in rows}
+    missing = [name for name in names if not patients.get(name)]
+    if len(missing) == len(names):
         raise EntryError(f"{table}: names none of the recordings; it needs a line for each, with its name and patient")
+    if missing:
+        others = "each counts as a patient of its own"
+        print_line(f"{len(missing):,} of {len(names):,} recordings are not in {table}; {others}: {missing[0]} ...")
     return [patients.get(name) or name for name in names]
 
 
