@@ -168,7 +168,9 @@ def test_what_follows_the_last_record_is_left_out(read):
     ("about", "patient", "recorded", "start", "expected"),
     [
         ("EDF+C", "X F 05-MAR-1940 X", "Startdate 04-MAR-2001 X X X", "xx.xx.xx", (60, "female")),
-        ("EDF+C", "X m 4-mar-1940 X", "Startdate X X X X", "04.03.01", (61, "male")),
+        ("EDF+C", "X m 4-mar-1940 X", "Startdate X X X X", "04.03.01", (None, "male")),  # anonymised
+        ("EDF+C", "X m 4-mar-1940 X", "", "01.01.85", (None, "male")),  # anonymised
+        ("EDF+C", "X m 4-mar-1940 X", "", "04.03.01", (61, "male")),
         ("EDF+C", "X X X X", "Startdate 04-MAR-2001 X X X", "04.03.01", (None, None)),
         ("EDF+C", "X F 31-FEB-1940 X", "", "04.03.01", (None, "female")),
         ("EDF+C", "X F 05-MAR-1940 X", "", "99.99.99", (None, "female")),

@@ -212,7 +212,7 @@ def test_cpsc2018_import(tmp_path):
     source, folder = tmp_path / "cpsc", tmp_path / "A"
     for i in range(1, 5):
         write_cpsc2018(source, f"A000{i}", ecg(i, 6 + i), *(("Male", 74), ("Female", 3), ("", -1), ("Male", 30))[i - 1])
-    table = "Recording,First_label,Second_label,Third_label\nA0001,5,,\nA0002,2,5,8\nA0003,1,NaN,NaN\nA0004,7,\n\n"
+    table = "Recording,First_label,Second_label,Third_label\nA0001.mat,5,,\nA0002,2,5,8\nA0003,1,NaN,NaN\nA0004,7,\n\n"
     (source / "REFERENCE.csv").write_text(table)
     done = run_script("tools/import_records.py", "cpsc2018", source, folder)
     assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stdout
@@ -227,6 +227,32 @@ def test_cpsc2018_import(tmp_path):
         (30, "male", ("164884008",)),
     ]
     assert_findings(folder, "unknown age", "unknown sex", "no scored diagnosis")
+
+
+def test_ptbxl_s_table_with_decimal_commas(ptbxl, tmp_path):
+    table = ptbxl / "ptbxl_database.csv"
+    rows = list(csv.DictReader(table.open()))
+    for row in rows:
+        row.update({key: row[key].replace(".0", ",0") for key in ("age", "patient_id", "sex")})
+    for delimiter in ",;":
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys(), delimiter=delimiter)
+            writer.writeheader()
+            writer.writerows(rows)
+        sources, patients = ptbxl_sources(ptbxl)
+        assert [source.read().age for source in sources] == [56, 90, 19, None]
+        assert list(patients.values()) == ["1000", "1001", "1001", "1002"]
+
+
+def test_names_that_become_equal_are_kept_apart(tmp_path):
+    """Before, one of the two was refused, although the files have different names."""
+    for name in ("A 1", "A_1", "A.1"):
+        write_recording(tmp_path / "data", name)
+    done = run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
+    assert done.returncode == 0 and "3 of 3 recordings imported" in done.stdout
+    table = [f"A_1_2,{tmp_path / 'data/A 1.hea'}", f"A_1_3,{tmp_path / 'data/A.1.hea'}"]
+    assert (tmp_path / "new/names.csv").read_text() == "\n".join(["record,file", *table]) + "\n"
+    assert "names.csv" in done.stdout
 
 
 def test_cpsc2018_import_reports_damaged_recordings(tmp_path):
@@ -319,9 +345,8 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
     for name in ("a-good_one", "a_good_one"):
         write_dat(source / "sub", name, ecg())
     names, failures = import_recordings(tmp_path / "new", signal_sources(source))
-    assert names == ["a_good_one", "a-good_one"]  # the first is "a good one.edf"
+    assert names == ["a_good_one_2", "a-good_one", "a_good_one"]  # the first is "a good one.edf"
     reasons = (
-        "same name",
         "mmHg",
         "resp",
         "d.dat",

@@ -44,6 +44,27 @@ def test_other_variables_before_the_matrix_are_skipped():
     np.testing.assert_array_equal(read_matrix(content, LARGEST), matrix)
 
 
+def test_version_4_with_other_variables_before_and_behind_the_matrix():
+    """Before, only a file with the matrix alone was read."""
+    matrix = np.arange(12, dtype=np.int16).reshape(3, 4)
+    others = {"fs": np.array([[500.0]]), "lead": np.array(["II"]), "z": np.array([[1 + 2j, 3]])}
+    for variables in ({**others, "val": matrix}, {"val": matrix, **others}):
+        content = savemat("4", **variables)
+        np.testing.assert_array_equal(read_matrix(content, LARGEST), matrix)
+    alone = savemat("4", val=matrix)
+    for rest in (b"\0", b"\0" * 40, b"x" * 40):
+        with pytest.raises(ValueError, match="claims 3 x 4 samples"):
+            read_matrix(alone + rest, LARGEST)
+
+
+def test_a_recording_of_mostly_zeros_is_unpacked():
+    matrix = np.zeros((12, 5000), np.int16)
+    matrix[0, ::100] = 7
+    content = savemat("5", True, val=matrix)
+    assert matrix.nbytes > 50 * len(content)
+    np.testing.assert_array_equal(read_matrix(content, LARGEST), matrix)
+
+
 def test_big_endian_files_of_both_versions():
     matrix = np.arange(6, dtype=">i2").reshape(2, 3)
     version_4 = np.array([1030, 2, 3, 0, 4], ">i4").tobytes() + b"val\0" + matrix.tobytes(order="F")
@@ -73,8 +94,10 @@ def test_the_file_that_crashes_scipy_is_an_error():
 def test_a_compression_bomb_is_not_unpacked():
     content = savemat("5", True, val=np.zeros((12, 1_000_000)))
     assert len(content) < 200_000
-    with pytest.raises(ValueError, match="ends too early"):
+    with pytest.raises(ValueError, match="larger than 1,048,576 bytes; save it again without compression"):
         read_matrix(content, LARGEST)
+    with pytest.raises(ValueError, match="larger than 67,108,864 bytes"):
+        read_matrix(content, 1 << 32)
 
 
 @pytest.mark.parametrize(

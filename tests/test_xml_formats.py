@@ -7,7 +7,20 @@ import pytest
 
 from ecg.data.formats.xml import read_xml
 from ecg.data.lead_names import LEADS
-from tests.hospital_files import NAME, aecg, base64_text, counts, limb_leads, lzw, muse, philips, refused, write, xli
+from tests.hospital_files import (
+    NAME,
+    aecg,
+    aecg_sequence,
+    base64_text,
+    counts,
+    limb_leads,
+    lzw,
+    muse,
+    philips,
+    refused,
+    write,
+    xli,
+)
 
 
 def test_aecg(tmp_path):
@@ -71,9 +84,50 @@ def test_muse_units_exponents_and_stored_leads(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("mVolt", 1e3),
+        ("microvolt", 1),
+        ("Microvolts", 1),
+        ("uVolts", 1),
+        ("microV", 1),
+        ("nanovolts", 1e-3),
+        ("V", 1e6),
+    ],
+)
+def test_names_of_units(tmp_path, unit, factor):
+    values = counts(8)
+    expected = limb_leads(values) * factor * 2.5
+    for unit_or_step in (unit, f"{unit}/LSB"):
+        recording = read_xml(write(tmp_path / "a.xml", muse(values, gain="2.5", unit=unit_or_step)))
+        np.testing.assert_allclose(recording.microvolts, expected, rtol=1e-12)
+
+
+def test_aecg_sets_of_the_same_time_are_read_together(tmp_path):
+    values = counts()
+    first = "".join(aecg_sequence(f"MDC_ECG_LEAD_{lead.upper()}", row) for lead, row in zip(LEADS[:6], values))
+    whole = aecg(values)
+    start, end = whole.index('<component><sequence><code code="MDC'), whole.index("</sequenceSet>")
+    rest = whole[start:end].removeprefix(first)
+    times = whole[whole.index('<component><sequence><code code="TIME') : start]
+    apart = whole[:start] + first + f"</sequenceSet></component><component><sequenceSet>{times}{rest}" + whole[end:]
+    recording = read_xml(write(tmp_path / "a.xml", apart))
+    assert list(recording.leads) == list(LEADS)
+    np.testing.assert_array_equal(recording.microvolts, values * 2.5)
+    later = apart.replace('20010304101112"/><increment', '20010304101122"/><increment', 1)
+    assert list(read_xml(write(tmp_path / "b.xml", later)).leads) == list(LEADS[:6])
+
+
+@pytest.mark.parametrize("label", ["RHYTHM", "72 beats/min", "Rhythm, 72 beats per minute", "meaningful", "12 beats"])
+def test_what_is_no_averaged_beat(tmp_path, label):
+    assert tuple(read_xml(write(tmp_path / "a.xml", muse(counts(8), kind=label))).leads) == LEADS
+
+
+@pytest.mark.parametrize(
     ("declared", "encoding", "name"),
     [
         ("UTF-16", "utf-8", "Müller"),
+        ("UTF-8", "utf-16", "Müller"),
         ("UTF-8", "latin-1", "Müller"),
         ("windows-1252", "cp1252", "Müller"),
         ("GBK", "gbk", "王"),
@@ -123,6 +177,16 @@ def test_philips_compressed(tmp_path):
     assert (recording.age, recording.sex) == (40, "female") and NAME not in repr(recording)
     sierra = pytest.importorskip("sierraecg").read_file(str(tmp_path / "a.xml"))  # another reader of the format
     np.testing.assert_array_equal([lead.samples for lead in sierra.leads], values)
+
+
+def test_philips_with_other_names_of_leads_and_capitals(tmp_path):
+    values = counts()
+    text = philips(base64_text(xli(values)))
+    labels = ", ".join(["I", "II", "III", "AVR", "AVL", "AVF", *(f"C{i}" for i in range(1, 7))])
+    text = text.replace(" ".join(LEADS), labels).replace('dataencoding="Base64"', 'dataencoding="BASE64"')
+    recording = read_xml(write(tmp_path / "a.xml", text.replace('compression="XLI"', 'compression="xli"')))
+    assert tuple(recording.leads) == LEADS
+    np.testing.assert_array_equal(recording.microvolts, values * 5.0)
 
 
 @pytest.mark.parametrize("encoding", ["Base64", "Plain"])

@@ -7,8 +7,9 @@
 
 Each recording becomes a header and a signal in whole microvolts, with age, sex and diagnoses if the source has them.
 ptbxl maps PTB-XL's statements to the Challenge's codes (ecg/importing/ptbxl.py says how certain each code is) and
-writes FOLDER/patients.csv for validate.py --patients. The source is not changed. Recordings that cannot be read are
-skipped and listed with the reason. The exit code is 0 if all were imported, 1 if some were, 2 if none was.
+writes FOLDER/patients.csv for validate.py --patients. files writes FOLDER/names.csv if it had to change names. The
+source is not changed. Recordings that cannot be read are skipped and listed with the reason, and so are signals that
+are none of the twelve leads. The exit code is 0 if all were imported, 1 if some were, 2 if none was.
 """
 
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's root, for a call from any folder
 
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
+from ecg.data.formats.opening import recording_name
 from ecg.errors import RecordError
 from ecg.files import write_csv
 from ecg.importing.cpsc2018 import cpsc2018_sources
@@ -64,7 +66,15 @@ def import_cpsc2018(args: Namespace) -> Imported:
 
 
 def import_signals(args: Namespace) -> Imported:
-    return import_recordings(args.folder, signal_sources(args.source))
+    sources = signal_sources(args.source)
+    names, failures = import_recordings(args.folder, sources)
+    imported = {source.name: source.place for source in sources if source.name in set(names)}
+    renamed = [(name, place) for name, place in imported.items() if name != recording_name(Path(place))]
+    if renamed:
+        table = args.folder / "names.csv"
+        write_csv(table, [("record", "file"), *renamed])
+        print(f"{len(renamed):,} recordings have another name than their file; {table} lists them")
+    return names, failures
 
 
 if __name__ == "__main__":

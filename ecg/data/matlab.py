@@ -18,6 +18,7 @@ MATRIX, COMPRESSED = 14, 15  # element types of version 5
 STRUCT, TEXT, NUMERIC = 2, 4, range(6, 16)  # array classes of version 5; numeric: from float64 to uint64
 COMPLEX = 0x800  # flag of an array
 MAX_EXPANSION = 50  # unpacked size / packed size; a recording's noise stays below, a zip bomb has 1000
+ALWAYS_UNPACKED = 64 << 20  # bytes; a recording of mostly zeros may expand more
 
 
 def read_matrix(content: bytes, largest: int) -> np.ndarray:
@@ -44,17 +45,43 @@ def read_struct(content: bytes, name: str, largest: int) -> dict[str, np.ndarray
     raise ValueError(f"has no struct {name!r}")
 
 
+class _Variable(NamedTuple):
+    """A variable of version 4. Its data are the bytes from ``start`` to ``stop``, if the file is whole."""
+
+    name: bytes
+    dtype: np.dtype
+    shape: tuple[int, int]  # rows, columns
+    is_real: bool  # no text, and no complex numbers
+    start: int
+    stop: int
+
+
 def _read_version_4(content: bytes) -> np.ndarray:
-    """Version 4: five integers (20 bytes), the name, then the matrix column by column."""
-    order = "<" if int.from_bytes(content[:4], "little") < 1000 else ">"
-    form, rows, columns, imaginary, name_length = np.frombuffer(content[:20].ljust(20, b"\xff"), f"{order}i4").tolist()
-    known = form // 1000 == (order == ">") and form % 1000 < 60 and form % 10 == 0 and imaginary == 0
-    if not known or content[20 : 20 + max(name_length, 0)].rstrip(b"\0") != NAME:
+    """Version 4: one variable after another."""
+    variable = _variable(content, 0)
+    while variable and variable.name != NAME:
+        variable = _variable(content, variable.stop)
+    if variable is None or not variable.is_real:
         raise ValueError("is not a MATLAB file with a matrix 'val'")
-    dtype, size = np.dtype(order + DTYPES_4[form // 10 % 10]), len(content) - 20 - name_length
-    if rows < 1 or columns < 1 or size != rows * columns * dtype.itemsize:
-        raise ValueError(f"claims {rows} x {columns} samples, holds {size} bytes of them; fetch it again")
-    return np.frombuffer(content, dtype, offset=20 + name_length).reshape(rows, columns, order="F")
+    size, held, (rows, columns) = variable.stop - variable.start, len(content) - variable.start, variable.shape
+    if not size or held < size or (held > size and _variable(content, variable.stop) is None):
+        raise ValueError(f"claims {rows} x {columns} samples, holds {held} bytes of them; fetch it again")
+    return np.frombuffer(content, variable.dtype, rows * columns, variable.start).reshape(rows, columns, order="F")
+
+
+def _variable(content: bytes, start: int) -> _Variable | None:
+    """The variable at ``start``: five integers (20 bytes), its name, then its matrix column by column."""
+    order = "<" if int.from_bytes(content[start : start + 4], "little") < 1000 else ">"
+    integers = np.frombuffer(content[start : start + 20].ljust(20, b"\xff"), f"{order}i4").tolist()
+    form, rows, columns, imaginary, name_length = integers
+    known = form // 1000 == (order == ">") and form % 1000 < 60 and imaginary in (0, 1)
+    if not known or min(rows, columns) < 0 or name_length < 1:
+        return None
+    data = start + 20 + name_length
+    dtype = np.dtype(order + DTYPES_4[form // 10 % 10])
+    stop = data + rows * columns * dtype.itemsize * (1 + imaginary)
+    name = content[start + 20 : data].rstrip(b"\0")
+    return _Variable(name, dtype, (rows, columns), form % 10 == 0 and not imaginary, data, stop)
 
 
 class _Array(NamedTuple):
@@ -81,14 +108,22 @@ def _arrays(content: bytes, largest: int) -> Iterator[_Array]:
     while position < len(content):
         kind, data, position = _read_element(content, position, order)
         if kind == COMPRESSED:
-            limit = min(largest, MAX_EXPANSION * len(data) + 1000)
-            try:
-                kind, data, _ = _read_element(zlib.decompressobj().decompress(data, limit), 0, order)
-            except zlib.error as error:
-                raise ValueError(f"its compressed matrix is damaged ({error})") from error
+            kind, data, _ = _read_element(_unpack(data, largest), 0, order)
         if kind != MATRIX:
             raise ValueError("is damaged; fetch it again")
         yield _parse_array(data, order)
+
+
+def _unpack(data: bytes, largest: int) -> bytes:
+    limit = min(largest, max(MAX_EXPANSION * len(data), ALWAYS_UNPACKED))
+    inflater = zlib.decompressobj()
+    try:
+        unpacked = inflater.decompress(data, limit)
+    except zlib.error as error:
+        raise ValueError(f"its compressed matrix is damaged ({error})") from error
+    if inflater.unconsumed_tail:
+        raise ValueError(f"its compressed matrix is larger than {limit:,} bytes; save it again without compression")
+    return unpacked
 
 
 def _parse_array(content: bytes, order: str) -> _Array:

@@ -52,7 +52,7 @@ def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
         if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
             raise EntryError(f"{table}: the first columns are not {','.join(COLUMNS)}; give the folder of CPSC 2018")
         for row in rows[1:]:
-            name = row[0].strip() if row else ""
+            name = _name(row)
             if name and (name not in sources or len(tables) == 1):
                 file = table.parent / f"{name:.100}.mat"
                 path = file if not is_inside(f"{name}.mat") or file.exists() else signals.get(name, file)
@@ -61,8 +61,14 @@ def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
     return list(sources.values())
 
 
+def _name(row: Sequence[str]) -> str:
+    """Of the recording; some tables name its file."""
+    name = row[0].strip() if row else ""
+    return name[:-4] if name.lower().endswith(".mat") else name
+
+
 def _read_recording(table: Path, path: Path, row: Sequence[str]) -> PhysicalRecording:
-    file = f"{row[0].strip()}.mat"
+    file = f"{_name(row)}.mat"
     if not is_inside(file):
         raise RecordError(f"{table}: {file!r:.100} is not a path inside the folder")
     try:

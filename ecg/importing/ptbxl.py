@@ -26,6 +26,7 @@ no scored class and are dropped. An age of 300 means above 89 and becomes 90, as
 """
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -60,7 +61,7 @@ def ptbxl_sources(folder: Path, statements: bool = False) -> tuple[list[SourceRe
     table is missing or lacks a column.
     """
     table = folder / TABLE
-    header, *rows = read_csv(table, LARGEST_TEXT) or [[]]
+    header, *rows = read_csv(table, LARGEST_TEXT, ";\t,") or [[]]
     if not set(COLUMNS) <= set(header):
         raise EntryError(f"{table}: does not have the columns {', '.join(COLUMNS)}; give the folder of PTB-XL itself")
     sources: list[SourceRecording] = []
@@ -74,7 +75,7 @@ def ptbxl_sources(folder: Path, statements: bool = False) -> tuple[list[SourceRe
         if not _has(folder, row, "filename_hr") and _has(folder, row, "filename_lr"):
             column, slow = "filename_lr", slow + 1
         sources.append(SourceRecording(name, place, partial(_read_recording, folder, row, column, place, statements)))
-        patients.setdefault(name, row["patient_id"].removesuffix(".0"))  # the table has 15709.0
+        patients.setdefault(name, re.sub(r"[.,]0$", "", row["patient_id"]))  # the table has 15709.0
     if slow:
         print_line(f"{slow:,} recordings are read at 100 Hz, because records500 does not have them")
     return sources, patients
@@ -93,7 +94,7 @@ def _read_recording(
         raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header, counts = read_counts(path)
-    age = float(row["age"]) if row["age"] else None
+    age = float(row["age"].replace(",", ".")) if row["age"] else None
     statements = parse_statements(row["scp_codes"], place)
     words = [f"scp:{statement}" for statement in statements] if with_statements else []
     return PhysicalRecording(
@@ -101,7 +102,7 @@ def _read_recording(
         rate=header.rate,
         microvolts=to_microvolts(counts, header),
         age=AGE_ABOVE_89 if age == CODE_ABOVE_89 else age,
-        sex=SEX.get(float(row["sex"])) if row["sex"] else None,
+        sex=SEX.get(float(row["sex"].replace(",", "."))) if row["sex"] else None,
         diagnoses=[*to_codes(statements, row["heart_axis"]), *words],
     )
 

@@ -18,13 +18,22 @@ from ecg.importing.importer import SourceRecording, to_wfdb_name
 def signal_sources(folder: Path) -> list[SourceRecording]:
     """List the recordings of ``folder`` and its subfolders, sorted by name; then what ``find_recordings`` refuses.
 
-    Raises EntryError if there is none.
+    If WFDB names of two recordings are equal, the second ends in _2. Raises EntryError if there is no recording.
     """
     refused: list[RecordError] = []
+    paths = find_recordings(folder, refuse=refused.append)
+    taken = {recording_name(path) for path in paths}
     sources = []
-    for path in find_recordings(folder, refuse=refused.append):
+    for path in paths:
+        original = recording_name(path)
+        name = whole = to_wfdb_name(original)
+        number = 1
+        while name != original and name in taken:
+            number += 1
+            name = f"{whole}_{number}"
+        taken.add(name)
         reader = read_physical if find_format(path) else read_wfdb
-        sources.append(SourceRecording(to_wfdb_name(recording_name(path)), str(path), partial(reader, path)))
+        sources.append(SourceRecording(name, str(path), partial(reader, path)))
     return sources + [SourceRecording("", "", partial(_refuse, error)) for error in refused]
 
 

@@ -2,7 +2,7 @@
 
 A rhythm series holds sequence sets: one sequence of times, one of each lead with an origin, a scale, and digits.
 Derived series hold averaged beats and are not read. Of several sets the one with the most leads is read, of equal ones
-the longest.
+the longest. Sets of the same time, rate and length are read together.
 """
 
 from xml.etree.ElementTree import Element
@@ -31,6 +31,9 @@ def read_aecg(place: str, root: Element) -> PhysicalRecording:
 
     chosen = max(sets, key=rank)
     sequences = _lead_sequences(chosen)
+    for other in sets:
+        if _timing(other) == _timing(chosen):
+            sequences = {**_lead_sequences(other), **sequences}
     rows = require_leads(list(sequences), place)
     leads = {lead: list(sequences.values())[row] for lead, row in rows.items()}
     signals = [_microvolts(place, value) for value in leads.values()]
@@ -49,6 +52,14 @@ def read_aecg(place: str, root: Element) -> PhysicalRecording:
         diagnoses=(),
         channels=list(sequences),
     )
+
+
+def _timing(sequence_set: Element) -> tuple[str | None, ...]:
+    """The beginning, the sampling interval, and the number of samples of a set: sets of the same are read together."""
+    head, increment = (sequence_set.find(f"component/sequence/value/{name}") for name in ("head", "increment"))
+    digits = sequence_set.findtext("component/sequence/value/digits") or ""
+    times = [None if one is None else f"{one.get('value')} {one.get('unit')}" for one in (head, increment)]
+    return *times, str(len(digits.split()))
 
 
 def _attribute(element: Element, path: str, name: str) -> str:

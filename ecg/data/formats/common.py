@@ -13,7 +13,9 @@ from ecg.data.header import SLOWEST
 from ecg.data.lead_names import LEADS
 from ecg.errors import EntryError, RecordError
 
-BEAT = re.compile(r"median|average|mean|representative|beat|template", re.IGNORECASE)  # one averaged beat, no rhythm
+BEAT = re.compile(  # one averaged beat, no rhythm; but not "72 beats/min"
+    r"median|average|(?<![a-z])mean(?![a-z])|representative|template|beat(?!s|\s*(?:/|per))", re.IGNORECASE
+)
 FASTEST = 1e5  # Hz; a higher rate is a damaged number
 YEARS = {"y": 1.0, "a": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25, "h": 1 / 8766}  # by the unit's first letter
 SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}

@@ -28,6 +28,7 @@ FASTEST = 100_000.0  # Hz; no ECG has a higher rate
 TIME_STAMP = re.compile(rb"\s*([+-]\d{1,12}(?:[.,]\d{0,12})?)\x14")  # at the beginning of an EDF+ data record
 ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 NO_CHANNELS = (*ANNOTATIONS, "Status")  # BioSemi's triggers
+ANONYMOUS = date(1985, 1, 1)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -149,11 +150,14 @@ def _microvolts(digits: np.ndarray, lead: _Signal, path: Path) -> np.ndarray:
 
 
 def _patient(content: bytes) -> tuple[float | None, str | None]:
-    """Age in whole years, and sex. Anonymised files replace either by X, or one of the dates by another."""
+    """Age in whole years, and sex. Anonymised files replace the sex or a date by X, or the start by 1 January 1985."""
     _, sex, born, *_ = [*_text(content[8:88]).split(), "", "", ""]
     startdate, recorded, *_ = [*_text(content[88:168]).split(), "", ""]
     birth = _date(born)
-    today = (_date(recorded) if startdate.lower() == "startdate" else None) or _date(_text(content[168:176]))
+    is_named = startdate.lower() == "startdate" and recorded
+    today = _date(recorded) if is_named else _date(_text(content[168:176]))
+    if today == ANONYMOUS:
+        today = None
     age = None
     if birth and today:
         years = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))

@@ -6,6 +6,7 @@ the format. sierraecg on PyPI is not used: see docs/formats.md.
 """
 
 import binascii
+import re
 import struct
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
@@ -14,7 +15,7 @@ import numpy as np
 
 from ecg.data.formats.common import require_timing, to_sex, to_years, years_between
 from ecg.data.formats.physical import PhysicalRecording, require_leads
-from ecg.data.lead_names import LEADS
+from ecg.data.lead_names import LEADS, canonical_leads
 from ecg.errors import RecordError
 
 LONGEST_RESTING = 3600.0  # seconds; a small file could decompress to more
@@ -55,7 +56,7 @@ def read_philips(place: str, root: Element) -> PhysicalRecording:
 
 
 def _names(waveforms: Element, facts: Element) -> list[str]:
-    names = waveforms.get("leadlabels", "").split()
+    names = re.findall(r"[^\s,;]+", waveforms.get("leadlabels", ""))
     if not names and (facts.findtext("acquisitiontype") or "").strip() in STANDARD:
         names = list(LEADS)
     count = int(waveforms.get("numberofleads") or facts.findtext("numberchannelsallocated") or len(names))
@@ -64,15 +65,15 @@ def _names(waveforms: Element, facts: Element) -> list[str]:
 
 def _counts(place: str, waveforms: Element, facts: Element, names: Sequence[str], samples: int) -> np.ndarray:
     """The values (leads, samples)."""
-    encoding, text = waveforms.get("dataencoding"), waveforms.text or ""
+    encoding, text = (waveforms.get("dataencoding") or "").lower(), waveforms.text or ""
     packing = waveforms.get("compression") or waveforms.get("compressmethod") or ""
     if (waveforms.get("compressflag") or "").lower() == "false" or packing.lower() in ("uncompressed", "none"):
         packing = ""
-    if packing == "XLI" and encoding == "Base64":
+    if packing.upper() == "XLI" and encoding == "base64":
         return _xli(place, binascii.a2b_base64(text), names, samples)
-    if packing or encoding not in ("Base64", "Plain"):
-        raise RecordError(f"{place}: its waveforms are {encoding!s:.20} {packing:.20}; export them uncompressed")
-    if encoding == "Plain":
+    if packing or encoding not in ("base64", "plain"):
+        raise RecordError(f"{place}: its waveforms are {encoding:.20} {packing:.20}; export them uncompressed")
+    if encoding == "plain":
         values = np.array(text.split(), np.float64)
     else:
         signed = (waveforms.get("signalsigned") or facts.findtext("signalsigned") or "").lower() != "false"
@@ -84,7 +85,7 @@ def _counts(place: str, waveforms: Element, facts: Element, names: Sequence[str]
 
 
 def _xli(place: str, data: bytes, names: Sequence[str], samples: int) -> np.ndarray:
-    if list(names[:6]) != list(LEADS[:6]):
+    if canonical_leads(names[:6]) != list(LEADS[:6]):
         raise RecordError(f"{place}: its compressed leads do not begin with I to aVF; export them uncompressed")
     leads, offset = [], 0
     for name in names:
