@@ -115,7 +115,7 @@ def test_aecg_sets_of_the_same_time_are_read_together(tmp_path):
     assert list(recording.leads) == list(LEADS)
     np.testing.assert_array_equal(recording.microvolts, values * 2.5)
     later = apart.replace('20010304101112"/><increment', '20010304101122"/><increment', 1)
-    assert list(read_xml(write(tmp_path / "b.xml", later)).leads) == list(LEADS[:6])
+    assert len(read_xml(write(tmp_path / "b.xml", later)).leads) == 6
 
 
 @pytest.mark.parametrize("label", ["RHYTHM", "72 beats/min", "Rhythm, 72 beats per minute", "meaningful", "12 beats"])
