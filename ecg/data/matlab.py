@@ -18,7 +18,7 @@ MATRIX, COMPRESSED = 14, 15  # element types of version 5
 STRUCT, TEXT, NUMERIC = 2, 4, range(6, 16)  # array classes of version 5; numeric: from float64 to uint64
 COMPLEX = 0x800  # flag of an array
 MAX_EXPANSION = 50  # unpacked size / packed size; a recording's noise stays below, a zip bomb has 1000
-ALWAYS_UNPACKED = 64 << 20  # bytes; a recording of mostly zeros may expand more
+ALWAYS_UNPACKED = 16 << 20  # bytes; a recording of mostly zeros may expand more
 
 
 def read_matrix(content: bytes, largest: int) -> np.ndarray:
