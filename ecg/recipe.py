@@ -23,6 +23,7 @@ BOUNDS = {
     "shortest_window": (1, 1_000_000),
     "overlap": (0, 999_999),
     "width": (1, 4096),
+    "wide_from": (0, 100_000_000),
     "stem_kernel": (1, 999),
     "kernel": (1, 999),
     "dropout": (0, 0.999),
@@ -63,6 +64,7 @@ class Recipe:
 
     # the network
     width: int = 64  # channels of the first group; 128, 256 and 512 follow
+    wide_from: int = 0  # recordings from which a training doubles the width (0: never)
     stem_kernel: int = 15
     kernel: int = 7
     dropout: float = 0.2
@@ -148,6 +150,7 @@ BEST = Recipe(
     shortest_window=512,
     overlap=100,
     width=32,
+    wide_from=3000,
     scale=True,
     epochs=20,
     batch=32,
@@ -162,7 +165,8 @@ BEST = Recipe(
 )
 
 # `best` at half its width: for the demo, for tests, for a laptop. Not for a leaderboard.
-SMALL = replace(BEST, name="small", width=16, folds=3, epochs=10, batch=16, simulated=2000, threshold_search="exact")
+SMALL = replace(BEST, name="small", width=16, wide_from=0, folds=3, epochs=10, batch=16, simulated=2000)
+SMALL = replace(SMALL, threshold_search="exact")
 
 RECIPES = {recipe.name: recipe for recipe in (PUBLISHED, BEST, SMALL)}
 
@@ -174,6 +178,8 @@ def changed(recipe: Recipe, **changes: Any) -> Recipe:
 
 def parse_recipe(text: str) -> Recipe:
     """Parse ``NAME`` or ``NAME,field=value,...``; the values of a tuple are separated by slashes.
+
+    A width that is named is kept, however many recordings there are.
 
     Raises EntryError if there is no such recipe or field, or a value is out of bounds.
 
@@ -188,6 +194,8 @@ def parse_recipe(text: str) -> Recipe:
     fields_now = asdict(RECIPES[name])
     try:
         pairs = dict(change.split("=") for change in changes)
+        if "width" in pairs:
+            pairs = {"wide_from": "0", **pairs}
         return changed(RECIPES[name], **{key: parsers[type(fields_now[key])](value) for key, value in pairs.items()})
     except (ValueError, KeyError) as error:
         raise EntryError(f"{text}: is not NAME,field=value,... with fields of a recipe ({error})") from error

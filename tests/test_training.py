@@ -27,7 +27,8 @@ from ecg.data.signal_files import read_counts
 from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError, NonFiniteError
 from ecg.evaluation.metrics import challenge_metric
-from ecg.recipe import PUBLISHED
+from ecg.model.folder import read_description
+from ecg.recipe import PUBLISHED, parse_recipe
 from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import prepare
@@ -236,6 +237,20 @@ def test_folders_that_cannot_be_trained_on_are_an_error(tmp_path, tiny_recipe):
         training_code(tmp_path / "few", tmp_path / "m1", replace(tiny_recipe, folds=5), CPU)
     with pytest.raises(EntryError, match="no recording with a scored label"):
         training_code(tmp_path / "unlabelled", tmp_path / "m2", tiny_recipe, CPU)
+
+
+def test_many_recordings_get_a_wider_network_unless_its_width_is_named(training_data, tiny_recipe, tmp_path, capsys):
+    recordings = len(find_recordings(training_data))
+    recipe = replace(tiny_recipe, epochs=1, folds=2, simulated=0)
+    widths = []
+    for wide_from in (recordings, recordings + 1):
+        training_code(training_data, tmp_path / "model", replace(recipe, wide_from=wide_from), CPU)
+        widths.append(read_description(tmp_path / "model").recipe.width)
+        assert (f"{2 * recipe.width} channels instead of {recipe.width}" in capsys.readouterr().out) == (
+            len(widths) == 1
+        )
+    assert widths == [2 * recipe.width, recipe.width]
+    assert parse_recipe("best").wide_from == 3000 and parse_recipe("best,width=48").wide_from == 0
 
 
 def test_recordings_of_a_patient_are_in_one_fold(training_data, tiny_recipe, tmp_path):

@@ -189,7 +189,7 @@ def prepare(
         raise EntryError(f"{data}: is the work folder of the training; give another model folder")
     headers = list_recordings(data)
     weights = choose_classes(headers, Path(classes) if classes else None, Path(start) if start else None)
-    recipe = recipe_for(recipe, weights)
+    recipe = recipe_for(recipe, weights, 0 if start else len(headers))
     started_from = describe_start(Path(start)) if start else ""
     fingerprint = recordings_fingerprint(headers, weights, recipe)
     claim_work_dir(work_dir, recipe, fingerprint, file_digest(patients) if patients else None, started_from)
@@ -254,8 +254,15 @@ def choose_classes(headers: Sequence[Path], classes: Path | None, start: Path | 
     return own_classes({name: [f"{label}: true"]})
 
 
-def recipe_for(recipe: Recipe, weights: Weights) -> Recipe:
-    """``recipe`` with the fields that do not fit the classes changed; each change is printed."""
+def recipe_for(recipe: Recipe, weights: Weights, recordings: int) -> Recipe:
+    """``recipe`` with the fields changed that do not fit the classes or the number of recordings.
+
+    Each change is printed. The learning curve that doubles the width is in docs/experiments.md.
+    """
+    if 0 < recipe.wide_from <= recordings:
+        print_line(f"{recordings:,} recordings: {2 * recipe.width} channels instead of {recipe.width}")
+        recipe = replace(recipe, width=2 * recipe.width)
+    recipe = replace(recipe, wide_from=0)
     if weights.normal is None and recipe.decide == "challenge":
         print_line(
             "sinus rhythm is not one of the classes: the Challenge metric is not normalised against it, and labels are "
