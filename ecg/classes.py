@@ -71,6 +71,11 @@ OTHER_NAMES = {
 CODES_BY_NAME = {name.casefold(): code for table in (OTHER_NAMES, NAMES) for code in table for name in table[code]}
 CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
 LONG_CODE = re.compile(r"\d{6,18}(?:\.0*)?")  # a SNOMED CT code among other words
+QUALIFIED = re.compile(  # a code or name among such words is no diagnosis
+    r"\b(no|not|non|without|exclu\w+|ruled? out|rule out|r/o|negative|absent|denie[sd]|history|h/o|former|previous|"
+    r"possibl[ey]|probabl[ey]|suspected|suspicion|ohne|kein\w*|ausgeschlossen|verdacht|sans|sin)\b",
+    re.IGNORECASE,
+)
 NO_DIAGNOSIS = {"", "-", "?", "na", "n/a", "nan", "none", "null", "unknown"}
 
 
@@ -130,7 +135,8 @@ def code_of(text: str) -> str | None:
 def split_diagnoses(text: str) -> list[str]:
     """The diagnoses in ``text``: codes for codes and names of classes, other text as it is; nothing for "Unknown".
 
-    Commas, semicolons and bars separate them. So do blanks and the signs / + & between codes or names of classes.
+    Commas, semicolons and bars separate them. So do blanks and the signs / + & between codes or names of classes. What
+    is denied or doubted, such as "no AF" or "164889003 (excluded)", stays as it is written, and so means no class.
 
     >>> split_diagnoses("426783006.0; AF RBBB, 'old infarct' | 59931005 (inverted T), Unknown")
     ['426783006', '164889003', '59118001', 'old infarct', '59931005']
@@ -140,7 +146,11 @@ def split_diagnoses(text: str) -> list[str]:
         part = part.strip(" \t'\"[]{}")
         if part.casefold() in NO_DIAGNOSIS:
             continue
-        whole = code_of(part) or code_of(re.sub(r"(\d)\s*\(.*\)$", r"\1", part))
+        whole = code_of(part)
+        if whole is None and QUALIFIED.search(part):
+            found.append(part)
+            continue
+        whole = whole or code_of(re.sub(r"(\d)\s*\(.*\)$", r"\1", part))
         words = [word for word in re.split(r"[\s/+&]+", part) if word]
         if whole is None and all(map(code_of, words)):
             found += [code_of(word) or word for word in words]

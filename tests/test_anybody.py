@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecg.classes import NAMES
+from ecg.classes import NAMES, load_weights
 from ecg.data.header import parse_header, read_diagnoses, read_header
 from ecg.data.listing import find_recordings
 from tests.conftest import call_script, header_text, noise, write_recording
@@ -52,6 +52,20 @@ CODES = ("251146004", "426783006")
 def test_ways_to_write_diagnoses(tmp_path, text):
     path = write_recording(tmp_path, "A1", comments=(f"#Dx: {text}",))
     assert read_header(path).diagnoses == read_diagnoses(path) == CODES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("164889003 (excluded)", "164889003 (no)", "not 164889003", "no AF", "rule out 164889003", "r/o AF"),
+        *("history of 164889003", "AF ruled out", "kein AF", "possible 164889003", "old 164889003?"),
+    ],
+)
+def test_what_is_denied_or_doubted_is_no_diagnosis(tmp_path, text):
+    """Before, the code counted, and only the word "not" was named as not understood."""
+    path = write_recording(tmp_path, "A1", comments=(f"#Dx: 426783006, {text}",))
+    assert read_header(path).diagnoses == ("426783006", text)
+    assert load_weights().not_understood(read_header(path).diagnoses) == [text]
 
 
 def test_every_name_of_a_class_is_understood():

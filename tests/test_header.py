@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ecg.data.header import Header, parse_header, read_diagnoses, read_header
 from ecg.data.lead_names import LEADS
+from ecg.data.record import read_record
 from ecg.errors import RecordError
 from tests.conftest import header_text, noise, write_recording
 
@@ -50,6 +51,19 @@ def parse(*comments: str, **changes) -> Header:
         ("#Alter: 56 Jahre", 56),
         ("# 69 M 1085 1629 x1", 69),  # MIT-BIH
         ("# 3 leads, 12 files", None),
+        ("#Age: 0,5", 0.5),
+        ("#Age: 2,5 years", 2.5),
+        ("#Age: 40-49", None),
+        ("#Age: <1", None),
+        ("#Age: 6 m", None),
+        ("#Age: 56-year-old", 56),
+        ("#Age in years: 60", 60),
+        ("#Age_years: 60", 60),
+        ("#PatientAge: 060Y", 60),
+        ("#Age/Sex: 60/M", 60),
+        ("#Height: 170 Age: 56 Sex: M", 56),
+        ("#Leeftijd: 56 jaar", 56),
+        ("#Возраст: 56 лет", 56),
     ],
 )
 def test_age(comment, age):
@@ -62,7 +76,7 @@ def test_age(comment, age):
         *((text, "male") for text in ("Male", "male", "M", "m")),
         *((text, "female") for text in ("Female", "female", "F", "f")),
         *((text, "male") for text in ("M (male)", "'Male'", "männlich", "homme", "hombre", "男", "M.")),
-        *((text, "female") for text in ("W", "weiblich", "Woman", "femme", "mujer", "女", "F;")),
+        *((text, "female") for text in ("W", "weiblich", "Woman", "femme", "mujer", "女性", "F;", "(F)", "F - female")),
         *((text, None) for text in ("NaN", "Unknown", "", "Fluid", "M/F", "1", "other")),
     ],
 )
@@ -78,6 +92,13 @@ def test_several_facts_on_one_line_and_comments_that_only_look_like_them():
     assert (header.age, header.sex, header.diagnoses) == (69, "female", ())
     header = parse("#Dx: scp:NORM, scp:SR", "#Hx: his age: unknown")
     assert header.diagnoses == ("scp:NORM", "scp:SR") and header.age is None
+
+
+@pytest.mark.parametrize("name", ["sinus rhythm", "0 I", "A 1"])
+def test_a_name_with_blanks_changes_no_diagnosis_and_no_lead(tmp_path, name):
+    """Before, its blanks were replaced in the whole text."""
+    path = write_recording(tmp_path, name, noise(500), comments=("#Dx: sinus rhythm",))
+    assert read_header(path).diagnoses == ("426783006",) and read_record(path).mask.all()
 
 
 def test_only_line_ends_end_a_line():

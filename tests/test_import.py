@@ -21,7 +21,7 @@ from ecg.importing.importer import import_recordings
 from ecg.importing.ptbxl import CODES, COLUMNS, parse_statements, ptbxl_sources, to_codes
 from ecg.importing.recording_files import signal_sources
 from ecg.simulation.signal import simulate_signal
-from tests.conftest import ROOT, call_script, run_script, write_recording
+from tests.conftest import ROOT, call_script, replace_text, run_script, write_recording
 
 
 def ecg(seed: int = 0, seconds: float = 10, rate: float = 500) -> np.ndarray:
@@ -171,16 +171,17 @@ def test_ptbxl_import_reports_damaged_recordings(ptbxl, tmp_path):
         ptbxl_row(3, scp_codes="__import__('os').abort()"),
         ptbxl_row(4, filename_hr="../00009_hr"),
         ptbxl_row(5),
-        ptbxl_row(4, age="old"),
+        ptbxl_row(6, age="old", filename_hr="records500/00000/00004_hr"),
         ptbxl_row(1),
         ptbxl_row(7, ecg_id="../../7", filename_hr="records500/00000/00004_hr"),
     ]
     write_ptbxl(ptbxl, rows)
     names, failures = import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
-    assert names == ["HR00001", "HR______7"]
+    assert names == ["HR00001", "HR00006", "HR______7"]
+    assert read_record(tmp_path / "new/HR00006.hea").header.age is None
     for failure, words in zip(
         failures,
-        (("00002_hr",), ("ecg_id 3", "scp_codes"), ("ecg_id 4", "inside"), ("00005_hr",), ("4", "old"), ("same name",)),
+        (("00002_hr",), ("ecg_id 3", "scp_codes"), ("ecg_id 4", "inside"), ("00005_hr",), ("same name",)),
         strict=True,
     ):
         assert all(word in str(failure) for word in words), failure
@@ -188,7 +189,7 @@ def test_ptbxl_import_reports_damaged_recordings(ptbxl, tmp_path):
     with pytest.raises(EntryError, match="holds recordings already"):
         import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
     done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "again")
-    assert done.returncode == 1 and "2 of 8 recordings imported" in done.stdout and "scp_codes" in done.stdout
+    assert done.returncode == 1 and "3 of 8 recordings imported" in done.stdout and "scp_codes" in done.stdout
 
 
 @pytest.mark.parametrize("table", [None, b"", b"a,b\n1,2\n", b'"' + b"x" * 200_000])
@@ -203,7 +204,7 @@ def test_ptbxl_import_requires_the_table(tmp_path, table):
 
 
 def write_cpsc2018(folder: Path, name: str, microvolts: np.ndarray, sex="Male", age=74):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     struct = {"sex": sex, "age": age, "data": microvolts / 1000.0}
     scipy.io.savemat(folder / f"{name}.mat", {"ECG": struct}, do_compression=True)
 
@@ -234,6 +235,7 @@ def test_ptbxl_s_table_with_decimal_commas(ptbxl, tmp_path):
     rows = list(csv.DictReader(table.open()))
     for row in rows:
         row.update({key: row[key].replace(".0", ",0") for key in ("age", "patient_id", "sex")})
+        row.update(ecg_id=f"{row['ecg_id']},0", heart_axis=f"{row['heart_axis'].lower()} ")
     for delimiter in ",;":
         with table.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0].keys(), delimiter=delimiter)
@@ -241,7 +243,32 @@ def test_ptbxl_s_table_with_decimal_commas(ptbxl, tmp_path):
             writer.writerows(rows)
         sources, patients = ptbxl_sources(ptbxl)
         assert [source.read().age for source in sources] == [56, 90, 19, None]
-        assert list(patients.values()) == ["1000", "1001", "1001", "1002"]
+        assert list(patients.items())[:2] == [("HR00001", "1000"), ("HR00002", "1001")]
+        assert "39732003" in sources[1].read().diagnoses
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        ("0", "states no gain of I; write it into the header"),
+        ("nan/mV", "states no gain"),
+        ("9/NU", "is not a voltage"),
+    ],
+)
+def test_a_gain_is_never_guessed(tmp_path, gain, words):
+    write_dat(tmp_path / "data", "A1", ecg())
+    header = tmp_path / "data/A1.hea"
+    replace_text(header, header.read_text().split()[6], gain)
+    done = run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
+    assert done.returncode == 2 and words in done.stdout
+
+
+def test_a_gain_with_a_decimal_comma(tmp_path):
+    write_dat(tmp_path / "data", "A1", ecg() / 2, gain=500.0)
+    header = tmp_path / "data/A1.hea"
+    replace_text(header, header.read_text().split()[6], "0,5/uV")
+    assert run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new").returncode == 0
+    np.testing.assert_allclose(read_record(tmp_path / "new/A1.hea").counts, ecg(), atol=2)
 
 
 def test_names_that_become_equal_are_kept_apart(tmp_path):
@@ -397,6 +424,25 @@ def test_cpsc2018_as_downloaded(tmp_path):
         assert (sorted(names), failures) == (["A0001", "A0002", "A0003"], [])
         assert read_record(tmp_path / folder / "A0003.hea").header.diagnoses == ("426783006",)
         (source / "REFERENCE.csv").unlink(missing_ok=True)
+
+
+def test_cpsc2018_tables_that_disagree_and_files_in_no_table(tmp_path, capsys):
+    source = tmp_path / "cpsc"
+    for folder in ("TrainingSet1", "TrainingSet2"):
+        write_cpsc2018(source / folder, "A0001", ecg(1))
+        write_cpsc2018(source / folder, f"A000{folder[-1]}1", ecg(2))
+    (source / "TrainingSet1/reference.csv").write_text("recording;first_label;second_label;third_label\nA0001;5;;\n")
+    sources = cpsc2018_sources(source)
+    assert [one.read().diagnoses for one in sources] == [["59118001"]]
+    assert "2 .mat files are in no table and are not imported: A00011 ..." in capsys.readouterr().out
+    table = "Recording\tFirst_label\tSecond_label\tThird_label\nA0001\t1\n"
+    (source / "TrainingSet2/REFERENCE.csv").write_text(table)
+    names, failures = import_recordings(tmp_path / "new", cpsc2018_sources(source))
+    assert names == ["A0001"] and "has other labels than in" in str(failures[0])
+    (source / "TrainingSet2/REFERENCE.csv").unlink()
+    (source / "TrainingSet1/reference.csv").rename(source / "REFERENCE.csv")
+    names, failures = import_recordings(tmp_path / "none", cpsc2018_sources(source))
+    assert not names and "has the same name; remove one of them" in str(failures[0])
 
 
 def test_ptbxl_with_the_files_of_100_hz_only(ptbxl, tmp_path, capsys):

@@ -51,6 +51,28 @@ def test_parts_of_a_recording_with_another_name_are_no_recordings(tmp_path):
     assert [path.name for path in find_recordings(tmp_path)] == ["B_0001.hea", "B_1.hea", "p000020-2183.hea"]
 
 
+def test_parts_in_other_folders(tmp_path):
+    """A part's name takes no other recording away, and parts in a subfolder are no recordings."""
+    for name in ("a/R_0001", "z/R_0001", "z/R_0002", "seg/S_0001"):
+        write_recording((tmp_path / name).parent, Path(name).name)
+    (tmp_path / "z/R.hea").write_text("R/2 12 500 5000\nR_0001 2500\nR_0002 2500\n")
+    (tmp_path / "S.hea").write_text("S/1 12 500 2500\nseg/S_0001 2500\n")
+    found = find_recordings(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["z/R.hea", "a/R_0001.hea", "S.hea"]
+
+
+def test_links_to_nothing_and_signals_with_the_name_of_another_recording_are_named(tmp_path):
+    path = write_recording(tmp_path / "a", "S1")
+    write_recording(tmp_path / "b", "S1").unlink()
+    (tmp_path / "site2").symlink_to(tmp_path / "not mounted")
+    refused = []
+    assert find_recordings(tmp_path, refuse=refused.append) == [path]
+    assert [str(error) for error in refused] == [
+        f"{tmp_path}/site2: is a link to nothing",
+        f"{tmp_path}/b/S1.mat: has no header beside it, and the name of {path}",
+    ]
+
+
 @pytest.mark.parametrize("folder", ["missing", "empty"])
 def test_folder_without_recordings_is_an_error(tmp_path, folder):
     (tmp_path / "empty").mkdir()
@@ -73,7 +95,7 @@ def test_unusable_files_and_folders_are_refused_and_the_search_continues(tmp_pat
     refused = []
     found = find_recordings(tmp_path, refuse=refused.append)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/A1.hea", "a/A1a.hea", "b/A2.hea"]
-    assert [str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused] == ["b/A1.hea", "closed"]
+    assert {str(error).removeprefix(f"{tmp_path}/").split(":")[0] for error in refused} == {"b/A1.hea", "closed"}
     with_header = find_recordings(tmp_path, headers_only=True, refuse=refused.append)
     assert with_header == found[:2]
     with pytest.raises(EntryError):

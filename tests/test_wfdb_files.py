@@ -212,6 +212,81 @@ def test_an_offset_beyond_16_bits_is_subtracted_and_noted(tmp_path):
     assert all(abs(-line.baseline - offset) < 1000 for line, offset in zip(imported.header.signals, offsets))
 
 
+def test_a_file_with_other_signals_than_the_header_describes_is_refused(tmp_path):
+    """Before, every lead was a mixture of all of them, without a word."""
+    path = write_dat(tmp_path, "A1")
+    text = path.read_text()
+    lines = text.split("\n")
+    for number in (11, 8):
+        path.write_text("\n".join([f"A1 {number} 500 1500", *lines[1 : number + 1], *lines[13:]]))
+        with pytest.raises(
+            RecordError, match=f"A1.dat holds 12 signals of 1,500 samples, the header describes {number}"
+        ):
+            read_record(path, lenient=True)
+    path.write_text("\n".join(["A1 11 500", *lines[1:]]))
+    with pytest.raises(RecordError, match="no whole number of samples of 11 signals"):
+        read_record(path, lenient=True)
+    path.with_suffix(".dat").write_bytes(COUNTS.astype("<i4").tobytes(order="F"))
+    path.write_text(text)
+    with pytest.raises(RecordError, match="holds 24 signals of 1,500 samples .or wider ones."):
+        read_record(path, lenient=True)
+
+
+def test_a_signal_longer_than_its_header_says_is_like_a_long_mat_file(tmp_path):
+    path = write_dat(tmp_path, "A1", record_line="A1 12 500 1400")
+    with pytest.raises(RecordError, match="says 1400 samples, its signal file holds 1500"):
+        read_record(path)
+    assert np.array_equal(read_record(path, lenient=True).counts, COUNTS)
+
+
+def test_a_copy_is_read_from_its_own_file(tmp_path):
+    """A browser names a second download "A1 (1)"; its header still names A1.dat, which is another recording's."""
+    write_dat(tmp_path, "A1", noise(1500, seed=9))
+    copy = write_dat(tmp_path, "A1 (1)")
+    replace_text(copy, "A1 (1).dat", "A1.dat")
+    assert np.array_equal(read_record(copy).counts, COUNTS)
+
+
+def test_a_missing_file_of_other_signals_does_no_harm(tmp_path):
+    """PTB has the Frank leads in a file of their own."""
+    path = write_dat(tmp_path, "A1")
+    frank = "".join(f"A1.xyz 16 2000/mV 16 0 0 0 0 v{axis}\n" for axis in "xyz")
+    path.write_text(path.read_text().replace("A1 12", "A1 15").replace("#Age", f"{frank}#Age"))
+    assert np.array_equal(read_record(path).counts, COUNTS)
+
+
+def test_the_shortest_of_several_files_is_named(tmp_path):
+    path = write_dat(tmp_path, "A1", COUNTS[:11], leads=LEADS[:11])
+    text = path.read_text().replace("A1 11", "A1 12").replace("#Age", "A1_v6.dat 16 1000/mV 16 0 0 0 0 V6\n#Age")
+    path.write_text(text)
+    (tmp_path / "A1_v6.dat").write_bytes(COUNTS[11, :900].tobytes())
+    with pytest.raises(RecordError, match="A1_v6.dat is shorter than the other signal files"):
+        read_record(path, lenient=True)
+
+
+@pytest.mark.parametrize("gain", ["2000/adu", "0/mV"])
+def test_parts_whose_gain_is_unknown_are_refused(tmp_path, gain):
+    path = write_segments(tmp_path)
+    replace_text(tmp_path / "A1_0002.hea", "1000/mV", gain)
+    with pytest.raises(RecordError, match="A1_0002: the gain of I is"):
+        read_record(path)
+
+
+def test_parts_with_blanks_in_their_names_and_tabs_in_their_lines(tmp_path):
+    for name, counts in (("A 1_0001", COUNTS[:, :500]), ("A 1_0002", COUNTS[:, 500:])):
+        write_dat(tmp_path, name, counts)
+    (tmp_path / "A 1.hea").write_text("A 1/2 12 500 1500\nA 1_0001\t500\nA 1_0002 1000.0 x\n")
+    assert [path.name for path in find_recordings(tmp_path)] == ["A 1.hea"]
+    assert np.array_equal(read_record(tmp_path / "A 1.hea").counts, COUNTS)
+
+
+def test_age_and_sex_of_the_first_part(tmp_path):
+    path = write_segments(tmp_path)
+    replace_text(path, "#Age: 50\n", "")
+    header = read_record(path).header
+    assert (header.age, header.sex, header.diagnoses) == (60, "female", ("426783006",))
+
+
 def test_a_missing_part_is_an_error_that_names_it(tmp_path):
     path = write_segments(tmp_path)
     (tmp_path / "A1_0002.dat").unlink()

@@ -14,25 +14,28 @@ from ecg.errors import printable
 OLDEST = 130  # years; a higher age is a typing error and counts as unknown
 OLDER = 1  # year: ">89" is 90, as PTB-XL counts it
 KEYS = {"gender": "sex", "geschlecht": "sex", "sexe": "sex", "sexo": "sex", "sesso": "sex", "性别": "sex"}
+KEYS |= {"geslacht": "sex", "płeć": "sex", "пол": "sex", "leeftijd": "age", "wiek": "age", "возраст": "age"}
 KEYS |= {"alter": "age", "âge": "age", "edad": "age", "idade": "age", "età": "age", "年龄": "age"}
 KEYS |= {"diagnosis": "dx", "diagnoses": "dx"}
 FACT = re.compile(  # a key at the beginning of a comment, or one more on the same line: "#Age: 56 Sex: F"
-    rf"(?<![\w:])(?:patient'?s? +)?(age|sex|dx|rx|hx|sx|{'|'.join(KEYS)})\s*(?:[(\[]([^)\]:]*)[)\]])?\s*[:：=]",
+    rf"(?<![\w:/])(?:patient'?s?[ _]*)?(age/sex|age|sex|dx|rx|hx|sx|{'|'.join(KEYS)})"
+    r"(?:\s*[(\[]([^)\]:]*)[)\]]|[ _](?:in )?(years|months|days))?\s*[:：=]",
     re.IGNORECASE,
 )
 CHALLENGE = ("Age", "Sex", "Dx", "Rx", "Hx", "Sx")
 PHYSIONET = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 MIT_BIH = re.compile(r"#\s*(\d{1,3}|\?)\s+([MF?])(\s.*)?")  # "# 69 M 1085 1629 x1"
-AGE = re.compile(r"\W*?([>≥]?)\s*(\d[\d.]*)\+?(\s*)([^\W\d_]*)")
+AGE = re.compile(r"[^\w<≤-]*?([>≥]?)\s*(\d[\d.]*(?:,\d(?!\d))?)\+?(\s*)-?([^\W\d_]*)")
+RANGE = re.compile(r"\d\s*[-–]\s*\d")
 UNITS = {  # of ages: years in one, and its names
-    1.0: re.compile(r"y|yo|yrs?|years?|j|jahre?n?|a|ans?|années?|años?|anos?|ann[oi]|岁"),
-    1 / 12: re.compile(r"mo|mon|months?|monate?n?|mois|m[eê]s|meses|mes[ei]|月"),
+    1.0: re.compile(r"y|yo|yrs?|years?|j|jahre?n?|a|ans?|années?|años?|anos?|ann[oi]|jaar|jr|år|lat|лет|год|года|岁"),
+    1 / 12: re.compile(r"mo|mon|mths?|months?|monate?n?|mois|m[eê]s|meses|mes[ei]|月"),
     7 / 365: re.compile(r"w|wks?|weeks?|wochen?|semaines?|semanas?"),
     1 / 365: re.compile(r"d|days?|t|tage?n?|jours?|d[ií]as?|giorn[oi]|天"),
 }
 SEXES = {
-    "female": re.compile(r"f|female|w|woman|weiblich|frau|femme|féminin|mujer|femenino|feminino|donna|femmina|女"),
-    "male": re.compile(r"m|male|man|männlich|mann|homme|masculin|hombre|masculino|uomo|maschio|男"),
+    "female": re.compile(r"f(em(ale)?)?|w|woman|weiblich|frau|femme|féminin|mujer|fem[ei]nino|donna|femmina|女性?"),
+    "male": re.compile(r"m|masc|male|man|männlich|mann|homme|masculin|hombre|varón|masculino|uomo|maschio|男性?"),
 }
 PLAIN_CODES = re.compile(r"[\d,]*")
 LABEL_VALUES = dict.fromkeys(("1", "t", "y", "yes", "pos", "positive"), "true")
@@ -68,19 +71,22 @@ def _facts(line: str) -> list[tuple[str, str]]:
     if "<" in line and (found := PHYSIONET.findall(line)):
         return [(KEYS.get(key.lower(), key.lower()), value.strip()) for key, value in found]
     text = line.lstrip("# \t")
-    first = FACT.match(text)
-    if not first:
+    matches = list(FACT.finditer(text))
+    if not matches:
         if mit_bih := MIT_BIH.fullmatch(line):
             return [("age", mit_bih.group(1)), ("sex", mit_bih.group(2))]
         return [(key.strip().lower(), value.strip())] if colon else []
-    matches = list(FACT.finditer(text))
-    facts = []
+    facts: list[tuple[str, str]] = []
     for match, following in zip(matches, [*matches[1:], None]):
         key = match.group(1).lower()
         value = text[match.end() : following.start() if following else None].strip()
         if value and following:
             value = value.rstrip(",; \t")
-        facts.append((KEYS.get(key, key), f"{value} {match.group(2)}" if match.group(2) else value))
+        unit = match.group(2) or match.group(3)
+        if key == "age/sex":
+            facts += zip(("age", "sex"), value.split("/"))
+        else:
+            facts.append((KEYS.get(key, key), f"{value} {unit}" if unit else value))
     return facts
 
 
@@ -91,17 +97,17 @@ def parse_age(text: str) -> float | None:
     [74.0, 56.0, 0.6666666666666666, 90.0, 56.0, 0.5, None, None]
     """
     match = AGE.match(text)
-    if not match or "-" in text[: match.start(2)]:
+    if not match or RANGE.search(text):
         return None
     above, number, blank, unit = match.groups()
-    unit = unit.lower()
-    if unit in ("m", "f") and (blank or unit == "f"):  # the sex
+    if unit in ("F", "f") or unit == "M" and blank:  # the sex
         unit = ""
+    unit = unit.lower()
     if unit == "m" and re.fullmatch(r"\d{3}", number):
         unit = "month"
     years = 1.0 if not unit else next((years for years, names in UNITS.items() if names.fullmatch(unit)), math.nan)
     try:
-        age = float(number) * years
+        age = float(number.replace(",", ".")) * years
     except ValueError:
         return None
     age += OLDER if above else 0
@@ -114,8 +120,9 @@ def parse_sex(text: str) -> str | None:
     >>> [parse_sex(text) for text in ("F", "M (male)", "weiblich", "M/F", "Unknown")]
     ['female', 'male', 'female', None, None]
     """
-    word = re.split(r"[,;(]", text)[0].strip(" \t'\".").lower()
-    return next((sex for sex, names in SEXES.items() if names.fullmatch(word)), None)
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    found = {next((sex for sex, names in SEXES.items() if names.fullmatch(word)), None) for word in words}
+    return found.pop() if len(found) == 1 else None
 
 
 def parse_diagnoses(comments: Mapping[str, str]) -> tuple[str, ...]:

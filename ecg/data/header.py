@@ -7,6 +7,7 @@ which ``comments`` reads. Headers come from strangers: each claim is checked.
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,9 @@ from ecg.errors import RecordError
 from ecg.files import read_text
 
 DEFAULT_RATE = 250.0  # Hz; the WFDB's default for a header without a sampling rate
+BLANK = "\ue000"  # stands for a blank in the name of a file
 RATE_ENDS = re.compile(r"[/(]|hz", re.IGNORECASE)  # "500/1000(0)", "500Hz"
+DEFAULT_GAIN = 200.0  # ADC counts per mV; the WFDB's default for a signal that is not calibrated
 SLOWEST = 1.0  # Hz; a slower recording would become too long at the network's rate
 
 
@@ -26,7 +29,8 @@ SLOWEST = 1.0  # Hz; a slower recording would become too long at the network's r
 class SignalLine:
     """One lead's line of a header.
 
-    ``file`` is its signal file, ``gain`` and ``baseline`` are in ADC counts (per physical ``unit``, and at 0).
+    ``file`` is its signal file, ``gain`` and ``baseline`` are in ADC counts (per physical ``unit``, and at 0). A gain
+    that is not ``stated`` is the WFDB's default.
     """
 
     file: str
@@ -34,6 +38,7 @@ class SignalLine:
     baseline: float
     unit: str
     lead: str
+    stated: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def read_header(path: str | os.PathLike) -> Header:
     """
     text, name = read_text(path), Path(path).stem
     if re.search(r"\s", name):  # the format separates its columns by blanks
-        text = text.replace(name, re.sub(r"\s", "_", name))
+        text, written = (unicodedata.normalize("NFC", one) for one in (text, name))
+        text = re.sub(rf"(?m)^\s*{re.escape(written)}", re.sub(r"\s", BLANK, written), text)
     return parse_header(text, name, str(path))
 
 
@@ -170,31 +176,32 @@ def read_diagnoses(path: str | os.PathLike) -> tuple[str, ...]:
 
 
 def _parse_segment(line: str, place: str) -> tuple[str, int]:
-    name, _, samples = line.partition(" ")
-    if not samples.strip().isdigit():
+    name, *rest = line.split()
+    if not rest or not re.fullmatch(r"\d+(\.0*)?", rest[0]):
         raise RecordError(f"{place}: the segment line {line!r} is not 'name samples'")
-    return name, int(samples)
+    return name.replace(BLANK, " "), int(rest[0].partition(".")[0])
 
 
 def _parse_signal_line(line: str) -> SignalLine:
     tokens = line.split(maxsplit=8)
-    scale = re.match(r"([-+.\deE]+)(?:\(([-+.\deE]+)\))?", tokens[2] if len(tokens) > 2 else "")
+    scale = re.match(r"([-+.,\deE]+)(?:\(([-+.,\deE]+)\))?", tokens[2] if len(tokens) > 2 else "")
     gain, baseline = (_parse_number(scale.group(1)), _parse_number(scale.group(2) or "")) if scale else (None, None)
     if baseline is None:  # the WFDB's rule: the baseline is then the ADC zero
         baseline = _parse_number(tokens[4]) if len(tokens) > 4 else None
     unit = tokens[2].partition("/")[2] if len(tokens) > 2 else ""
     lead = tokens[8] if len(tokens) > 8 else tokens[-1]
-    return SignalLine(tokens[0], gain or 200.0, baseline or 0.0, unit or "mV", lead)
+    file = tokens[0].replace(BLANK, " ")
+    return SignalLine(file, gain or DEFAULT_GAIN, baseline or 0.0, unit or "mV", lead, bool(gain))
 
 
 def _parse_whole(text: str) -> int:
     """ "5000" or "5000.0"; raises ValueError for other text."""
-    return int(text.removesuffix(".0"))
+    return int(re.sub(r"\.0*$", "", text))
 
 
 def _parse_number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = float(text.replace(",", "."))
     except ValueError:
         return None
     return number if math.isfinite(number) else None

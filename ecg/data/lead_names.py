@@ -4,6 +4,7 @@
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -14,19 +15,22 @@ ISHNE_NUMBERS = dict(enumerate(LEADS, 5))  # 1 to 4 are leads of other systems
 CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")  # DICOM's CID 3001: "2:1" of MDC, and "5.6.3-9-1" of SCPECG before
 UNSPECIFIED = 0  # of NUMBERS: a lead without a number
 
-WORD = r"(?:lead|ecg|ekg|abl(?:eitung|\.)?|d[ée]riv(?:ation|aci[óo]n|azione|a[çc][ãa]o|\.)?|afleiding|avledning|导联)"
+WORD = r"(?:lead|ecg|ekg|einthoven|goldberger|wilson|abl(?:eitung|\.)?|afleiding|avledning|导联|"
+WORD += r"d[ée]riv(?:ation|aci[óo]n|azione|a[çc][ãa]o|\.)?)"
 PREFIX = re.compile(rf"(?:mdc[ _])?(?:ecg[ _])?{WORD}(?:\s*[-_:]\s+|-|[ _:]*)|mdc[ _](?:ecg[ _])?", re.IGNORECASE)
-SUFFIX = re.compile(rf"(?:[ _-]+(?:{WORD}|[muµμ]?v|ref(?:erence)?)|导联)$", re.IGNORECASE)  # "V1-Ref", "V1 mV"
+SUFFIX = re.compile(  # "V1-Ref", "V1/mV", "V1 filtered", "V1:"
+    rf"(?:[ _/,-]+(?:{WORD}|[muµμ]?v|ref(?:erence)?|filt(?:er|ered)?|raw)|导联|[.:;,+])$", re.IGNORECASE
+)
 COMMENT = re.compile(r"\s*(?:[#(\[{]|,\s*(?=augmented\b))(.*)", re.DOTALL)  # "V1 # noisy", "Lead I (Einthoven)"
 OPPOSITE = re.compile(r"\W*(-|−|inv\w*|neg\w*|rev\w*|opposite)\W*", re.IGNORECASE)  # a comment: the lead upside down
-ANY_LEAD = re.compile(r"\b(?:lead\W+)?(I{1,3}|aV[RLF]|[VC]\d\d?R?|M[CL]L?\w?\d|MLII)\b", re.IGNORECASE)
+ANY_LEAD = re.compile(r"\b(?:lead\W+)?(I{1,3}|aV[RLF]|[VC]\d\d?R?|M[CL]L?\w?\d|C[BCMRS]\d|MLII)\b", re.IGNORECASE)
 NAME = re.compile(
     r"(?:[dl][-_ ]?)?(i{1,3})|d[-_ ]?([123])|(?:a[-_ ]?)?v[-_ ]?([rlf])|[vc][-_ ]?0?([1-6])", re.IGNORECASE
 )
 NUMBERED = re.compile(rf"(?!ecg|ekg){WORD}[-_: ]*([123])", re.IGNORECASE)  # "Lead 1", lead I beside chest leads
 CHEST_OF_IEC = re.compile(r"[^(\[{#]*?\bc[-_ ]?0?[1-6]\b", re.IGNORECASE)  # IEC 60601-2-25 calls the chest lead V1 "C1"
 OTHER_SIGNAL = re.compile(  # of sleep and brain recordings, where C3 and C4 are places on the head
-    r"\W*(?:(?:eeg|eog|emg|loc|roc)\b|(?:fp[12z]|[fpt][3-8z]|[co]z|o[12]|[am][12])(?![a-z0-9])|c\d?z?\s*-)",
+    r"\W*(?:(?:eeg|eog|emg|loc|roc|chin|snore)\b|(?:fp[12z]|[fpt][3-8z]|[co]z|[oame][12])(?![a-z0-9])|c\d?z?\s*-\s*[amt])",
     re.IGNORECASE,
 )
 
@@ -40,7 +44,7 @@ def canonical_lead(name: str) -> str | None:
     >>> [canonical_lead(name) for name in ("V4 (C4)", "V4 (V4R)", "aVR (inverted)", "-aVR")]
     ['V4', None, None, None]
     """
-    name = name.strip(" \t\"'")
+    name = unicodedata.normalize("NFKC", name).strip(" \t\"'")  # the sign Ⅱ is II
     comment = COMMENT.search(name)
     lead = _plain(name[: comment.start()] if comment else name)
     if lead and comment:
@@ -66,8 +70,9 @@ def _plain(name: str) -> str | None:
 def canonical_leads(names: Iterable[str]) -> list[str | None]:
     """The one of LEADS that each of one recording's ``names`` means, or None.
 
-    C1 to C6 are chest leads in an ECG: a limb lead, or all six, are there, and no signal of the brain, eyes or muscles.
-    "Lead 1" is lead I beside leads that are named as usual.
+    C1 to C6 are chest leads if all six and two limb leads are there; or, without signals of the brain, eyes or muscles,
+    if all six are there, or some beside a limb lead. C3 and C4 alone are places on the head. "Lead 1" is lead I beside
+    leads that are named as usual.
 
     >>> canonical_leads(["Lead 1", "aVF", "C1"]), canonical_leads(["ECG II", "C3", "C4", "O1"])
     (['I', 'aVF', 'V1'], ['II', None, None, None])
@@ -77,7 +82,10 @@ def canonical_leads(names: Iterable[str]) -> list[str | None]:
     iec = [lead is not None and bool(CHEST_OF_IEC.match(name)) for lead, name in zip(leads, names)]
     usual = {lead for lead, of_iec in zip(leads, iec) if lead and not of_iec}
     chest = {lead for lead, of_iec in zip(leads, iec) if of_iec}
-    if any(map(OTHER_SIGNAL.match, names)) or not (usual & set(LEADS[:6]) or chest == set(LEADS[6:])):
+    limb, all_six = usual & set(LEADS[:6]), chest == set(LEADS[6:])
+    beside_others = any(map(OTHER_SIGNAL.match, names))
+    is_ecg = all_six and len(limb) > 1 or not beside_others and (all_six or limb and not chest <= {"V3", "V4"})
+    if not is_ecg:
         leads = [None if of_iec else lead for lead, of_iec in zip(leads, iec)]
     if any(leads) and not usual & set(LEADS[:3]):
         numbered = [NUMBERED.fullmatch(name.strip()) for name in names]

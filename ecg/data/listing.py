@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,8 +64,8 @@ def find_recordings(
             raise EntryError(message)
         refuse(RecordError(message))
 
-    headers: dict[str, Path] = {}
-    signals: dict[str, Path] = {}
+    headers: list[Path] = []
+    signals: list[Path] = []
     others: list[Path] = []
     visited: set[str] = set()
     for place, subfolders, files in os.walk(
@@ -84,59 +84,68 @@ def find_recordings(
             suffix = suffix.lower()
             if file.startswith("."):
                 continue
-            if suffix in SIGNALS:
-                signals.setdefault(name, inside / file)
-            elif suffix == ".hea" and name in headers:
-                refuse_or_raise(f"{inside / file}: {headers[name]} has the same name; rename or remove one of them")
-            elif suffix == ".hea":
-                headers[name] = inside / file
+            if suffix == ".hea":
+                headers.append(inside / file)
+            elif suffix in SIGNALS:
+                signals.append(inside / file)
             elif suffix in COMPRESSED and Path(name).suffix.lower() in (".hea", *SIGNALS, *filter(None, FORMATS)):
                 refuse_or_raise(f"{inside / file}: is compressed; unpack it")
             elif not headers_only and is_recording(inside / file):
                 others.append(inside / file)
-    for name in _parts(headers):
-        headers.pop(name, None)
-        signals.pop(name, None)
-    for path in others:
+            elif not suffix and os.path.islink(inside / file) and not os.path.exists(inside / file):
+                refuse_or_raise(f"{inside / file}: is a link to nothing")
+    parts = _parts(headers)
+    recordings: dict[str, Path] = {}
+    for path in [*(header for header in headers if header.with_suffix("") not in parts), *others]:
         name = recording_name(path)
-        if headers.setdefault(name, path) is not path:
-            refuse_or_raise(f"{path}: {headers[name]} has the same name; rename or remove one of them")
+        if recordings.setdefault(name, path) is not path:
+            refuse_or_raise(f"{path}: {recordings[name]} has the same name; rename or remove one of them")
     if not headers_only:
-        without_header = {name: path for name, path in signals.items() if name not in headers}
-        named = _named_signals(headers.values(), {path.parent for path in without_header.values()})
-        headers |= {name: path.with_suffix(".hea") for name, path in without_header.items() if path not in named}
-    if not headers:
+        for path in _without_header(signals, headers, others, parts):
+            if recordings.setdefault(path.stem, path.with_suffix(".hea")).parent != path.parent:
+                refuse_or_raise(f"{path}: has no header beside it, and the name of {recordings[path.stem]}")
+    if not recordings:
         wanted = "no .hea file" if headers_only else f"no .hea file, nor {SUFFIXES}"
         raise EntryError(f"{folder}: no recording in it ({wanted}); give the folder that holds the recordings")
-    return [headers[name] for name in sorted(headers)]
+    return [recordings[name] for name in sorted(recordings)]
 
 
-def _parts(headers: dict[str, Path]) -> set[str]:
-    """The names of the headers that are parts of other recordings: A1_0001 is, if A1 or another header lists it."""
-    names: set[str] = set()
-    without_whole: set[Path] = set()  # the folders of parts whose whole has another name
-    for name, header in headers.items():
-        if not PART.search(name) or name in names:
-            continue
-        whole = headers.get(name.rpartition("_")[0])
-        if whole and whole.parent == header.parent:
-            names.update(segment_names(whole))
-        if name not in names:
-            without_whole.add(header.parent)
-    for name, header in headers.items():
-        if header.parent in without_whole and not PART.search(name):
-            names.update(segment_names(header))
-    return names
+def _parts(headers: Sequence[Path]) -> set[Path]:
+    """The paths, without suffix, of the headers that are parts of others: A1_0001 is, if a header lists it.
 
-
-def _named_signals(headers: Iterable[Path], folders: set[Path]) -> set[Path]:
-    """The signal files that the headers in ``folders`` name."""
-    named: set[Path] = set()
+    Only headers beside the candidates or in the folder above are read, and only A1.hea if that lists them.
+    """
+    by_folder: dict[Path, dict[str, Path]] = {}
     for header in headers:
-        if header.parent in folders and header.suffix.lower() == ".hea":
+        by_folder.setdefault(header.parent, {})[header.stem] = header
+    parts: set[Path] = set()
+
+    def add_parts_of(whole: Path) -> None:
+        parts.update(whole.parent / name for name in segment_names(whole))
+
+    for folder, beside in by_folder.items():
+        candidates = [name for name in beside if PART.search(name)]
+        for whole in {name.rpartition("_")[0] for name in candidates} & beside.keys():
+            add_parts_of(beside[whole])
+        if any(folder / name not in parts for name in candidates):
+            for name, header in [*beside.items(), *by_folder.get(folder.parent, {}).items()]:
+                if not PART.search(name):
+                    add_parts_of(header)
+    return parts
+
+
+def _without_header(
+    signals: Sequence[Path], headers: Sequence[Path], others: Sequence[Path], parts: set[Path]
+) -> list[Path]:
+    """The ``signals`` that no header beside them names, by its own name or by its signal lines."""
+    known = {path.with_suffix("") for path in (*headers, *others)} | parts
+    alone = [path for path in signals if path.with_suffix("") not in known]
+    folders, named = {path.parent for path in alone}, set()
+    for header in headers:
+        if header.parent in folders or header.parent in {folder.parent for folder in folders}:
             with suppress(RecordError):
                 named |= {header.parent / signal.file for signal in read_header(header).signals}
-    return named
+    return [path for path in alone if path not in named]
 
 
 def segment_names(header: Path) -> tuple[str, ...]:

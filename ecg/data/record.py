@@ -15,7 +15,7 @@ import numpy as np
 
 from ecg.data.challenge_files import header_content, patient_facts
 from ecg.data.formats.opening import find_format, read_physical, recording_name
-from ecg.data.formats.physical import LONGEST, PhysicalRecording, require_leads
+from ecg.data.formats.physical import LONGEST, PhysicalRecording, require_leads, require_voltages
 from ecg.data.header import Header, parse_header
 from ecg.data.lead_names import LEADS, find_leads
 from ecg.data.signal_files import read_counts, to_microvolts
@@ -167,6 +167,7 @@ def make_record(header: Header, recording: np.ndarray, place: str = "recording")
     scaled = recording.dtype != np.int16 and (abs(recording[list(rows.values())]) > 32768).mean() > MOST_CLIPPED
     centred: tuple[str, ...] = ()
     if scaled:
+        require_voltages(place, [header.signals[row].unit for row in rows.values()])
         recording = to_microvolts(recording, header)
         offsets = large_offsets(recording)
         recording -= offsets[:, np.newaxis]

@@ -4,7 +4,8 @@ A signal file lies beside its header or below, and no other file is read: header
 """
 
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from ecg.data.formats.physical import LONGEST, microvolts_per
 from ecg.data.header import Header, SignalLine, read_header
-from ecg.data.lead_names import canonical_lead
+from ecg.data.lead_names import canonical_lead, find_leads
 from ecg.data.listing import beside
 from ecg.data.matlab import read_matrix
 from ecg.data.wfdb_files import INVALID, LARGEST_SIGNAL, read_by_wfdb
@@ -52,6 +53,8 @@ def read_counts(path: str | os.PathLike) -> tuple[Header, np.ndarray]:
     samples = header.samples and header.samples * frame
     rate = header.rate * frame
     whole = replace(header, signal_lines=tuple(lines.values()), rate=rate, samples=samples, frame=frame)
+    if header.age is None and header.sex is None:
+        whole = replace(whole, age=headers[0].age, sex=headers[0].sex)
     joined = [_in_terms_of(whole, part, signal, frame) for part, signal in parts]
     counts = np.concatenate(joined, axis=1)
     if counts.dtype.kind == "f":
@@ -102,6 +105,9 @@ def _in_terms_of(whole: Header, part: Header | None, signal: np.ndarray, frame: 
             gain, baseline, unit = _scale(line)
             from_gain, from_baseline, from_unit = _scale(part.signals[row])
             factor = gain / from_gain * microvolts_per(from_unit) / microvolts_per(unit)
+            if not np.isfinite(factor) or line.stated != part.signals[row].stated:
+                units = f"{from_gain:g}/{from_unit}, that of other parts {gain:g}/{unit}"
+                raise RecordError(f"{part.name}: the gain of {line.lead} is {units}; correct the headers")
             valid = signal[row] != INVALID
             target[valid] = (signal[row][valid] - from_baseline) * factor + baseline
     return counts
@@ -125,25 +131,41 @@ def to_microvolts(counts: np.ndarray, header: Header) -> np.ndarray:
 
 
 def _read_signal(path: Path, header: Header) -> np.ndarray:
-    """The counts (leads, samples) of a recording in one part, or of one part."""
+    """The counts (leads, samples) of a recording in one part, or of one part.
+
+    Signals whose file is missing are INVALID, unless one of them is one of the twelve leads.
+    """
     names = dict.fromkeys(line.file for line in header.signals)
-    files = {name: file for name in names if (file := _find(path, name))}
+    files = {name: file for name in names if (file := _find(path, name, names))}
     matlab = beside(path, ".mat")
     if not names or any(name.lower().endswith(".mat") for name in names) or (not files and matlab.exists()):
         return read_mat(matlab if matlab.exists() else next(iter(files.values()), matlab))
+    leads = find_leads(header.leads).values() or range(len(header.leads))
     for name in names:
-        if name not in files:
-            if not is_inside(name):
-                raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+        if not is_inside(name):
+            raise RecordError(f"{path}: names a signal file outside its own folder; that is refused")
+        if name not in files and any(header.signals[row].file == name for row in leads):
             raise RecordError(f"{path}: there is no signal file {name:.100} beside it")
-    return read_by_wfdb(path, header, files)
+    there = [row for row, line in enumerate(header.signals) if line.file in files]
+    read = read_by_wfdb(path, replace(header, signal_lines=tuple(header.signal_lines[row] for row in there)), files)
+    if len(there) == len(header.signals):
+        return read
+    counts = np.full((len(header.signals), read.shape[1]), INVALID, read.dtype)
+    counts[there] = read
+    return counts
 
 
-def _find(header: Path, name: str) -> Path | None:
-    """The file that a header names; else the one with the header's own name, as after renaming both; in any case."""
+def _find(header: Path, name: str, names: Iterable[str]) -> Path | None:
+    """The signal file ``name`` of a header, in any case.
+
+    If it is the only one with its suffix, the file with the header's own name goes first, as after renaming both.
+    """
     if not is_inside(name):
         return None
-    candidates = header.parent / name, header.with_suffix(Path(name).suffix)
+    suffix = Path(name).suffix
+    candidates = [header.parent / name]
+    if sum(Path(other).suffix == suffix for other in names) == 1:
+        candidates.insert(0, header.with_suffix(suffix))
     for file in candidates:
         if os.path.isfile(file):  # unlike Path.is_file, it accepts a name of any length
             return file
@@ -152,7 +174,12 @@ def _find(header: Path, name: str) -> Path | None:
 
 def _in_any_case(file: Path) -> Iterator[Path]:
     with suppress(OSError), os.scandir(file.parent) as entries:
-        yield from sorted(Path(one) for one in entries if one.name.lower() == file.name.lower() and one.is_file())
+        yield from sorted(Path(one) for one in entries if _folded(one.name) == _folded(file.name) and one.is_file())
+
+
+def _folded(name: str) -> str:
+    """Equal for names that differ in capitals, or in how letters with accents are composed, as on a Mac."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def read_mat(path: str | os.PathLike) -> np.ndarray:

@@ -27,6 +27,7 @@ INVALID_IN_FORMAT = {  # the same mark in the WFDB's other formats
 }
 BYTES = {"8": 1, "80": 1, "16": 2, "61": 2, "160": 2, "212": 1.5, "24": 3, "32": 4, "310": 4 / 3, "311": 4 / 3}
 FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::\d+)?(?:\+(\d+))?")  # format, samples per frame, skew, offset in bytes
+MOST_SIGNALS = 16  # 12 leads and what recorders add
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
 
 
@@ -73,17 +74,37 @@ def _clean_header(header: Header, names: Mapping[str, str], files: Mapping[str, 
     """A header that wfdb reads, with ``names`` for the signal files. A file shorter than claimed is read to its end."""
     frames = (header.samples or 0) // header.frame
     claimed, lines = str(frames or ""), []
+    lengths: dict[str, int] = {}  # in frames, by file
     for number, (line, signal) in enumerate(zip(header.signal_lines, header.signals)):
         tokens = line.split()
         form = FORMAT.fullmatch(tokens[1])
         if form is None:
             raise ValueError(f"format {tokens[1]!r}")
         together = [one for one, of in zip(header.signal_lines, header.signals) if of.file == signal.file]
-        in_frame = sum(samples_per_frame(one.split()[1]) for one in together)
-        available = files[signal.file].stat().st_size - int(form.group(3) or 0)
-        if available < BYTES.get(form.group(1), 0) * in_frame * frames:
+        in_frame = sum(samples_per_frame(one.split()[1]) for one in together) * BYTES.get(form.group(1), 0)
+        held = (files[signal.file].stat().st_size - int(form.group(3) or 0)) / in_frame if in_frame else float(frames)
+        require_layout(files[signal.file].name, held, frames, len(together))
+        if int(held) != frames:
             claimed = ""
+        lengths[signal.file] = int(held)
         first = tokens[5] if form.group(1) == "8" and len(tokens) > 5 else "0"  # format 8 holds differences
         scale = f"{signal.gain!r}({signal.baseline:.0f})/mV"
         lines.append(f"{names[signal.file]} {tokens[1]} {scale} 16 0 {first} 0 0 l{number}")
+    if len(set(lengths.values())) > 1:
+        shortest = min(lengths, key=lambda name: lengths[name])
+        raise ValueError(f"{shortest} is shorter than the other signal files")
     return "\n".join([f"r {len(lines)} {header.rate / header.frame!r} {claimed}".rstrip(), *lines, ""])
+
+
+def require_layout(file: str, held: float, frames: int, signals: int) -> None:
+    """Raises ValueError if ``file`` holds other signals than the header describes: then every lead would be a mixture.
+
+    ``held`` and ``frames`` are the frames that it holds, by the header's ``signals``, and those that the header claims.
+    A file that is only longer or shorter than claimed is none of this.
+    """
+    other = held * signals / frames if frames else 0.0
+    if other > signals and other.is_integer() and (other <= MOST_SIGNALS or other == 2 * signals):
+        says = f"holds {other:g} signals of {frames:,} samples" + " (or wider ones)" * (other == 2 * signals)
+        raise ValueError(f"{file} {says}, the header describes {signals}; correct the header")
+    if not frames and not held.is_integer():
+        raise ValueError(f"{file} holds no whole number of samples of {signals} signals; correct the header")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.data.comments import parse_sex
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.lead_names import LEADS
 from ecg.data.matlab import read_struct
@@ -20,6 +21,7 @@ from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
 from ecg.importing.importer import SourceRecording, to_wfdb_name
+from ecg.progress import print_line
 
 TABLE = "REFERENCE.csv"
 COLUMNS = ("Recording", "First_label", "Second_label", "Third_label")
@@ -41,24 +43,50 @@ def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
     """List the recordings that REFERENCE.csv in ``folder`` names.
 
     Their .mat files are in the same folder or below it, as in TrainingSet1 to 3 of the download. Without a table in
-    ``folder``, the tables of its subfolders count, and a recording counts once. Raises EntryError if there is no table,
-    or one has other columns.
+    ``folder``, the tables of its subfolders count, and a recording counts once. One with other labels in another table,
+    or with two files, fails when it is read. The number of files that no table names is printed. Raises EntryError if
+    there is no table, or one has other columns.
     """
-    tables = [folder / TABLE] if (folder / TABLE).exists() else sorted(folder.rglob(TABLE)) or [folder / TABLE]
-    signals = {path.stem: path for path in sorted(folder.rglob("*"), reverse=True) if path.suffix.lower() == ".mat"}
-    sources: dict[str, SourceRecording] = {}
+    everything = sorted(folder.rglob("*"))
+    tables = [path for path in everything if path.name.casefold() == TABLE.casefold()]
+    tables = [path for path in tables if path.parent == folder][:1] or tables or [folder / TABLE]
+    signals: dict[str, list[Path]] = {}
+    for path in everything:
+        if path.suffix.lower() == ".mat":
+            signals.setdefault(path.stem, []).append(path)
+    sources: list[SourceRecording] = []
+    first: dict[str, tuple[Path, Sequence[str]]] = {}  # table and row of each recording
     for table in tables:
-        rows = read_csv(table, LARGEST_TEXT)
-        if not rows or [cell.strip() for cell in rows[0][:4]] != list(COLUMNS):
+        rows = read_csv(table, LARGEST_TEXT, ";\t,")
+        if not rows or [cell.strip().casefold() for cell in rows[0][:4]] != [name.casefold() for name in COLUMNS]:
             raise EntryError(f"{table}: the first columns are not {','.join(COLUMNS)}; give the folder of CPSC 2018")
         for row in rows[1:]:
-            name = _name(row)
-            if name and (name not in sources or len(tables) == 1):
-                file = table.parent / f"{name:.100}.mat"
-                path = file if not is_inside(f"{name}.mat") or file.exists() else signals.get(name, file)
-                source = SourceRecording(to_wfdb_name(name), str(path), partial(_read_recording, table, path, row))
-                sources[f"{name} {len(sources)}" if name in sources else name] = source
-    return list(sources.values())
+            if not (name := _name(row)):
+                continue
+            known_table, known_row = first.setdefault(name, (table, row))
+            if known_table != table and _labels(row) == _labels(known_row):
+                continue
+            file = table.parent / f"{name:.100}.mat"
+            files = [file] if not is_inside(f"{name}.mat") or file.exists() else signals.get(name, [file])
+            read = partial(_read_recording, table, files[0], row)
+            if known_table != table:
+                read = partial(_refuse, f"{table}: {name:.100} has other labels than in {known_table}; correct one")
+            elif len(files) > 1:
+                read = partial(_refuse, f"{files[1]}: {files[0]} has the same name; remove one of them")
+            is_twice = known_table != table  # without a name, so that it is read and refused
+            sources.append(SourceRecording("" if is_twice else to_wfdb_name(name), str(files[0]), read))
+    if unlisted := sorted(signals.keys() - first.keys()):
+        print_line(f"{len(unlisted):,} .mat files are in no table and are not imported: {unlisted[0]} ...")
+    return sources
+
+
+def _refuse(message: str) -> PhysicalRecording:
+    raise RecordError(message)
+
+
+def _labels(row: Sequence[str]) -> list[str]:
+    labels = [cell.strip().removesuffix(".0") for cell in row[1:4]]
+    return [label for label in labels if label.lower() not in ("", "nan")]
 
 
 def _name(row: Sequence[str]) -> str:
@@ -78,8 +106,7 @@ def _read_recording(table: Path, path: Path, row: Sequence[str]) -> PhysicalReco
     millivolts = ecg.get("data")
     if not isinstance(millivolts, np.ndarray) or millivolts.shape[0] != len(LEADS):
         raise RecordError(f"{path}: ECG.data is not a matrix of {len(LEADS)} leads")
-    labels = [cell.strip().removesuffix(".0") for cell in row[1:4]]
-    labels = [label for label in labels if label.lower() not in ("", "nan")]
+    labels = _labels(row)
     if unknown := [label for label in labels if label not in CODES]:
         raise RecordError(f"{table}: {row[0]:.100} has the label {unknown[0]:.20}; labels are 1 to 9")
     return PhysicalRecording(
@@ -98,5 +125,4 @@ def _parse_age(value: np.ndarray | str | None) -> float | None:
 
 
 def _parse_sex(value: np.ndarray | str | None) -> str | None:
-    sex = value.strip().lower() if isinstance(value, str) else None
-    return sex if sex in ("female", "male") else None
+    return parse_sex(value) if isinstance(value, str) else None

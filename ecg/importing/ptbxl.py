@@ -31,6 +31,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from ecg.data.comments import parse_sex
 from ecg.data.formats.physical import PhysicalRecording
 from ecg.data.signal_files import read_counts, to_microvolts
 from ecg.errors import EntryError, RecordError
@@ -40,7 +41,7 @@ from ecg.progress import print_line
 
 TABLE = "ptbxl_database.csv"
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "heart_axis", "filename_hr")
-SEX = {0.0: "male", 1.0: "female"}
+SEX: dict[float | None, str] = {0.0: "male", 1.0: "female"}
 AGE_ABOVE_89, CODE_ABOVE_89 = 90.0, 300.0  # the Challenge's age, and PTB-XL's code for it
 CODES = {
     "NORM": "426783006", "SR": "426783006",
@@ -69,7 +70,7 @@ def ptbxl_sources(folder: Path, statements: bool = False) -> tuple[list[SourceRe
     slow = 0
     for cells in filter(None, rows):
         row = dict(zip(header, cells + [""] * len(header)))  # a truncated line gets empty cells
-        number = row["ecg_id"]
+        number = re.sub(r"[.,]0$", "", row["ecg_id"])
         name, place = to_wfdb_name(f"HR{number:>05s}"), f"{table}, ecg_id {number}"
         column = "filename_hr"
         if not _has(folder, row, "filename_hr") and _has(folder, row, "filename_lr"):
@@ -94,7 +95,7 @@ def _read_recording(
         raise RecordError(f"{place}: {column} {file!r:.100} is not a path inside the folder")
     path = folder / f"{file}.hea"
     header, counts = read_counts(path)
-    age = float(row["age"].replace(",", ".")) if row["age"] else None
+    age = _parse_number(row["age"])
     statements = parse_statements(row["scp_codes"], place)
     words = [f"scp:{statement}" for statement in statements] if with_statements else []
     return PhysicalRecording(
@@ -102,9 +103,17 @@ def _read_recording(
         rate=header.rate,
         microvolts=to_microvolts(counts, header),
         age=AGE_ABOVE_89 if age == CODE_ABOVE_89 else age,
-        sex=SEX.get(float(row["sex"].replace(",", "."))) if row["sex"] else None,
+        sex=SEX.get(_parse_number(row["sex"])) or parse_sex(row["sex"]),
         diagnoses=[*to_codes(statements, row["heart_axis"]), *words],
     )
+
+
+def _parse_number(text: str) -> float | None:
+    """None for a missing number, or other text."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
 
 
 def parse_statements(text: str, place: str) -> list[str]:
@@ -128,6 +137,6 @@ def to_codes(statements: Sequence[str], axis: str) -> list[str]:
     ['426783006', '39732003']
     """
     codes = [CODES[statement] for statement in statements if statement in CODES]
-    if axis in AXES:
-        codes.append(AXES[axis])
+    if code := AXES.get(axis.strip().upper()):
+        codes.append(code)
     return list(dict.fromkeys(codes))

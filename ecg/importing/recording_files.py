@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecg.data.formats.opening import find_format, read_physical, recording_name
 from ecg.data.formats.physical import PhysicalRecording, require_leads, require_voltages
+from ecg.data.header import Header
 from ecg.data.listing import find_recordings
 from ecg.data.signal_files import read_counts, to_microvolts
 from ecg.errors import RecordError
@@ -41,10 +42,18 @@ def _refuse(error: RecordError) -> PhysicalRecording:
     raise error
 
 
+def require_calibration(place: str, header: Header) -> None:
+    """Raises RecordError if one of the twelve leads has no gain or no voltage for its unit."""
+    lines = [header.signals[row] for row in require_leads(header.leads, place).values()]
+    require_voltages(place, [line.unit for line in lines])
+    if unknown := [line.lead for line in lines if not line.stated]:
+        raise RecordError(f"{place}: states no gain of {unknown[0]}; write it into the header, such as 1000/mV")
+
+
 def read_wfdb(path: Path) -> PhysicalRecording:
     """Read the recording whose header is at ``path``. Raises RecordError if it is damaged or its unit is no voltage."""
     header, counts = read_counts(path)
     leads = header.leads
-    require_voltages(str(path), [header.signals[row].unit for row in require_leads(leads, str(path)).values()])
+    require_calibration(str(path), header)
     facts = header.age, header.sex, header.diagnoses, header.samples
     return PhysicalRecording(leads, header.rate, to_microvolts(counts, header), *facts)

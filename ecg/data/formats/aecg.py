@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ecg.data.formats.common import BEAT, require_timing, to_sex, to_years, years_between
+from ecg.data.comments import parse_sex
+from ecg.data.formats.common import BEAT, require_timing, to_float, to_years, years_between
 from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.lead_names import find_leads
 from ecg.errors import RecordError
@@ -48,7 +49,7 @@ def read_aecg(place: str, root: Element) -> PhysicalRecording:
         rate=rate,
         microvolts=np.array(signals),
         age=_age(root, "" if person is None else _attribute(person, "birthTime", "value")),
-        sex=None if person is None else to_sex(_attribute(person, "administrativeGenderCode", "code")),
+        sex=None if person is None else parse_sex(_attribute(person, "administrativeGenderCode", "code")),
         diagnoses=(),
         channels=list(sequences),
     )
@@ -78,8 +79,8 @@ def _lead_sequences(sequence_set: Element) -> dict[str, Element]:
 
 
 def _microvolts(place: str, value: Element) -> np.ndarray:
-    scale, unit = float(_attribute(value, "scale", "value")), _attribute(value, "scale", "unit")
-    origin, origin_unit = float(_attribute(value, "origin", "value") or 0), _attribute(value, "origin", "unit")
+    scale, unit = to_float(_attribute(value, "scale", "value")), _attribute(value, "scale", "unit")
+    origin, origin_unit = to_float(_attribute(value, "origin", "value"), 0.0), _attribute(value, "origin", "unit")
     require_voltages(place, [unit, origin_unit] if origin else [unit])
     if not scale or not np.isfinite(scale) or not np.isfinite(origin):
         raise RecordError(f"{place}: a lead has the scale {scale:g}; export it with its calibration")
@@ -91,7 +92,7 @@ def _microvolts(place: str, value: Element) -> np.ndarray:
 
 def _rate(place: str, sequence_set: Element) -> float:
     for increment in sequence_set.findall("component/sequence/value/increment"):
-        step, unit = float(increment.get("value", "nan")), increment.get("unit", "")
+        step, unit = to_float(increment.get("value")), increment.get("unit", "")
         if unit in SECONDS and step > 0:
             return round(1 / (step * SECONDS[unit]), 9)
     raise RecordError(f"{place}: does not say its sampling rate (an increment in s, ms or us); export it again")
@@ -101,6 +102,6 @@ def _age(root: Element, born: str) -> float | None:
     for observation in root.iter("relatedObservation"):
         value = observation.find("value")
         if _attribute(observation, "code", "code") == AGE and value is not None and value.get("value"):
-            return to_years(float(value.get("value", "nan")), value.get("unit", ""))
+            return to_years(to_float(value.get("value")), value.get("unit", ""))
     times = (("effectiveTime", "value"), ("effectiveTime/low", "value"), ("effectiveTime/center", "value"))
     return years_between(born, next(filter(None, (_attribute(root, *time) for time in times)), ""))

@@ -1,5 +1,6 @@
 """What the readers of hospitals' formats share: refusals, ages, and limb leads that a format leaves to be computed."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ BEAT = re.compile(  # one averaged beat, no rhythm; but not "72 beats/min"
 )
 FASTEST = 1e5  # Hz; a higher rate is a damaged number
 YEARS = {"y": 1.0, "a": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25, "h": 1 / 8766}  # by the unit's first letter
-SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
 DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 
 
@@ -32,6 +32,11 @@ def refuse_damage(path: Path, format: str) -> Iterator[None]:
     except Exception as error:
         reason = f"is damaged, or not in the {format} format ({type(error).__name__}); export or copy it again"
         raise RecordError(f"{path}: {reason}") from error
+
+
+def to_float(text: str | None, default: float = math.nan) -> float:
+    """The number in ``text``, with a decimal point or comma; ``default`` for a missing or empty text."""
+    return float(text.replace(",", ".")) if text and text.strip() else default
 
 
 def require_timing(place: str, rate: float, samples: int) -> None:
@@ -68,10 +73,6 @@ def years_between(born: str, recorded: str) -> float | None:
     except ValueError:  # one is missing, or is no date
         return None
     return to_years(last.year - first.year - ((last.month, last.day) < (first.month, first.day)), "y")
-
-
-def to_sex(text: str) -> str | None:
-    return SEXES.get(text.strip().lower())
 
 
 def with_limb_leads(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

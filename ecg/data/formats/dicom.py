@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg.data.formats.common import BEAT, refuse_damage, require_timing, to_sex, to_years, years_between
+from ecg.data.comments import parse_sex
+from ecg.data.formats.common import BEAT, refuse_damage, require_timing, to_years, years_between
 from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.lead_names import coded_lead, find_leads
 from ecg.data.wfdb_files import LARGEST_SIGNAL
@@ -79,7 +80,7 @@ def _to_recording(place: str, dataset: Any) -> PhysicalRecording:
         rate=rate,
         microvolts=np.array(microvolts),
         age=_age(dataset),
-        sex=to_sex(str(dataset.get("PatientSex") or "")),
+        sex=parse_sex(str(dataset.get("PatientSex") or "")),
         diagnoses=(),
         channels=names,
     )
@@ -106,7 +107,14 @@ def _choose_groups(place: str, dataset: Any) -> list[Any]:
         return float(group.SamplingFrequency), int(group.NumberOfWaveformSamples), offset, is_derived
 
     chosen = max(rhythms, key=rank)
-    return [chosen, *(one for one in rhythms if one is not chosen and timing(one) == timing(chosen))]
+    together = [chosen, *(one for one in rhythms if one is not chosen and timing(one) == timing(chosen))]
+    leads = find_leads(name for group in together for name in _channel_names(group))
+    others = find_leads(name for group in rhythms for name in _channel_names(group)).keys() - leads.keys()
+    if others:
+        named = f"{', '.join(leads)}, and {', '.join(sorted(others))}"
+        reason = f"its leads are of different times, rates or lengths ({named}); export the whole rhythm of every lead"
+        raise RecordError(f"{place}: {reason}")
+    return together
 
 
 def _channel_names(group: Any) -> list[str]:
@@ -179,5 +187,8 @@ def _age(dataset: Any) -> float | None:
     age = str(dataset.get("PatientAge") or "").strip()
     if age[:-1].isdecimal() and (years := to_years(float(age[:-1]), age[-1])) is not None:
         return years
-    recorded = next((dataset.get(key) for key in ("AcquisitionDateTime", "StudyDate") if dataset.get(key)), "")
+    if age.isdecimal():  # without the unit that the standard asks for
+        return to_years(float(age), "y")
+    dates = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
+    recorded = next((dataset.get(key) for key in dates if dataset.get(key)), "")
     return years_between(str(dataset.get("PatientBirthDate") or ""), str(recorded))

@@ -10,12 +10,14 @@ Age and sex come from the patient and the recording date of an EDF+ file.
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ecg.data.comments import parse_sex
 from ecg.data.formats.physical import LONGEST, PhysicalRecording, microvolts_per, require_leads, require_voltages
 from ecg.data.header import SLOWEST
 from ecg.data.wfdb_files import LARGEST_SIGNAL
@@ -74,8 +76,7 @@ def read_edf(path: Path) -> PhysicalRecording:
     about = _text(content[192:236])
     places: slice | np.ndarray = slice(None)
     length = number * samples
-    if about[:5] in ("EDF+D", "BDF+D"):
-        starts = _starts(records, signals, rate, samples, path)
+    if (starts := _starts_with_gaps(about[:5].upper(), records, signals, rate, samples, path)) is not None:
         places = (starts[:, np.newaxis] + np.arange(samples)).ravel()
         length = int(starts[-1]) + samples
     if length > LONGEST * rate or 2 * length * len(leads) > LARGEST_SIGNAL:
@@ -83,7 +84,7 @@ def read_edf(path: Path) -> PhysicalRecording:
     microvolts = np.full((len(leads), length), np.nan)
     for row, lead in enumerate(leads):
         microvolts[row, places] = _microvolts(_digits(records, lead, width), lead, path).ravel()
-    age, sex = _patient(content) if about[:4] in ("EDF+", "BDF+") else (None, None)
+    age, sex = _patient(content) if about[:4].upper() in ("EDF+", "BDF+") else (None, None)
     said = length + (max(claimed or 0, number) - number) * samples  # more than there are if the file is cut short
     channels = [signal.label for signal in signals if signal.label not in NO_CHANNELS]
     return PhysicalRecording(list(rows), rate, microvolts, age, sex, (), said, channels)
@@ -104,6 +105,24 @@ def _signals(columns: bytes, count: int, width: int, path: Path) -> Iterator[_Si
         offset = place.stop
         ranges = (_number(low), _number(high)), (_number(lowest), _number(highest))
         yield _Signal(label, unit, *ranges, samples, place)
+
+
+def _starts_with_gaps(
+    kind: str, records: np.ndarray, signals: list[_Signal], rate: float, samples: int, path: Path
+) -> np.ndarray | None:
+    """``_starts`` of a file of this ``kind`` with gaps; None if it has none.
+
+    Some writers call a file with gaps continuous (EDF+C). There a gap of less than half a data record is a clock that
+    runs differently, and other stamps are not believed.
+    """
+    if kind in ("EDF+D", "BDF+D"):
+        return _starts(records, signals, rate, samples, path)
+    if kind in ("EDF+C", "BDF+C"):
+        with suppress(RecordError):
+            starts = _starts(records, signals, rate, samples, path)
+            if (np.diff(starts) >= 1.5 * samples).any():
+                return starts
+    return None
 
 
 def _starts(records: np.ndarray, signals: list[_Signal], rate: float, samples: int, path: Path) -> np.ndarray:
@@ -162,7 +181,7 @@ def _patient(content: bytes) -> tuple[float | None, str | None]:
     if birth and today:
         years = today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
         age = float(years) if years >= 0 else None
-    return age, {"f": "female", "m": "male"}.get(sex.lower())
+    return age, parse_sex(sex)
 
 
 def _date(text: str) -> date | None:

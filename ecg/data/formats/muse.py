@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ecg.data.formats.common import BEAT, require_timing, to_sex, to_years, with_limb_leads
+from ecg.data.comments import parse_sex
+from ecg.data.formats.common import BEAT, require_timing, to_float, to_years, with_limb_leads
 from ecg.data.formats.physical import PhysicalRecording, microvolts_per, require_leads
 from ecg.errors import RecordError
 
@@ -31,7 +32,7 @@ def read_muse(place: str, root: Element) -> PhysicalRecording:
     if len({len(signal) for signal in stored.values()}) > 1:
         raise RecordError(f"{place}: its leads have different numbers of samples; copy or export it again")
     leads = with_limb_leads(stored)
-    rate = float(waveform.findtext("SampleBase", "nan")) * 10.0 ** float(waveform.findtext("SampleExponent") or 0)
+    rate = to_float(waveform.findtext("SampleBase")) * 10.0 ** to_float(waveform.findtext("SampleExponent"), 0.0)
     require_timing(place, rate, len(next(iter(leads.values()))))
     patient = root.find("PatientDemographics")
     return PhysicalRecording(
@@ -39,7 +40,7 @@ def read_muse(place: str, root: Element) -> PhysicalRecording:
         rate=rate,
         microvolts=np.array(list(leads.values())),
         age=None if patient is None else _age(patient),
-        sex=None if patient is None else to_sex(patient.findtext("Gender") or ""),
+        sex=None if patient is None else parse_sex(patient.findtext("Gender") or ""),
         diagnoses=(),
         channels=names,
     )
@@ -48,16 +49,16 @@ def read_muse(place: str, root: Element) -> PhysicalRecording:
 def _require_simultaneous(place: str, parts: Sequence[Element]) -> None:
     """Raises RecordError if the leads are of different times, as on paper of four columns."""
     names = ("LeadTimeOffset", "LeadOffsetFirstSample")
-    if len({tuple(float(part.findtext(name) or 0) for name in names) for part in parts}) > 1:
+    if len({tuple(to_float(part.findtext(name), 0.0) for name in names) for part in parts}) > 1:
         raise RecordError(f"{place}: its leads are not simultaneous; export the whole rhythm of every lead")
 
 
 def _microvolts(place: str, part: Element) -> np.ndarray:
     unit = (part.findtext("LeadAmplitudeUnits") or "").strip()
-    gain, size = float(part.findtext("LeadAmplitudeUnitsPerBit", "nan")), float(part.findtext("LeadSampleSize") or 2)
+    gain, size = to_float(part.findtext("LeadAmplitudeUnitsPerBit")), to_float(part.findtext("LeadSampleSize"), 2.0)
     if np.isnan(microvolts_per(unit)):
         raise RecordError(f"{place}: a lead's unit {unit:.20} is not a voltage; export it with LeadAmplitudeUnits")
-    if not np.isfinite(gain) or not gain or size != 2 or float(part.findtext("FirstSampleBaseline") or 0):
+    if not np.isfinite(gain) or not gain or size != 2 or to_float(part.findtext("FirstSampleBaseline"), 0.0):
         raise RecordError(f"{place}: a lead has no gain, a baseline, or no 16-bit samples; export it again")
     data = binascii.a2b_base64("".join((part.findtext("WaveFormData") or "").split()), strict_mode=True)
     claimed = part.findtext("LeadSampleCountTotal")

@@ -31,6 +31,7 @@ ISHNE = Format("ishne", "read_ishne", re.compile(rb"ISHNE1\.0"))
 FORMATS = {  # the formats of each suffix
     ".edf": (EDF,),
     ".bdf": (EDF,),
+    ".rec": (Format("edf", "read_edf", re.compile(rb"0 {7}")),),
     ".dcm": (DICOM,),
     ".dicom": (DICOM,),
     ".dic": (MARKED_DICOM,),
@@ -54,7 +55,7 @@ def find_format(path: Path) -> Format | None:
 
 
 def _formats(path: Path) -> tuple[Format, ...]:
-    suffix = path.suffix.lower()
+    suffix = path.suffix.lower().partition(";")[0]  # names on a CD may end in ";1"
     return FORMATS.get("" if suffix[1:].isdecimal() else suffix, ())
 
 
@@ -85,9 +86,11 @@ def _by_content(path: Path) -> Format | None:
             os.close(descriptor)
     except OSError:
         return formats[0] if formats[0].mark != DICOM_ECG else None  # the reader reports why it cannot be read
-    in_16_bits = beginning.replace(b"\0", b"")  # XML may be UTF-16
-    marked = [one for one in formats if one.mark and (one.mark.match(beginning) or one.mark.search(in_16_bits))]
-    return marked[0] if marked else None
+    text = beginning.replace(b"\0", b"")  # XML may be UTF-16
+    for one in formats:
+        if one.mark and (one.mark.search(text) if one.mark is XML_ECG else one.mark.match(beginning)):
+            return one
+    return None
 
 
 def read_physical(path: Path) -> PhysicalRecording:

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ecg.data.formats.common import require_timing, to_sex, to_years, years_between
+from ecg.data.comments import parse_sex
+from ecg.data.formats.common import require_timing, to_float, to_years, years_between
 from ecg.data.formats.physical import PhysicalRecording, require_leads
 from ecg.data.lead_names import LEADS, canonical_leads
 from ecg.errors import RecordError
@@ -31,25 +32,25 @@ def read_philips(place: str, root: Element) -> PhysicalRecording:
         raise RecordError(f"{place}: holds no waveforms; export the ECG with them")
     if facts is None:
         facts = Element("none")
-    rate = float(waveforms.get("samplespersecond") or facts.findtext("samplingrate") or "nan")
-    samples = round(float(waveforms.get("durationperchannel", "nan")) * rate / 1000)  # the duration is in ms
+    rate = to_float(waveforms.get("samplespersecond") or facts.findtext("samplingrate"))
+    samples = round(to_float(waveforms.get("durationperchannel")) * rate / 1000)  # the duration is in ms
     require_timing(place, rate, samples)
     if samples > LONGEST_RESTING * rate:
         raise RecordError(f"{place}: lasts {samples / rate / 3600:.0f} hours, more than any resting ECG")
     names = _names(waveforms, facts)
     rows = require_leads(names, place)
     texts = (waveforms.get("resolution"), facts.findtext("resolution"), facts.findtext("signalresolution"))
-    resolution = float(next(filter(None, texts), "nan"))
+    resolution = to_float(next(filter(None, texts), None))
     if not 0 < resolution < np.inf:
         raise RecordError(f"{place}: does not say its resolution; export it with its calibration")
-    zero = float(waveforms.get("signaloffset") or facts.findtext("signaloffset") or 0)
+    zero = to_float(waveforms.get("signaloffset") or facts.findtext("signaloffset"), 0.0)
     counts = _counts(place, waveforms, facts, names, samples)
     return PhysicalRecording(
         leads=list(rows),
         rate=rate,
         microvolts=(counts[list(rows.values())] - zero) * resolution,
         age=_age(root),
-        sex=to_sex(root.findtext("patient/generalpatientdata/sex") or ""),
+        sex=parse_sex(root.findtext("patient/generalpatientdata/sex") or ""),
         diagnoses=(),
         channels=names,
     )
@@ -147,6 +148,8 @@ def _age(root: Element) -> float | None:
     years = (patient.findtext("age/years") or "").strip()
     if years.isdecimal():
         return to_years(float(years), "y")
+    if (months := (patient.findtext("age/months") or "").strip()).isdecimal():
+        return to_years(float(months), "m")
     born = patient.findtext("age/dateofbirth") or patient.findtext("dateofbirth") or ""
     acquisition = root.find("dataacquisition")
     return years_between(born, "" if acquisition is None else acquisition.get("date", ""))
