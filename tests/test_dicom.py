@@ -100,6 +100,7 @@ def test_dicom_leads_by_code_meaning_or_label(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "age", "sex"),
     [
+        ({"PatientAge": "045"}, 45, "female"),  # without the unit that the standard asks for
         ({"PatientAge": "006M", "PatientSex": "M"}, 0.5, "male"),
         ({"PatientAge": "021D"}, 21 / 365.25, "female"),
         ({"PatientAge": "", "PatientBirthDate": "19600305", "StudyDate": "20010304", "PatientSex": "O"}, 40, None),

@@ -185,6 +185,17 @@ def test_age_and_sex(read, about, patient, recorded, start, expected):
     assert (recording.age, recording.sex) == expected
 
 
+def test_gaps_of_a_file_that_calls_itself_continuous(read):
+    """Some writers do. A clock that runs a little differently is no gap."""
+    jump, drift = (
+        [f"+{factor * i + (5 if i > 3 and factor == 1 else 0):g}" for i in range(10)] for factor in (1, 1.001)
+    )
+    assert read(edf(about="EDF+C", stamps=drift)).microvolts.shape == (12, 5000)
+    gaps, same = read(edf(about="EDF+C", stamps=jump)), read(edf(about="EDF+D", stamps=jump))
+    assert gaps.microvolts.shape == (12, 7500) and np.isnan(gaps.microvolts[:, 2000:4500]).all()
+    np.testing.assert_array_equal(gaps.microvolts, same.microvolts)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -181,6 +181,15 @@ def test_a_suffix_of_several_formats_is_decided_by_the_content(tmp_path):
     assert find_recordings(tmp_path, refuse=lambda error: None) == [tmp_path / "A1.ecg"]
 
 
+def test_other_endings_of_edf_and_of_files_on_a_cd(tmp_path):
+    for name in ("A1.rec", "A2.EDF;1"):
+        (tmp_path / name).write_bytes(edf(COUNTS))
+    (tmp_path / "A3.rec").write_text("a sound")
+    found = find_recordings(tmp_path)
+    assert [path.name for path in found] == ["A1.rec", "A2.EDF;1"]
+    assert all(np.array_equal(read_record(path).counts, COUNTS // 2) for path in found)
+
+
 def test_a_long_comment_before_the_root_of_an_xml_file(tmp_path):
     text = XML["muse"].replace("<RestingECG>", f"<!--{'x' * 30_000}--><RestingECG>")
     (tmp_path / "A1.xml").write_text(text)

@@ -103,6 +103,19 @@ def test_names_of_units(tmp_path, unit, factor):
         np.testing.assert_allclose(recording.microvolts, expected, rtol=1e-12)
 
 
+def test_decimal_commas(tmp_path):
+    values = counts(8)
+    recording = read_xml(write(tmp_path / "a.xml", muse(values, gain="4,88")))
+    np.testing.assert_allclose(recording.microvolts, limb_leads(values) * 4.88, atol=1e-9)
+    recording = read_xml(write(tmp_path / "b.xml", aecg(counts(), ("0,002", "s"), scale="2,5")))
+    assert recording.rate == 500
+    np.testing.assert_array_equal(recording.microvolts, counts() * 2.5)
+    facts, data = "<resolution>2,5</resolution>", base64_text(xli(counts()))
+    recording = read_xml(write(tmp_path / "c.xml", philips(data, facts=facts, age="<age><months>7</months></age>")))
+    np.testing.assert_array_equal(recording.microvolts, counts() * 2.5)
+    assert recording.age == pytest.approx(7 / 12)
+
+
 def test_aecg_sets_of_the_same_time_are_read_together(tmp_path):
     values = counts()
     first = "".join(aecg_sequence(f"MDC_ECG_LEAD_{lead.upper()}", row) for lead, row in zip(LEADS[:6], values))
