@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,9 +64,9 @@ def find_recordings(
             raise EntryError(message)
         refuse(RecordError(message))
 
-    headers: list[Path] = []
-    signals: list[Path] = []
-    others: list[Path] = []
+    headers: dict[str, str] = {}  # paths of files by themselves without suffix: strings, as there may be millions
+    signals: dict[str, str] = {}
+    others: dict[str, str] = {}
     visited: set[str] = set()
     for place, subfolders, files in os.walk(
         folder,
@@ -78,74 +78,82 @@ def find_recordings(
             continue
         visited.add(real)
         subfolders[:] = sorted(name for name in subfolders if name[0] != "." and name not in SYSTEM_FOLDERS)
-        inside = Path(place)
+        inside = os.path.join(place, "")
         for file in sorted(files):
-            name, suffix = os.path.splitext(file)
-            suffix = suffix.lower()
-            if file.startswith("."):
+            if file[0] == ".":
                 continue
+            name, suffix = os.path.splitext(file)
+            path, stem, suffix = inside + file, inside + name, suffix.lower()
             if suffix == ".hea":
-                headers.append(inside / file)
+                headers[stem] = path
             elif suffix in SIGNALS:
-                signals.append(inside / file)
-            elif suffix in COMPRESSED and Path(name).suffix.lower() in (".hea", *SIGNALS, *filter(None, FORMATS)):
-                refuse_or_raise(f"{inside / file}: is compressed; unpack it")
-            elif not headers_only and is_recording(inside / file):
-                others.append(inside / file)
-            elif not suffix and os.path.islink(inside / file) and not os.path.exists(inside / file):
-                refuse_or_raise(f"{inside / file}: is a link to nothing")
+                signals[stem] = path
+            elif suffix in COMPRESSED and Path(stem).suffix.lower() in (".hea", *SIGNALS, *filter(None, FORMATS)):
+                refuse_or_raise(f"{path}: is compressed; unpack it")
+            elif not headers_only and is_recording(Path(path)):
+                others[path] = path
+            elif not suffix and os.path.islink(path) and not os.path.exists(path):
+                refuse_or_raise(f"{path}: is a link to nothing")
     parts = _parts(headers)
-    recordings: dict[str, Path] = {}
-    for path in [*(header for header in headers if header.with_suffix("") not in parts), *others]:
-        name = recording_name(path)
+    recordings: dict[str, str] = {}
+    named = [(stem.rpartition(os.sep)[2], path) for stem, path in headers.items() if stem not in parts]
+    for name, path in [*named, *((recording_name(path), path) for path in others)]:
         if recordings.setdefault(name, path) is not path:
             refuse_or_raise(f"{path}: {recordings[name]} has the same name; rename or remove one of them")
     if not headers_only:
-        for path in _without_header(signals, headers, others, parts):
-            if recordings.setdefault(path.stem, path.with_suffix(".hea")).parent != path.parent:
-                refuse_or_raise(f"{path}: has no header beside it, and the name of {recordings[path.stem]}")
+        for stem, path in _without_header(signals, headers, others, parts).items():
+            known = recordings.setdefault(os.path.basename(stem), f"{stem}.hea")
+            if os.path.dirname(known) != os.path.dirname(path):
+                refuse_or_raise(f"{path}: has no header beside it, and the name of {known}")
     if not recordings:
         wanted = "no .hea file" if headers_only else f"no .hea file, nor {SUFFIXES}"
         raise EntryError(f"{folder}: no recording in it ({wanted}); give the folder that holds the recordings")
-    return [recordings[name] for name in sorted(recordings)]
+    return [Path(recordings[name]) for name in sorted(recordings)]
 
 
-def _parts(headers: Sequence[Path]) -> set[Path]:
+def _parts(headers: Mapping[str, str]) -> set[str]:
     """The paths, without suffix, of the headers that are parts of others: A1_0001 is, if a header lists it.
 
-    Only headers beside the candidates or in the folder above are read, and only A1.hea if that lists them.
+    Read is A1.hea, and if it does not list A1_0001, the headers beside that and in the folder above.
     """
-    by_folder: dict[Path, dict[str, Path]] = {}
-    for header in headers:
-        by_folder.setdefault(header.parent, {})[header.stem] = header
-    parts: set[Path] = set()
-
-    def add_parts_of(whole: Path) -> None:
-        parts.update(whole.parent / name for name in segment_names(whole))
-
-    for folder, beside in by_folder.items():
-        candidates = [name for name in beside if PART.search(name)]
-        for whole in {name.rpartition("_")[0] for name in candidates} & beside.keys():
-            add_parts_of(beside[whole])
-        if any(folder / name not in parts for name in candidates):
-            for name, header in [*beside.items(), *by_folder.get(folder.parent, {}).items()]:
-                if not PART.search(name):
-                    add_parts_of(header)
+    candidates = [stem for stem in headers if PART.search(stem)]
+    parts: set[str] = set()
+    for whole in {stem.rpartition("_")[0] for stem in candidates} & headers.keys():
+        parts |= _parts_of(headers[whole])
+    folders = {os.path.dirname(stem) for stem in candidates if stem not in parts}
+    folders |= {os.path.dirname(folder) for folder in folders}
+    if folders:
+        for stem, header in headers.items():
+            if os.path.dirname(stem) in folders and not PART.search(stem):
+                parts |= _parts_of(header)
     return parts
 
 
+def _parts_of(header: str) -> set[str]:
+    inside = os.path.join(os.path.dirname(header), "")
+    return {inside + os.path.normpath(name) for name in segment_names(Path(header))}
+
+
 def _without_header(
-    signals: Sequence[Path], headers: Sequence[Path], others: Sequence[Path], parts: set[Path]
-) -> list[Path]:
-    """The ``signals`` that no header beside them names, by its own name or by its signal lines."""
-    known = {path.with_suffix("") for path in (*headers, *others)} | parts
-    alone = [path for path in signals if path.with_suffix("") not in known]
-    folders, named = {path.parent for path in alone}, set()
-    for header in headers:
-        if header.parent in folders or header.parent in {folder.parent for folder in folders}:
-            with suppress(RecordError):
-                named |= {header.parent / signal.file for signal in read_header(header).signals}
-    return [path for path in alone if path not in named]
+    signals: Mapping[str, str], headers: Mapping[str, str], others: Iterable[str], parts: set[str]
+) -> dict[str, str]:
+    """The ``signals`` that no header beside them or above them has, by its own name or in its signal lines."""
+    beside_others = {os.path.splitext(path)[0] for path in others}
+    alone = {
+        stem: path
+        for stem, path in signals.items()
+        if stem not in headers and stem not in beside_others and stem not in parts
+    }
+    folders = {os.path.dirname(stem) for stem in alone}
+    folders |= {os.path.dirname(folder) for folder in folders}
+    if folders:
+        for stem, header in headers.items():
+            inside = os.path.dirname(stem)
+            if inside in folders:
+                with suppress(RecordError):
+                    for signal in read_header(header).signals:
+                        alone.pop(os.path.join(inside, os.path.splitext(os.path.normpath(signal.file))[0]), None)
+    return alone
 
 
 def segment_names(header: Path) -> tuple[str, ...]:

@@ -59,13 +59,15 @@ def _formats(path: Path) -> tuple[Format, ...]:
     return FORMATS.get("" if suffix[1:].isdecimal() else suffix, ())
 
 
-def recording_name(path: Path) -> str:
+def recording_name(path: str | os.PathLike) -> str:
     """The name of the recording at ``path``: without the suffix, but for a DICOM file whose name ends in a number.
 
-    >>> recording_name(Path("data/A1.hea")), recording_name(Path("1.2.840.99.1"))
+    >>> recording_name(Path("data/A1.hea")), recording_name("1.2.840.99.1")
     ('A1', '1.2.840.99.1')
     """
-    return path.name if path.suffix[1:].isdecimal() else path.stem
+    file = os.path.basename(path)
+    name, suffix = os.path.splitext(file)
+    return file if suffix[1:].isdecimal() else name
 
 
 def is_recording(path: Path) -> bool:
