@@ -77,7 +77,11 @@ def canonical_leads(names: Iterable[str]) -> list[str | None]:
     >>> canonical_leads(["Lead 1", "aVF", "C1"]), canonical_leads(["ECG II", "C3", "C4", "O1"])
     (['I', 'aVF', 'V1'], ['II', None, None, None])
     """
-    names = list(names)
+    return list(_canonical_leads(tuple(names)))
+
+
+@lru_cache(1024)  # most recordings of a folder have the same names
+def _canonical_leads(names: tuple[str, ...]) -> tuple[str | None, ...]:
     leads = [canonical_lead(name) for name in names]
     iec = [lead is not None and bool(CHEST_OF_IEC.match(name)) for lead, name in zip(leads, names)]
     usual = {lead for lead, of_iec in zip(leads, iec) if lead and not of_iec}
@@ -90,7 +94,7 @@ def canonical_leads(names: Iterable[str]) -> list[str | None]:
     if any(leads) and not usual & set(LEADS[:3]):
         numbered = [NUMBERED.fullmatch(name.strip()) for name in names]
         leads = [lead or (match and "I" * int(match.group(1))) for lead, match in zip(leads, numbered)]
-    return leads
+    return tuple(leads)
 
 
 def coded_lead(code: str, names: Iterable[str]) -> str | None:

@@ -136,8 +136,10 @@ def _read_signal(path: Path, header: Header) -> np.ndarray:
     Signals whose file is missing are INVALID, unless one of them is one of the twelve leads.
     """
     names = dict.fromkeys(line.file for line in header.signals)
-    files = {name: file for name in names if (file := _find(path, name, names))}
     matlab = beside(path, ".mat")
+    if all(name.lower().endswith(".mat") for name in names) and matlab.exists():  # the usual case
+        return read_mat(matlab)
+    files = {name: file for name in names if (file := _find(path, name, names))}
     if not names or any(name.lower().endswith(".mat") for name in names) or (not files and matlab.exists()):
         return read_mat(matlab if matlab.exists() else next(iter(files.values()), matlab))
     leads = find_leads(header.leads).values() or range(len(header.leads))

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class PhysicalRecording:
     channels: Sequence[str] | None = None
 
 
+@lru_cache(64)
 def microvolts_per(unit: str) -> float:
     """How many microvolts one ``unit`` is, by whatever way people write it; NaN if it is no voltage.
 
