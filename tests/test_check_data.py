@@ -9,7 +9,7 @@ import scipy.io
 from ecg.classes import load_weights
 from ecg.labels.folder_check import HANDLING, check_folder
 from ecg.recipe import RECIPES
-from tests.conftest import LEADS, header_text, noise, replace_text, run_script, write_recording
+from tests.conftest import LEADS, call_script, header_text, noise, replace_text, run_script, write_recording
 
 COMMENTS = ("#Age: 60", "#Sex: Female", "#Dx: 426783006")
 
@@ -97,7 +97,7 @@ def test_the_csv_has_all_findings_and_their_handling(checked_folder, tmp_path):
 
 def test_unusable_recordings_are_those_that_the_driver_reports(checked_folder, model_folder, tmp_path):
     folder, _ = checked_folder
-    assert run_script("driver.py", model_folder, folder, tmp_path / "out").returncode == 1
+    assert call_script("driver.py", model_folder, folder, tmp_path / "out").returncode == 1
     failed = list(csv.DictReader((tmp_path / "out/failures.csv").read_text().splitlines()))
     refused = ["all leads flat", "clipped", "height", "no valid sample", "unreadable", ""]
     assert [row["recording"] for row in failed] == refused
@@ -105,9 +105,9 @@ def test_unusable_recordings_are_those_that_the_driver_reports(checked_folder, m
 
 def test_a_folder_without_findings_and_one_without_a_usable_recording(tmp_path):
     write_recording(tmp_path / "good", "A1", noise(5000))
-    result = run_script("tools/check_data.py", tmp_path / "good")
+    result = call_script("tools/check_data.py", tmp_path / "good")
     assert result.returncode == 0 and "No findings" in result.stdout
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/A1.hea").write_text(header_text("A1", noise()))
-    result = run_script("tools/check_data.py", tmp_path / "bad")
+    result = call_script("tools/check_data.py", tmp_path / "bad")
     assert result.returncode == 2 and "0 of 1 recordings can be used" in result.stdout

@@ -108,7 +108,7 @@ def ptbxl(tmp_path) -> Path:
 
 def test_ptbxl_import(ptbxl, tmp_path):
     before = {path: path.read_bytes() for path in ptbxl.rglob("*") if path.is_file()}
-    done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "new/HR")
+    done = call_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "new/HR")
     assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stderr
     records = [read_record(tmp_path / f"new/HR/HR0000{i}.hea") for i in range(1, 5)]
     for i, record in enumerate(records, 1):
@@ -188,7 +188,7 @@ def test_ptbxl_import_reports_damaged_recordings(ptbxl, tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {"", ".hea", ".dat"}
     with pytest.raises(EntryError, match="holds recordings already"):
         import_recordings(tmp_path / "new", ptbxl_sources(ptbxl)[0])
-    done = run_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "again")
+    done = call_script("tools/import_records.py", "ptbxl", ptbxl, tmp_path / "again")
     assert done.returncode == 1 and "3 of 8 recordings imported" in done.stdout and "scp_codes" in done.stdout
 
 
@@ -215,7 +215,7 @@ def test_cpsc2018_import(tmp_path):
         write_cpsc2018(source, f"A000{i}", ecg(i, 6 + i), *(("Male", 74), ("Female", 3), ("", -1), ("Male", 30))[i - 1])
     table = "Recording,First_label,Second_label,Third_label\nA0001.mat,5,,\nA0002,2,5,8\nA0003,1,NaN,NaN\nA0004,7,\n\n"
     (source / "REFERENCE.csv").write_text(table)
-    done = run_script("tools/import_records.py", "cpsc2018", source, folder)
+    done = call_script("tools/import_records.py", "cpsc2018", source, folder)
     assert done.returncode == 0 and "4 of 4 recordings imported" in done.stdout, done.stdout
     records = [read_record(folder / f"A000{i}.hea") for i in range(1, 5)]
     for i, record in enumerate(records, 1):
@@ -259,7 +259,7 @@ def test_a_gain_is_never_guessed(tmp_path, gain, words):
     write_dat(tmp_path / "data", "A1", ecg())
     header = tmp_path / "data/A1.hea"
     replace_text(header, header.read_text().split()[6], gain)
-    done = run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
+    done = call_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
     assert done.returncode == 2 and words in done.stdout
 
 
@@ -267,7 +267,7 @@ def test_a_gain_with_a_decimal_comma(tmp_path):
     write_dat(tmp_path / "data", "A1", ecg() / 2, gain=500.0)
     header = tmp_path / "data/A1.hea"
     replace_text(header, header.read_text().split()[6], "0,5/uV")
-    assert run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new").returncode == 0
+    assert call_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new").returncode == 0
     np.testing.assert_allclose(read_record(tmp_path / "new/A1.hea").counts, ecg(), atol=2)
 
 
@@ -275,7 +275,7 @@ def test_names_that_become_equal_are_kept_apart(tmp_path):
     """Before, one of the two was refused, although the files have different names."""
     for name in ("A 1", "A_1", "A.1"):
         write_recording(tmp_path / "data", name)
-    done = run_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
+    done = call_script("tools/import_records.py", "files", tmp_path / "data", tmp_path / "new")
     assert done.returncode == 0 and "3 of 3 recordings imported" in done.stdout
     table = [f"A_1_2,{tmp_path / 'data/A 1.hea'}", f"A_1_3,{tmp_path / 'data/A.1.hea'}"]
     assert (tmp_path / "new/names.csv").read_text() == "\n".join(["record,file", *table]) + "\n"
@@ -322,7 +322,7 @@ def test_wfdb_import_applies_gains_units_and_lead_order(tmp_path):
     write_recording(source / "c", "A0001", ecg(7) * 4, gain="4000/mV", comments=("#Age: 5", "#Sex: M", "#Dx: 1"))
     header_path = source / "c/A0001.hea"
     header_path.write_text(header_path.read_text().replace("A0001 12", "A0001.mat 12"))  # wfdb refuses this
-    done = run_script("tools/import_records.py", "files", source, folder)
+    done = call_script("tools/import_records.py", "files", source, folder)
     assert done.returncode == 0 and "8 of 8 recordings imported" in done.stdout, done.stdout
     record = read_record(folder / "plain.hea")
     header = record.header
@@ -394,9 +394,9 @@ def test_wfdb_and_edf_import_reports_damaged_recordings(tmp_path):
 
 def test_exit_code_is_2_if_nothing_is_imported(tmp_path):
     (tmp_path / "A1.hea").write_text("")
-    done = run_script("tools/import_records.py", "files", tmp_path, tmp_path / "new")
+    done = call_script("tools/import_records.py", "files", tmp_path, tmp_path / "new")
     assert done.returncode == 2 and "0 of 1 recordings imported" in done.stdout
-    done = run_script("tools/import_records.py", "files", tmp_path / "none", tmp_path / "new")
+    done = call_script("tools/import_records.py", "files", tmp_path / "none", tmp_path / "new")
     assert done.returncode == 2 and "no such folder" in done.stderr
 
 

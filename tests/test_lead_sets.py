@@ -10,11 +10,11 @@ from ecg.data.listing import find_recordings
 from ecg.decision.labels import highest_expected_metric
 from ecg.evaluation.metrics import challenge_metric
 from ecg.model.folder import read_description
-from tests.conftest import run_script
+from tests.conftest import call_script
 
 
 def test_figures_with_all_leads_are_those_of_out_of_fold_csv(model_folder, training_data, tiny_recipe):
-    done = run_script("benchmarks/lead_sets.py", model_folder, training_data, "--float32")
+    done = call_script("benchmarks/lead_sets.py", model_folder, training_data, "--float32")
     assert done.returncode == 0, done.stderr
     table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
     metric = {row[0].strip(): row[1].split()[0] for row in table[2:]}
@@ -33,7 +33,7 @@ def test_figures_with_all_leads_are_those_of_out_of_fold_csv(model_folder, train
 def test_a_folder_without_all_recordings_of_the_model_is_an_error(model_folder, training_data, tmp_path):
     for path in (training_data / "g1").iterdir():
         (tmp_path / path.name).symlink_to(path)
-    done = run_script("benchmarks/lead_sets.py", model_folder, tmp_path)
+    done = call_script("benchmarks/lead_sets.py", model_folder, tmp_path)
     assert done.returncode == 2 and "6 recordings of" in done.stderr
-    done = run_script("benchmarks/lead_sets.py", "models/open", tmp_path)
+    done = call_script("benchmarks/lead_sets.py", "models/open", tmp_path)
     assert done.returncode == 2 and "out_of_fold.csv" in done.stderr

@@ -9,7 +9,7 @@ from ecg.errors import EntryError
 from ecg.model.tensors import save_tensors
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log
 from team_code import training_code
-from tests.conftest import CPU, assert_same_weights, noise, run_script, write_recording
+from tests.conftest import CPU, assert_same_weights, call_script, noise, write_recording
 
 PRETRAINED = "pretrained before"
 
@@ -75,7 +75,7 @@ def test_the_command(training_data, tmp_path):
     recipe = "small,width=4,reduction=2,window=512,shortest_window=256,overlap=64,simulated=6,folds=2,epochs=1"
     for model in ("first", "second"):
         options = ("--recipe", recipe, "--pretrained", tmp_path / "kept")
-        done = run_script("train_model.py", training_data, tmp_path / model, *options)
+        done = call_script("train_model.py", training_data, tmp_path / model, *options)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(PRETRAINED) == (2 if model == "second" else 0)
     assert_same_weights(tmp_path / "first", tmp_path / "second")

@@ -24,7 +24,7 @@ from ecg.report.paper import record_title
 from ecg.simulation.dataset import simulate_folder
 from ecg.simulation.signal import simulate_signal
 from tests.browser import in_browser, needs_browser
-from tests.conftest import call_script, run_script, write_recording
+from tests.conftest import call_script, write_recording
 
 WEIGHTS = load_weights()
 LAD_CODE = "39732003"
@@ -109,7 +109,7 @@ def test_readers_overturn_only_the_planted_errors(study, tmp_path):
     fill_in(study, tmp_path / "ben.csv", wrong=1)
     forms = (tmp_path / "anna.csv", tmp_path / "ben.csv")
     apply = ("--apply", study / "data", tmp_path / "corrected")
-    done = run_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
+    done = call_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
     assert done.returncode == 0, done.stderr
     first = read_key_rows(study)["1"][0]
     planted = {path.stem for path in find_recordings(study / "truth")[:PLANTED]} - {first}
@@ -118,13 +118,13 @@ def test_readers_overturn_only_the_planted_errors(study, tmp_path):
     for name in planted:
         corrected, truth = (read_header(place / f"{name}.hea") for place in (tmp_path / "corrected", study / "truth"))
         assert set(corrected.diagnoses) - {"Unknown"} == set(truth.diagnoses) - {"Unknown"}
-    again = run_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
+    again = call_script("tools/review.py", "agree", study / "study/key.csv", *forms, *apply)
     assert again.returncode == 2 and "exists already" in again.stderr
 
 
 def test_kappa_of_the_planted_errors(study, tmp_path):
     fill_in(study, tmp_path / "anna.csv")
-    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
+    done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
     labels = np.array([label == "yes" for _, label in read_key_rows(study).values()])
     diagnoses = [read_header(study / "truth" / f"{name}.hea").diagnoses for name, _ in read_key_rows(study).values()]
     expected = cohen_kappa_score(labels, [WEIGHTS.encode(codes)[LAD] for codes in diagnoses])
@@ -237,20 +237,20 @@ def test_invalid_samples_are_errors(study):
 )
 def test_a_form_of_another_study_is_an_error(study, tmp_path, form, message):
     (tmp_path / "form.csv").write_text(form)
-    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "form.csv")
+    done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "form.csv")
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_an_unknown_answer_in_a_form_is_named(study, tmp_path):
     name, _ = read_key_rows(study)["2"]
     (tmp_path / "anna.csv").write_text("number,LAD\n1, Yes\n2,maybe\n3,\n4,unsure\n5,yse\n")
-    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
+    done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     for part in ("anna.csv: ", f"'maybe' for LAD of recording 2 ({name})", "'yse' for LAD of recording 5 "):
         assert part in done.stderr
     assert "an answer is yes, no, unsure or empty" in done.stderr and "'unsure'" not in done.stderr
     (tmp_path / "anna.csv").write_text("number,LAD\n" + "".join(f"{i + 1},maybe\n" for i in range(9)))
-    done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
+    done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv")
     assert done.stderr.count("'maybe'") == 5 and "and 4 more" in done.stderr
 
 
@@ -296,7 +296,7 @@ def test_corrected_headers_are_not_written_into_the_data(study, tmp_path):
     fill_in(study, tmp_path / "anna.csv")
     for folder in (study / "data", study / "data/corrected"):
         apply = ("--apply", study / "data", folder)
-        done = run_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv", *apply)
+        done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "anna.csv", *apply)
         assert done.returncode == 2 and "give another folder" in done.stderr
     assert len(list((study / "data").rglob("*.hea"))) == 40
 
@@ -376,7 +376,7 @@ def test_suspects_are_the_planted_errors(study, tmp_path):
     rows = [(name, 1, *np.where(labels, yes, no)) for name, labels, (yes, no) in zip(names, true_labels, probabilities)]
     write_csv(tmp_path / "out_of_fold.csv", [("recording", "fold", *WEIGHTS.classes), *rows])
     arguments = (study / "data", tmp_path / "out_of_fold.csv", tmp_path / "suspects.csv")
-    done = run_script("tools/review.py", "suspects", *arguments)
+    done = call_script("tools/review.py", "suspects", *arguments)
     assert done.returncode == 0, done.stderr
     with open(tmp_path / "suspects.csv", newline="") as file:
         found = list(csv.DictReader(file))
@@ -389,7 +389,7 @@ def test_suspects_are_the_planted_errors(study, tmp_path):
 
 def test_another_table_than_out_of_fold_is_an_error(study, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n")
-    done = run_script("tools/review.py", "suspects", study / "data", tmp_path / "table.csv", tmp_path / "suspects.csv")
+    done = call_script("tools/review.py", "suspects", study / "data", tmp_path / "table.csv", tmp_path / "suspects.csv")
     assert done.returncode == 2 and "not the out_of_fold.csv" in done.stderr
 
 

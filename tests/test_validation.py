@@ -24,7 +24,7 @@ from ecg.evaluation.bootstrap import (
 from ecg.recipe import parse_recipe
 from ecg.simulation.dataset import simulate_folder
 from ecg.training.folds import assign_folds, read_patients
-from tests.conftest import run_script
+from tests.conftest import call_script
 from tools import validate
 
 WEIGHTS = load_weights()
@@ -134,10 +134,10 @@ def test_intervals_of_rare_classes_have_nearly_the_nominal_coverage():
     """Macro figures of 30 recordings and six classes, half of which have one or two positives."""
     rng = np.random.default_rng(0)
     frequency = np.append([0.5, 0.3, 0.2, 0.06, 0.04, 0.04], np.zeros(18))
-    samples = [predictions(rng, 0.15, 1, 30, frequency) for _ in range(400)]
+    samples = [predictions(rng, 0.15, 1, 30, frequency) for _ in range(200)]
     expected = np.mean([figures(WEIGHTS, sample) for sample in samples], axis=0)
     with patch.object(bootstrap, "RESAMPLES", 101):
-        low, high = np.moveaxis([intervals(sample) for sample in samples[:80]], -1, 0)
+        low, high = np.moveaxis([intervals(sample) for sample in samples[:40]], -1, 0)
     coverage = dict(zip(FIGURES, ((low <= expected) & (expected <= high)).mean(axis=0)))
     assert min(coverage.values()) >= 0.85, coverage
 
@@ -207,7 +207,7 @@ def test_a_patient_is_never_torn_apart():
     ],
 )
 def test_what_is_no_recipe_is_a_clear_error(tmp_path, text, message):
-    result = run_script("tools/validate.py", tmp_path, tmp_path / "results", text)
+    result = call_script("tools/validate.py", tmp_path, tmp_path / "results", text)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
