@@ -90,6 +90,9 @@ def test_several_facts_on_one_line_and_comments_that_only_look_like_them():
     assert (header.age, header.sex, header.diagnoses) == (56, "female", ("426783006", "39732003"))
     header = parse("# 69 F 1085 1629 x1", "# Aldomet, Inderal")
     assert (header.age, header.sex, header.diagnoses) == (69, "female", ())
+    for comment in ("#Hx: onset age: 30", "#Hx: Age: 30", "#Comment: mother's age: 30", "# at the age: 30"):
+        header = parse(comment, "#Age: 50")
+        assert header.age == 50, comment
     header = parse("#Dx: scp:NORM, scp:SR", "#Hx: his age: unknown")
     assert header.diagnoses == ("scp:NORM", "scp:SR") and header.age is None
 

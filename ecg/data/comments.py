@@ -22,6 +22,7 @@ FACT = re.compile(  # a key at the beginning of a comment, or one more on the sa
     r"(?:\s*[(\[]([^)\]:]*)[)\]]|[ _](?:in )?(years|months|days))?\s*[:：=]",
     re.IGNORECASE,
 )
+FREE_TEXT = ("rx", "hx", "sx")
 CHALLENGE = ("Age", "Sex", "Dx", "Rx", "Hx", "Sx")
 PHYSIONET = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 MIT_BIH = re.compile(r"#\s*(\d{1,3}|\?)\s+([MF?])(\s.*)?")  # "# 69 M 1085 1629 x1"
@@ -71,7 +72,12 @@ def _facts(line: str) -> list[tuple[str, str]]:
     if "<" in line and (found := PHYSIONET.findall(line)):
         return [(KEYS.get(key.lower(), key.lower()), value.strip()) for key, value in found]
     text = line.lstrip("# \t")
+    # "#Hx: onset age: 30" says no age: a key within a line has a capital, or all keys of the line have none
     matches = list(FACT.finditer(text))
+    if not (matches and matches[0].start() == 0 and text[0].islower()):
+        matches = [match for match in matches if match.start() == 0 or not match.group()[0].islower()]
+    free = next((i for i, match in enumerate(matches) if match.group(1).lower() in FREE_TEXT), len(matches))
+    matches = matches[: free + 1]
     if not matches:
         if mit_bih := MIT_BIH.fullmatch(line):
             return [("age", mit_bih.group(1)), ("sex", mit_bih.group(2))]
