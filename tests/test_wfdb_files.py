@@ -139,6 +139,17 @@ def test_parts_with_other_gains_leads_and_files_are_joined_in_the_terms_of_the_f
     assert np.array_equal(read_record(tmp_path / "new/data/A1.hea").counts, expected)
 
 
+def test_another_signal_of_unknown_unit_does_no_harm(tmp_path):
+    for name, gain, unit in (("A1_0001", 1000, "NU"), ("A1_0002", 2000, "mmHg")):
+        path = write_dat(tmp_path, name, noise(500, 13), leads=(*LEADS, "Resp"))
+        replace_text(path, " 1000/mV", f" {gain}/mV")
+        replace_text(path, f" {gain}/mV 16 0 {noise(500, 13)[12, 0]} 0 0 Resp", f" 5/{unit} 16 0 0 0 0 Resp")
+    (tmp_path / "A1.hea").write_text("A1/2 13 500 1000\nA1_0001 500\nA1_0002 500\n")
+    expected = noise(500, 13)[:12]
+    record = read_record(tmp_path / "A1.hea")
+    assert np.abs(record.counts - np.hstack([expected, expected / 2])).max() <= 1
+
+
 def test_parts_of_other_rates_are_refused(tmp_path):
     path = write_segments(tmp_path)
     replace_text(tmp_path / "A1_0002.hea", "A1_0002 11 500", "A1_0002 11 250")

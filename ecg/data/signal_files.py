@@ -93,28 +93,32 @@ def _in_terms_of(whole: Header, part: Header | None, signal: np.ndarray, frame: 
     if len(signal) != len(part.leads):
         raise RecordError(f"{part.name}: {len(part.leads)} leads in the header, a signal of shape {signal.shape}")
     rows = {_key(lead): row for row, lead in reversed(list(enumerate(part.leads)))}
-    same = all(
-        _scale(line) == _scale(part.signals[rows[_key(line.lead)]]) for line in whole.signals if _key(line.lead) in rows
-    )
+    of_part = [part.signals[rows[_key(line.lead)]] if _key(line.lead) in rows else line for line in whole.signals]
+    same = all(_scale(line) == _scale(other) for line, other in zip(whole.signals, of_part))
     counts = np.full((len(whole.leads), signal.shape[1]), INVALID, signal.dtype if same else np.float64)
-    for target, line in zip(counts, whole.signals):
-        if (row := rows.get(_key(line.lead))) is None:
-            continue
-        target[:] = signal[row]
-        if not same:
-            gain, baseline, unit = _scale(line)
-            from_gain, from_baseline, from_unit = _scale(part.signals[row])
-            factor = gain / from_gain * microvolts_per(from_unit) / microvolts_per(unit)
-            if not np.isfinite(factor) or line.stated != part.signals[row].stated:
-                units = f"{from_gain:g}/{from_unit}, that of other parts {gain:g}/{unit}"
-                raise RecordError(f"{part.name}: the gain of {line.lead} is {units}; correct the headers")
-            valid = signal[row] != INVALID
-            target[valid] = (signal[row][valid] - from_baseline) * factor + baseline
+    for target, line, other in zip(counts, whole.signals, of_part):
+        if _key(line.lead) in rows:
+            values = signal[rows[_key(line.lead)]]
+            target[:] = values if _scale(line) == _scale(other) else _rescaled(values, line, other, part.name)
     return counts
 
 
-def _scale(line: SignalLine) -> tuple[float, float, str]:
-    return line.gain, line.baseline, line.unit
+def _rescaled(values: np.ndarray, line: SignalLine, other: SignalLine, part: str) -> np.ndarray:
+    """The counts of ``other`` in terms of ``line``. Raises RecordError if a lead's gain in uV is unknown.
+
+    Another signal than one of the twelve leads is INVALID then.
+    """
+    factor = line.gain / other.gain * microvolts_per(other.unit) / microvolts_per(line.unit)
+    if not np.isfinite(factor) or line.stated != other.stated:
+        if canonical_lead(line.lead) is None:
+            return np.full(len(values), INVALID)
+        gains = f"{other.gain:g}/{other.unit}, that of other parts {line.gain:g}/{line.unit}"
+        raise RecordError(f"{part}: the gain of {line.lead} is {gains}; correct the headers")
+    return np.where(values == INVALID, INVALID, (values - other.baseline) * factor + line.baseline)
+
+
+def _scale(line: SignalLine) -> tuple[float, float, str, bool]:
+    return line.gain, line.baseline, line.unit, line.stated
 
 
 def to_microvolts(counts: np.ndarray, header: Header) -> np.ndarray:
