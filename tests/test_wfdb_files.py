@@ -309,3 +309,6 @@ def test_a_missing_part_is_an_error_that_names_it(tmp_path):
     path.write_text("A1/1 12 500 500\n~ 500\n")
     with pytest.raises(RecordError, match="hold no signal"):
         read_record(path)
+    path.write_text(f"A1/2 12 500 500\nA1_0001 500\n~ {10**30}\n")
+    with pytest.raises(RecordError, match="lasts more than 48 hours"):
+        read_record(path)

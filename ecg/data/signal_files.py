@@ -36,15 +36,16 @@ def read_counts(path: str | os.PathLike) -> tuple[Header, np.ndarray]:
     header = read_header(path)
     if not header.segments:
         return header, _read_signal(Path(path), header)
+    if sum(samples for _, samples in header.segments) > LONGEST * header.rate:
+        raise RecordError(f"{path}: lasts more than {LONGEST / 3600:.0f} hours; cut it into pieces")
     layout, parts = _read_parts(Path(path), header)
+    if all(part is None for part, _ in parts):
+        raise RecordError(f"{path}: its parts hold no signal")
     headers = [part for part, _ in parts if part]
     frames, rates = {part.frame for part in headers}, {part.rate for part in headers}
     if len(frames) > 1 or rates - {header.rate * frame for frame in frames}:
         raise RecordError(f"{path}: its parts have other sampling rates than it says; that is refused")
-    frame = frames.pop() if frames else 1
-    length = sum(signal.shape[1] * (1 if part else frame) for part, signal in parts)
-    if not headers or length > LONGEST * header.rate * frame:
-        raise RecordError(f"{path}: its parts hold no signal, or more than {LONGEST / 3600:.0f} hours")
+    frame = frames.pop()
     lines: dict[str, str] = dict.fromkeys(map(_key, layout.leads), "") if layout else {}
     for part in headers:
         for line, signal_line in zip(part.signal_lines, part.signals):
