@@ -71,11 +71,11 @@ OTHER_NAMES = {
 CODES_BY_NAME = {name.casefold(): code for table in (OTHER_NAMES, NAMES) for code in table for name in table[code]}
 CODE = re.compile(r"(\d+)(?:\.0*)?")  # spreadsheets write 426783006.0
 LONG_CODE = re.compile(r"\d{6,18}(?:\.0*)?")  # a SNOMED CT code among other words
-QUALIFIED = re.compile(  # a code or name among such words is no diagnosis
-    r"\b(no|not|non|without|exclu\w+|ruled? out|rule out|r/o|negative|absent|denie[sd]|history|h/o|former|previous|"
-    r"possibl[ey]|probabl[ey]|suspected|suspicion|ohne|kein\w*|ausgeschlossen|verdacht|sans|sin)\b",
-    re.IGNORECASE,
+DENIED = (
+    r"(?:no|not|without|exclu\w+|ruled? out|r/o|negative|absent|denie[sd]|h(?:istory of|/o)|former|previous|"
+    r"possibl[ey]|probabl[ey]|suspected|suspicion of|ohne|kein\w*|ausgeschlossen|verdacht auf|sans)"
 )
+QUALIFIED = re.compile(rf"{DENIED}\b.*|.*(?:\s|\(){DENIED}\)?", re.IGNORECASE)  # "no AF", "AF (excluded)"
 NO_DIAGNOSIS = {"", "-", "?", "na", "n/a", "nan", "none", "null", "unknown"}
 
 
@@ -147,7 +147,7 @@ def split_diagnoses(text: str) -> list[str]:
         if part.casefold() in NO_DIAGNOSIS:
             continue
         whole = code_of(part)
-        if whole is None and QUALIFIED.search(part):
+        if whole is None and QUALIFIED.fullmatch(part):
             found.append(part)
             continue
         whole = whole or code_of(re.sub(r"(\d)\s*\(.*\)$", r"\1", part))
@@ -222,7 +222,7 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
     (24, np.int64(1))
     """
     found = read_csv(path, separators=",;\t")  # as spreadsheets write it in some countries
-    rows = [[cell.strip() for cell in row] for row in found if any(row)]
+    rows = [[cell.strip() for cell in row] for row in found if any(map(str.strip, row))]
     if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
         means, values = _parse_class_table(rows, path)
     else:

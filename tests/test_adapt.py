@@ -238,6 +238,7 @@ def test_frequencies_that_are_none_are_refused(hospital, tmp_path, text, message
         "AF,8%\nSNR,70 %\n",
         'AF,"0,08"\nSNR,"0,7"\n',
         "Klasse;H\u00e4ufigkeit\nAF;8 %\nSNR;70 %;\n",
+        "class;frequency (%)\nAF;8,0\nSNR;70 %\n",
         "\ufeffclass,frequency\r\nAF,8e-2\r\nSNR,0.7\r\n",
     ],
 )

@@ -68,6 +68,18 @@ def test_what_is_denied_or_doubted_is_no_diagnosis(tmp_path, text):
     assert load_weights().not_understood(read_header(path).diagnoses) == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("698252002 (non-specific intraventricular conduction disorder)", "698252002"),
+        ("426783006 (sinus rhythm without ectopy)", "426783006"),
+        ("164865005 (previous MI)", "164865005"),
+    ],
+)
+def test_words_that_explain_a_code_do_not_deny_it(tmp_path, text, code):
+    assert read_header(write_recording(tmp_path, "A1", comments=(f"#Dx: {text}",))).diagnoses == (code,)
+
+
 def test_every_name_of_a_class_is_understood():
     for code, names in NAMES.items():
         for name in names:

@@ -1,6 +1,7 @@
 """The twelve leads by the names that recorders and people give them; what is none of them is never taken for one."""
 
 import csv
+import time
 
 import numpy as np
 import pytest
@@ -117,6 +118,20 @@ def test_leads_that_are_dropped_are_noted(model_folder, tmp_path):
 def test_names_that_mean_a_lead_only_beside_others(names, leads):
     found = canonical_leads(name.replace("_", " ") for name in names.split())
     assert [lead or "-" for lead in found] == leads.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    [("III (II-I)", "III"), ("aVR (-(I+II)/2)", "aVR"), ("V1 (I think noisy)", "V1"), ("V2 (between V1 and V3)", "V2")],
+)
+def test_a_comment_that_mentions_another_lead_is_a_comment(name, lead):
+    assert canonical_lead(name) == lead
+
+
+def test_long_names_take_no_time():
+    names = ["lead" + " " * 20_000 + "x", "V1" + "," * 20_000, "mdc_ecg_lead" + "_ " * 20_000]
+    started = time.monotonic()
+    assert canonical_leads(names) == [None] * 3 and time.monotonic() - started < 1
 
 
 @given(st.lists(st.text(max_size=30), max_size=16))

@@ -15,9 +15,19 @@ from ecg.data.header import parse_header, read_header
 from ecg.data.lead_names import LEADS
 from ecg.data.listing import find_recordings
 from ecg.data.record import read_record
+from ecg.errors import EntryError
 from ecg.evaluation.outputs import format_outputs
 from ecg.files import write_csv
-from ecg.labels.reader_study import UNKNOWN, Correction, agreement, corrected_header, draw, overturned
+from ecg.labels.reader_study import (
+    UNKNOWN,
+    Correction,
+    agreement,
+    corrected_header,
+    draw,
+    overturned,
+    read_form,
+    read_key,
+)
 from ecg.labels.suspects import confident_learning, degrees_from_left_axis, frontal_axis
 from ecg.report.booklet import blinded
 from ecg.report.paper import record_title
@@ -239,6 +249,18 @@ def test_a_form_of_another_study_is_an_error(study, tmp_path, form, message):
     (tmp_path / "form.csv").write_text(form)
     done = call_script("tools/review.py", "agree", study / "study/key.csv", tmp_path / "form.csv")
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "form", ["Number;LAD\n1;Yes\n2;n\n;\n", "number\tLAD\n1.0\ty\n2\tNO\n", '\ufeff"number","LAD"\r\n1,yes\r\n2,no\r\n']
+)
+def test_forms_as_spreadsheets_save_them(study, tmp_path, form):
+    (tmp_path / "form.csv").write_text(form)
+    answers = read_form(tmp_path / "form.csv", read_key(study / "study/key.csv"))
+    assert answers[:3, 0].tolist() == [1, 0, UNKNOWN]
+    (tmp_path / "form.csv").write_text("number,LAD\n²,yes\n")
+    with pytest.raises(EntryError, match="the key has no recording"):
+        read_form(tmp_path / "form.csv", read_key(study / "study/key.csv"))
 
 
 def test_an_unknown_answer_in_a_form_is_named(study, tmp_path):

@@ -185,6 +185,11 @@ def test_ways_to_write_the_table_of_patients(tmp_path, capsys, line):
     assert not capsys.readouterr().out
     assert read_patients(["A0", "A1", "B1"], tmp_path / "patients.csv") == ["p0", "p0", "B1"]
     assert "1 of 3 recordings are not in" in capsys.readouterr().out
+    (tmp_path / "patients.csv").write_text("A0,7\nA1,7.0\nA2,8\n")
+    assert read_patients(["A0", "A1"], tmp_path / "patients.csv") == ["7", "7"]
+    (tmp_path / "patients.csv").write_text("A0,7\nA0.mat,8\n")
+    with pytest.raises(EntryError, match="A0 has two patients, 7 and 8"):
+        read_patients(["A0"], tmp_path / "patients.csv")
 
 
 def test_a_patient_is_never_torn_apart():

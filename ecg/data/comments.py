@@ -27,7 +27,7 @@ CHALLENGE = ("Age", "Sex", "Dx", "Rx", "Hx", "Sx")
 PHYSIONET = re.compile(r"<(\w+)>:\s*([^<]*)")  # "#<age>: 60 <sex>: F <diagnoses> ...", as MIT's databases do
 MIT_BIH = re.compile(r"#\s*(\d{1,3}|\?)\s+([MF?])(\s.*)?")  # "# 69 M 1085 1629 x1"
 AGE = re.compile(r"[^\w<≤-]*?([>≥]?)\s*(\d[\d.]*(?:,\d(?!\d))?)\+?(\s*)-?([^\W\d_]*)")
-RANGE = re.compile(r"\d\s*[-–]\s*\d")
+RANGE = re.compile(r"\W*\d[\d.]*\s*[-–]\s*\d")
 UNITS = {  # of ages: years in one, and its names
     1.0: re.compile(r"y|yo|yrs?|years?|j|jahre?n?|a|ans?|années?|años?|anos?|ann[oi]|jaar|jr|år|lat|лет|год|года|岁"),
     1 / 12: re.compile(r"mo|mon|mths?|months?|monate?n?|mois|m[eê]s|meses|mes[ei]|月"),
@@ -72,9 +72,10 @@ def _facts(line: str) -> list[tuple[str, str]]:
     if "<" in line and (found := PHYSIONET.findall(line)):
         return [(KEYS.get(key.lower(), key.lower()), value.strip()) for key, value in found]
     text = line.lstrip("# \t")
-    # "#Hx: onset age: 30" says no age: a key within a line has a capital, or all keys of the line have none
-    matches = list(FACT.finditer(text))
-    if not (matches and matches[0].start() == 0 and text[0].islower()):
+    # Of a line with another first key, such as "Gestational Age", no other key counts; nor does one in small letters
+    # within prose: "#Age: 50, menopause age: 48".
+    matches = list(FACT.finditer(text)) if FACT.match(text) else []
+    if not text[:1].islower():
         matches = [match for match in matches if match.start() == 0 or not match.group()[0].islower()]
     free = next((i for i, match in enumerate(matches) if match.group(1).lower() in FREE_TEXT), len(matches))
     matches = matches[: free + 1]
@@ -103,7 +104,7 @@ def parse_age(text: str) -> float | None:
     [74.0, 56.0, 0.6666666666666666, 90.0, 56.0, 0.5, None, None]
     """
     match = AGE.match(text)
-    if not match or RANGE.search(text):
+    if not match or RANGE.match(text):
         return None
     above, number, blank, unit = match.groups()
     if unit in ("F", "f") or unit == "M" and blank:  # the sex
@@ -126,7 +127,7 @@ def parse_sex(text: str) -> str | None:
     >>> [parse_sex(text) for text in ("F", "M (male)", "weiblich", "M/F", "Unknown")]
     ['female', 'male', 'female', None, None]
     """
-    words = re.findall(r"[^\W\d_]+", text.lower())
+    words = re.findall(r"[^\W\d_]+", re.split(r"[,;]", text)[0].lower())
     found = {next((sex for sex, names in SEXES.items() if names.fullmatch(word)), None) for word in words}
     return found.pop() if len(found) == 1 else None
 

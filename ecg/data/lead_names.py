@@ -13,6 +13,7 @@ NUMBERS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"}  # of IS
 NUMBERS |= {number + 2: f"V{number}" for number in range(1, 7)}
 ISHNE_NUMBERS = dict(enumerate(LEADS, 5))  # 1 to 4 are leads of other systems
 CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")  # DICOM's CID 3001: "2:1" of MDC, and "5.6.3-9-1" of SCPECG before
+LONGEST_NAME = 100  # letters that are read
 UNSPECIFIED = 0  # of NUMBERS: a lead without a number
 
 WORD = r"(?:lead|ecg|ekg|einthoven|goldberger|wilson|abl(?:eitung|\.)?|afleiding|avledning|导联|"
@@ -23,7 +24,7 @@ SUFFIX = re.compile(  # "V1-Ref", "V1/mV", "V1 filtered", "V1:"
 )
 COMMENT = re.compile(r"\s*(?:[#(\[{]|,\s*(?=augmented\b))(.*)", re.DOTALL)  # "V1 # noisy", "Lead I (Einthoven)"
 OPPOSITE = re.compile(r"\W*(-|−|inv\w*|neg\w*|rev\w*|opposite)\W*", re.IGNORECASE)  # a comment: the lead upside down
-ANY_LEAD = re.compile(r"\b(?:lead\W+)?(I{1,3}|aV[RLF]|[VC]\d\d?R?|M[CL]L?\w?\d|C[BCMRS]\d|MLII)\b", re.IGNORECASE)
+OTHER_LEAD = re.compile(r"(?:lead\W+)?(?:I{1,3}|aV[RLF]|[VC]\d\d?R?|M[CL]L?\w?\d|C[BCMRS]\d|MLII)", re.IGNORECASE)
 NAME = re.compile(
     r"(?:[dl][-_ ]?)?(i{1,3})|d[-_ ]?([123])|(?:a[-_ ]?)?v[-_ ]?([rlf])|[vc][-_ ]?0?([1-6])", re.IGNORECASE
 )
@@ -44,12 +45,13 @@ def canonical_lead(name: str) -> str | None:
     >>> [canonical_lead(name) for name in ("V4 (C4)", "V4 (V4R)", "aVR (inverted)", "-aVR")]
     ['V4', None, None, None]
     """
-    name = unicodedata.normalize("NFKC", name).strip(" \t\"'")  # the sign Ⅱ is II
+    name = unicodedata.normalize("NFKC", name[:LONGEST_NAME]).strip(" \t\"'")  # the sign Ⅱ is II
     comment = COMMENT.search(name)
     lead = _plain(name[: comment.start()] if comment else name)
     if lead and comment:
-        others = {_plain(other) for other in ANY_LEAD.findall(comment.group(1))} - {lead}
-        if others or OPPOSITE.fullmatch(comment.group(1)):
+        inside = comment.group(1).strip(" )]}")
+        other = OTHER_LEAD.fullmatch(inside)
+        if OPPOSITE.fullmatch(inside) or other and _plain(inside) != lead:
             return None
     return lead
 
@@ -83,16 +85,16 @@ def canonical_leads(names: Iterable[str]) -> list[str | None]:
 @lru_cache(1024)  # most recordings of a folder have the same names
 def _canonical_leads(names: tuple[str, ...]) -> tuple[str | None, ...]:
     leads = [canonical_lead(name) for name in names]
-    iec = [lead is not None and bool(CHEST_OF_IEC.match(name)) for lead, name in zip(leads, names)]
+    iec = [lead is not None and bool(CHEST_OF_IEC.match(name[:LONGEST_NAME])) for lead, name in zip(leads, names)]
     usual = {lead for lead, of_iec in zip(leads, iec) if lead and not of_iec}
     chest = {lead for lead, of_iec in zip(leads, iec) if of_iec}
     limb, all_six = usual & set(LEADS[:6]), chest == set(LEADS[6:])
-    beside_others = any(map(OTHER_SIGNAL.match, names))
+    beside_others = any(OTHER_SIGNAL.match(name[:LONGEST_NAME]) for name in names)
     is_ecg = all_six and len(limb) > 1 or not beside_others and (all_six or limb and not chest <= {"V3", "V4"})
     if not is_ecg:
         leads = [None if of_iec else lead for lead, of_iec in zip(leads, iec)]
     if any(leads) and not usual & set(LEADS[:3]):
-        numbered = [NUMBERED.fullmatch(name.strip()) for name in names]
+        numbered = [NUMBERED.fullmatch(name[:LONGEST_NAME].strip()) for name in names]
         leads = [lead or (match and "I" * int(match.group(1))) for lead, match in zip(leads, numbered)]
     return tuple(leads)
 

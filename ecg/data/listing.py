@@ -14,6 +14,7 @@ SIGNALS = (".mat", ".dat")
 COMPRESSED = (".gz", ".zip", ".xz", ".bz2", ".7z", ".zst")
 SYSTEM_FOLDERS = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "#recycle")
 PART = re.compile(r"_(\d+|layout)$")  # the end of the name of a recording's part
+WFDB_PART = re.compile(r"_(\d{4}|layout)$")  # as the WFDB's own programs name them
 
 
 def find_recordings(
@@ -120,7 +121,7 @@ def _parts(headers: Mapping[str, str]) -> set[str]:
     parts: set[str] = set()
     for whole in {stem.rpartition("_")[0] for stem in candidates} & headers.keys():
         parts |= _parts_of(headers[whole])
-    folders = {os.path.dirname(stem) for stem in candidates if stem not in parts}
+    folders = {os.path.dirname(stem) for stem in candidates if stem not in parts and WFDB_PART.search(stem)}
     folders |= {os.path.dirname(folder) for folder in folders}
     if folders:
         for stem, header in headers.items():

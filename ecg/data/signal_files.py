@@ -42,8 +42,8 @@ def read_counts(path: str | os.PathLike) -> tuple[Header, np.ndarray]:
     if all(part is None for part, _ in parts):
         raise RecordError(f"{path}: its parts hold no signal")
     headers = [part for part, _ in parts if part]
-    frames, rates = {part.frame for part in headers}, {part.rate for part in headers}
-    if len(frames) > 1 or rates - {header.rate * frame for frame in frames}:
+    frames = {part.frame for part in headers}
+    if len(frames) > 1 or any(abs(part.rate / (header.rate * part.frame) - 1) > 1e-3 for part in headers):
         raise RecordError(f"{path}: its parts have other sampling rates than it says; that is refused")
     frame = frames.pop()
     lines: dict[str, str] = dict.fromkeys(map(_key, layout.leads), "") if layout else {}

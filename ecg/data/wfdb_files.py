@@ -27,6 +27,8 @@ INVALID_IN_FORMAT = {  # the same mark in the WFDB's other formats
 }
 BYTES = {"8": 1, "80": 1, "16": 2, "61": 2, "160": 2, "212": 1.5, "24": 3, "32": 4, "310": 4 / 3, "311": 4 / 3}
 FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::\d+)?(?:\+(\d+))?")  # format, samples per frame, skew, offset in bytes
+PADDING = 4096  # bytes; a file that is longer by no more is padded
+SMOOTHER = 0.5  # other signals follow each other so much more smoothly if they are the file's
 MOST_SIGNALS = 16  # 12 leads and what recorders add
 LARGEST_SIGNAL = 5 << 30  # bytes: 24 hours at 2000 Hz
 
@@ -83,10 +85,12 @@ def _clean_header(header: Header, names: Mapping[str, str], files: Mapping[str, 
         together = [one for one, of in zip(header.signal_lines, header.signals) if of.file == signal.file]
         in_frame = sum(samples_per_frame(one.split()[1]) for one in together) * BYTES.get(form.group(1), 0)
         held = (files[signal.file].stat().st_size - int(form.group(3) or 0)) / in_frame if in_frame else float(frames)
-        require_layout(files[signal.file].name, held, frames, len(together))
-        if int(held) != frames:
+        excess = in_frame * (held - frames)
+        if frames and excess > PADDING and form.group(1) in ("16", "160"):
+            require_layout(files[signal.file], int(form.group(3) or 0), held, frames, len(together))
+        if held < frames or excess > PADDING:
             claimed = ""
-        lengths[signal.file] = int(held)
+        lengths[signal.file] = int(held) if excess > PADDING else min(int(held), frames or int(held))
         first = tokens[5] if form.group(1) == "8" and len(tokens) > 5 else "0"  # format 8 holds differences
         scale = f"{signal.gain!r}({signal.baseline:.0f})/mV"
         lines.append(f"{names[signal.file]} {tokens[1]} {scale} 16 0 {first} 0 0 l{number}")
@@ -96,15 +100,22 @@ def _clean_header(header: Header, names: Mapping[str, str], files: Mapping[str, 
     return "\n".join([f"r {len(lines)} {header.rate / header.frame!r} {claimed}".rstrip(), *lines, ""])
 
 
-def require_layout(file: str, held: float, frames: int, signals: int) -> None:
-    """Raises ValueError if ``file`` holds other signals than the header describes: then every lead would be a mixture.
+def require_layout(file: Path, offset: int, held: float, frames: int, signals: int) -> None:
+    """Raises ValueError if a 16-bit file holds more signals than the header describes: all leads would be mixtures.
 
     ``held`` and ``frames`` are the frames that it holds, by the header's ``signals``, and those that the header claims.
-    A file that is only longer or shorter than claimed is none of this.
+    If the file has room for a whole number of other signals, they decide whose samples follow each other smoothly.
     """
-    other = held * signals / frames if frames else 0.0
-    if other > signals and other.is_integer() and (other <= MOST_SIGNALS or other == 2 * signals):
-        says = f"holds {other:g} signals of {frames:,} samples" + " (or wider ones)" * (other == 2 * signals)
-        raise ValueError(f"{file} {says}, the header describes {signals}; correct the header")
-    if not frames and not held.is_integer():
-        raise ValueError(f"{file} holds no whole number of samples of {signals} signals; correct the header")
+    other = held * signals / frames
+    if not other.is_integer() or other > max(MOST_SIGNALS, 2 * signals):
+        return
+    values = np.fromfile(file, "<i2", 200_000, offset=offset).astype(float)
+
+    def roughness(columns: int) -> float:
+        rows = values[: len(values) // columns * columns].reshape(-1, columns)
+        return float(np.abs(np.diff(rows, axis=0)).mean()) if len(rows) > 1 else 0.0
+
+    if roughness(int(other)) < SMOOTHER * roughness(signals):
+        raise ValueError(
+            f"{file.name} holds {other:g} signals of {frames:,} samples, the header describes {signals}; correct it"
+        )

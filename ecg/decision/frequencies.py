@@ -11,6 +11,7 @@ from ecg.errors import EntryError
 from ecg.files import read_csv
 
 LARGEST = 1 << 20  # bytes
+PERCENT = re.compile(r"%|per ?cent|prozent|pour ?cent|por ?cento|por ciento", re.IGNORECASE)
 NUMBER = re.compile(r"([-+]?[\d.,]+(?:e-?\d+)?)\s*(%?)", re.IGNORECASE)
 
 
@@ -18,10 +19,11 @@ def read_frequencies(path: Path, classes: Sequence[str]) -> np.ndarray:
     """The frequency of each class (classes,), NaN if the csv does not name it.
 
     Semicolons, tabs or commas separate the cells. A frequency is 0.08, 0,08 (in its own cell) or 8 %. A first line that
-    names the columns is skipped. Raises EntryError for other content.
+    names the columns is skipped; if it says percent, 8 means 0.08. Raises EntryError for other content.
     """
     frequencies = np.full(len(classes), np.nan)
     rows = [[cell.strip() for cell in row] for row in read_csv(path, LARGEST, ";\t,") if any(map(str.strip, row))]
+    unit = 1
     for number, row in enumerate(rows):
         line = ",".join(row)
         if len(row) > 2 and any(row[2:]):
@@ -30,8 +32,11 @@ def read_frequencies(path: Path, classes: Sequence[str]) -> np.ndarray:
         value = _frequency(row[1]) if len(row) > 1 else None
         if value is None:
             if number == 0 and len(row) > 1 and not _is_class(row[0], classes):  # the names of the columns
+                unit = 100 if PERCENT.search(row[1]) else 1
                 continue
             raise EntryError(f"{path}: {line:.100}: is not class,frequency")
+        if "%" not in row[1]:
+            value /= unit
         if not 0 <= value <= 1:
             raise EntryError(f"{path}: {row[0]}: {value:g} is no frequency from 0 to 1 (0.08 or 8 % for 8 %)")
         try:

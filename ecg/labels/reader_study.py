@@ -3,7 +3,6 @@
 For each class of each recording a reader answers "yes", "no" or "unsure". Only "yes" and "no" are used.
 """
 
-import csv
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from ecg.classes import Weights, code_of
 from ecg.data.header import read_header
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import interval
-from ecg.files import LARGEST_TEXT, read_bytes, read_text, write_csv, write_errors, write_whole
+from ecg.files import LARGEST_TEXT, read_bytes, read_csv, write_csv, write_errors, write_whole
 
 UNKNOWN = -1
 ANSWERS = {"yes": 1, "no": 0}
-FORM_ANSWERS = ANSWERS | {"unsure": UNKNOWN, "": UNKNOWN}
+FORM_ANSWERS = ANSWERS | {"y": ANSWERS["yes"], "n": ANSWERS["no"], "unsure": UNKNOWN, "": UNKNOWN}
 SHOWN = 5  # invalid answers that an error names
 RESAMPLES = 2000
 KEY_COLUMNS = ("number", "recording")
@@ -78,9 +77,9 @@ def read_form(path: Path, key: Key) -> np.ndarray:
         raise EntryError(f"{path}: has no column {missing[0]}; is it the form of this key?")
     answers, read, invalid = np.full(key.labels.shape, UNKNOWN), set(), []
     for row in rows:
-        if not (row[0].isdigit() and 1 <= int(row[0]) <= len(key.names)):
+        if not (re.fullmatch(r"[0-9]{1,9}(\.0)?", row[0]) and 1 <= float(row[0]) <= len(key.names)):
             raise EntryError(f"{path}: the key has no recording {row[0]!r}; is it the form of this key?")
-        number = int(row[0])
+        number = int(float(row[0]))
         if number in read:
             raise EntryError(f"{path}: recording {number} occurs twice; remove one of its rows")
         read.add(number)
@@ -98,9 +97,11 @@ def read_form(path: Path, key: Key) -> np.ndarray:
 
 
 def _read_table(path: Path, first_columns: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
-    rows = [row for row in csv.reader(read_text(path).splitlines()) if any(row)]
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    if tuple(header[: len(first_columns)]) != first_columns or len(set(header)) < len(header):
+    found = read_csv(path, LARGEST_TEXT, ";\t,")  # as spreadsheets save it in some countries
+    rows = [[cell.strip() for cell in row] for row in found if any(map(str.strip, row))]
+    header = rows[0] if rows else []
+    first = tuple(cell.casefold() for cell in header[: len(first_columns)])
+    if first != tuple(column.casefold() for column in first_columns) or len(set(header)) < len(header):
         raise EntryError(f"{path}: the first columns must be {', '.join(first_columns)}, and no column may be repeated")
     if any(len(row) != len(header) for row in rows):
         raise EntryError(f"{path}: has rows of different lengths; give each row {len(header)} cells")

@@ -20,7 +20,11 @@ def read_patients(names: Sequence[str], table: str | os.PathLike) -> list[str]:
     table does not name counts as a patient of its own; their number is printed. Raises EntryError if it names none.
     """
     rows = [[cell.strip() for cell in row] for row in read_csv(table, separators=";\t,") if len(row) > 1]
-    patients = {FILE.sub("", row[0]): row[1] for row in rows}
+    patients: dict[str, str] = {}
+    for row in rows:
+        name, patient = FILE.sub("", row[0]), re.sub(r"\.0$", "", row[1])
+        if patients.setdefault(name, patient) != patient:
+            raise EntryError(f"{table}: {name} has two patients, {patients[name]} and {patient}; correct it")
     missing = [name for name in names if not patients.get(name)]
     if len(missing) == len(names):
         raise EntryError(f"{table}: names none of the recordings; it needs a line for each, with its name and patient")

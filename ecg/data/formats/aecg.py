@@ -2,7 +2,7 @@
 
 A rhythm series holds sequence sets: one sequence of times, one of each lead with an origin, a scale, and digits.
 Derived series hold averaged beats and are not read. Of several sets the one with the most leads is read, of equal ones
-the longest. Sets of the same time, rate and length are read together.
+the longest. Sets of one series with the same time, rate and length are read together.
 """
 
 from xml.etree.ElementTree import Element
@@ -22,7 +22,7 @@ AGE = "21612-7"  # LOINC: reported age
 def read_aecg(place: str, root: Element) -> PhysicalRecording:
     """Read the rhythm of the file ``place`` with this ``root``."""
     series = [one for one in root.findall("component/series") if not BEAT.search(_attribute(one, "code", "code"))]
-    sets = [one for rhythm in series for one in rhythm.findall("component/sequenceSet")]
+    sets = {one: rhythm for rhythm in series for one in rhythm.findall("component/sequenceSet")}
     if not sets:
         raise RecordError(f"{place}: holds no rhythm; export the ECG with its waveforms")
 
@@ -33,7 +33,7 @@ def read_aecg(place: str, root: Element) -> PhysicalRecording:
     chosen = max(sets, key=rank)
     sequences = _lead_sequences(chosen)
     for other in sets:
-        if _timing(other) == _timing(chosen):
+        if sets[other] is sets[chosen] and _timing(other) == _timing(chosen):
             sequences = {**_lead_sequences(other), **sequences}
     rows = require_leads(list(sequences), place)
     leads = {lead: list(sequences.values())[row] for lead, row in rows.items()}

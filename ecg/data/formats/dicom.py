@@ -101,16 +101,15 @@ def _choose_groups(place: str, dataset: Any) -> list[Any]:
         seconds = int(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
         return leads, group.get("WaveformOriginality") != "DERIVED", seconds
 
-    def timing(group: Any) -> tuple[float, int, float, bool]:
+    def timing(group: Any) -> tuple[float, int, float]:
         offset = float(group.get("MultiplexGroupTimeOffset") or 0)
-        is_derived = group.get("WaveformOriginality") == "DERIVED"
-        return float(group.SamplingFrequency), int(group.NumberOfWaveformSamples), offset, is_derived
+        return float(group.SamplingFrequency), int(group.NumberOfWaveformSamples), offset
 
     chosen = max(rhythms, key=rank)
     together = [chosen, *(one for one in rhythms if one is not chosen and timing(one) == timing(chosen))]
     leads = find_leads(name for group in together for name in _channel_names(group))
     others = find_leads(name for group in rhythms for name in _channel_names(group)).keys() - leads.keys()
-    if others:
+    if others and len(others) >= len(leads):  # as on paper of four columns; one lead less is only noted
         named = f"{', '.join(leads)}, and {', '.join(sorted(others))}"
         reason = f"its leads are of different times, rates or lengths ({named}); export the whole rhythm of every lead"
         raise RecordError(f"{place}: {reason}")

@@ -120,7 +120,8 @@ def _starts_with_gaps(
     if kind in ("EDF+C", "BDF+C"):
         with suppress(RecordError):
             starts = _starts(records, signals, rate, samples, path)
-            if (np.diff(starts) >= 1.5 * samples).any():
+            gaps = np.diff(starts) >= 1.5 * samples
+            if gaps.any() and not gaps.all():  # else the stamps have another unit
                 return starts
     return None
 
