@@ -82,15 +82,17 @@ def _clean_header(header: Header, names: Mapping[str, str], files: Mapping[str, 
         form = FORMAT.fullmatch(tokens[1])
         if form is None:
             raise ValueError(f"format {tokens[1]!r}")
-        together = [one for one, of in zip(header.signal_lines, header.signals) if of.file == signal.file]
-        in_frame = sum(samples_per_frame(one.split()[1]) for one in together) * BYTES.get(form.group(1), 0)
-        held = (files[signal.file].stat().st_size - int(form.group(3) or 0)) / in_frame if in_frame else float(frames)
-        excess = in_frame * (held - frames)
-        if frames and excess > PADDING and form.group(1) in ("16", "160"):
-            require_layout(files[signal.file], int(form.group(3) or 0), held, frames, len(together))
-        if held < frames or excess > PADDING:
-            claimed = ""
-        lengths[signal.file] = int(held) if excess > PADDING else min(int(held), frames or int(held))
+        if signal.file not in lengths:  # all signals of a file have one format
+            together = [one for one, of in zip(header.signal_lines, header.signals) if of.file == signal.file]
+            in_frame = sum(samples_per_frame(one.split()[1]) for one in together) * BYTES.get(form.group(1), 0)
+            offset = int(form.group(3) or 0)
+            held = (files[signal.file].stat().st_size - offset) / in_frame if in_frame else float(frames)
+            excess = in_frame * (held - frames)
+            if frames and excess > PADDING and form.group(1) in ("16", "160"):
+                require_layout(files[signal.file], offset, held, frames, len(together))
+            if held < frames or excess > PADDING:
+                claimed = ""
+            lengths[signal.file] = int(held) if excess > PADDING else min(int(held), frames or int(held))
         first = tokens[5] if form.group(1) == "8" and len(tokens) > 5 else "0"  # format 8 holds differences
         scale = f"{signal.gain!r}({signal.baseline:.0f})/mV"
         lines.append(f"{names[signal.file]} {tokens[1]} {scale} 16 0 {first} 0 0 l{number}")
