@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.errors import EntryError
-from ecg.files import read_csv, write_csv
+from ecg.files import read_cells, write_csv
 
 WEIGHTS_FILE = Path(__file__).resolve().parent.parent / "weights.csv"
 CLASS_TABLE = ("name", "means", "reward")  # the columns of classes.csv; only the first one is needed
@@ -221,8 +221,7 @@ def load_weights(path: Path = WEIGHTS_FILE) -> Weights:
     >>> len(weights.classes), weights.encode(["59118001", "12345"]).sum()
     (24, np.int64(1))
     """
-    found = read_csv(path, separators=",;\t")  # as spreadsheets write it in some countries
-    rows = [[cell.strip() for cell in row] for row in found if any(map(str.strip, row))]
+    rows = read_cells(path, separators=",;\t")  # as spreadsheets write it in some countries
     if rows and rows[0][0].casefold() == CLASS_TABLE[0]:
         means, values = _parse_class_table(rows, path)
     else:

@@ -112,6 +112,12 @@ def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: 
         raise RecordError(f"{path}: is not a csv ({error})") from error
 
 
+def read_cells(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: str = ",") -> list[list[str]]:
+    """``read_csv`` as people fill in a table: cells without blanks around them, no empty rows."""
+    rows = [[cell.strip() for cell in row] for row in read_csv(path, largest, separators)]
+    return [row for row in rows if any(row)]
+
+
 def file_digest(path: str | os.PathLike) -> str:
     """The SHA-256 of a table's content; EntryError if it cannot be read."""
     return hashlib.sha256(read_bytes(path, LARGEST_TABLE)).hexdigest()

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecg.classes import find_class, full_name
 from ecg.errors import EntryError
-from ecg.files import read_csv
+from ecg.files import read_cells
 
 LARGEST = 1 << 20  # bytes
 PERCENT = re.compile(r"%|per ?cent|prozent|pour ?cent|por ?cento|por ciento", re.IGNORECASE)
@@ -22,9 +22,8 @@ def read_frequencies(path: Path, classes: Sequence[str]) -> np.ndarray:
     names the columns is skipped; if it says percent, 8 means 0.08. Raises EntryError for other content.
     """
     frequencies = np.full(len(classes), np.nan)
-    rows = [[cell.strip() for cell in row] for row in read_csv(path, LARGEST, ";\t,") if any(map(str.strip, row))]
     unit = 1
-    for number, row in enumerate(rows):
+    for number, row in enumerate(read_cells(path, LARGEST, ";\t,")):
         line = ",".join(row)
         if len(row) > 2 and any(row[2:]):
             advice = "write 0.08, or separate by semicolons" if len(row) == 3 else "write lines such as AF,0.08"

@@ -14,7 +14,7 @@ from ecg.classes import Weights, code_of
 from ecg.data.header import read_header
 from ecg.errors import EntryError
 from ecg.evaluation.bootstrap import interval
-from ecg.files import LARGEST_TEXT, read_bytes, read_csv, write_csv, write_errors, write_whole
+from ecg.files import LARGEST_TEXT, read_bytes, read_cells, write_csv, write_errors, write_whole
 
 UNKNOWN = -1
 ANSWERS = {"yes": 1, "no": 0}
@@ -97,8 +97,7 @@ def read_form(path: Path, key: Key) -> np.ndarray:
 
 
 def _read_table(path: Path, first_columns: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
-    found = read_csv(path, LARGEST_TEXT, ";\t,")  # as spreadsheets save it in some countries
-    rows = [[cell.strip() for cell in row] for row in found if any(map(str.strip, row))]
+    rows = read_cells(path, LARGEST_TEXT, ";\t,")  # as spreadsheets save it in some countries
     header = rows[0] if rows else []
     first = tuple(cell.casefold() for cell in header[: len(first_columns)])
     if first != tuple(column.casefold() for column in first_columns) or len(set(header)) < len(header):
