@@ -20,7 +20,7 @@ from ecg.data.matlab import read_struct
 from ecg.data.wfdb_files import LARGEST_SIGNAL
 from ecg.errors import EntryError, RecordError
 from ecg.files import LARGEST_TEXT, is_inside, read_bytes, read_csv
-from ecg.importing.importer import SourceRecording, to_wfdb_name
+from ecg.importing.importer import SourceRecording, refuse, to_wfdb_name
 from ecg.progress import print_line
 
 TABLE = "REFERENCE.csv"
@@ -70,18 +70,16 @@ def cpsc2018_sources(folder: Path) -> list[SourceRecording]:
             files = [file] if not is_inside(f"{name}.mat") or file.exists() else signals.get(name, [file])
             read = partial(_read_recording, table, files[0], row)
             if known_table != table:
-                read = partial(_refuse, f"{table}: {name:.100} has other labels than in {known_table}; correct one")
+                message = f"{table}: {name:.100} has other labels than in {known_table}; correct one"
+                read = partial(refuse, RecordError(message))
             elif len(files) > 1:
-                read = partial(_refuse, f"{files[1]}: {files[0]} has the same name; remove one of them")
+                message = f"{files[1]}: {files[0]} has the same name; remove one of them"
+                read = partial(refuse, RecordError(message))
             is_twice = known_table != table  # without a name, so that it is read and refused
             sources.append(SourceRecording("" if is_twice else to_wfdb_name(name), str(files[0]), read))
     if unlisted := sorted(signals.keys() - first.keys()):
         print_line(f"{len(unlisted):,} .mat files are in no table and are not imported: {unlisted[0]} ...")
     return sources
-
-
-def _refuse(message: str) -> PhysicalRecording:
-    raise RecordError(message)
 
 
 def _labels(row: Sequence[str]) -> list[str]:

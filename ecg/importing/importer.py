@@ -30,6 +30,11 @@ class SourceRecording:
     read: Callable[[], PhysicalRecording]
 
 
+def refuse(error: RecordError) -> PhysicalRecording:
+    """The ``read`` of a recording that is refused before it is read."""
+    raise error
+
+
 def to_wfdb_name(text: str) -> str:
     """Replace characters that a WFDB record name cannot have: it has letters, digits, hyphens and underscores.
 

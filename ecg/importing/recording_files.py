@@ -13,7 +13,7 @@ from ecg.data.header import Header
 from ecg.data.listing import find_recordings
 from ecg.data.signal_files import read_counts, to_microvolts
 from ecg.errors import RecordError
-from ecg.importing.importer import SourceRecording, to_wfdb_name
+from ecg.importing.importer import SourceRecording, refuse, to_wfdb_name
 
 
 def signal_sources(folder: Path) -> list[SourceRecording]:
@@ -35,11 +35,7 @@ def signal_sources(folder: Path) -> list[SourceRecording]:
         taken.add(name)
         reader = read_physical if find_format(path) else read_wfdb
         sources.append(SourceRecording(name, str(path), partial(reader, path)))
-    return sources + [SourceRecording("", "", partial(_refuse, error)) for error in refused]
-
-
-def _refuse(error: RecordError) -> PhysicalRecording:
-    raise error
+    return sources + [SourceRecording("", "", partial(refuse, error)) for error in refused]
 
 
 def require_calibration(place: str, header: Header) -> None:
