@@ -13,7 +13,7 @@ from ecg.data.lead_names import LEADS, canonical_lead, canonical_leads, find_lea
 from ecg.data.record import read_record
 from tests.conftest import call_script, noise, write_recording
 from tests.hospital_files import MDC_CODES, counts, dicom_code, dicom_group, refused, write_dicom
-from tests.test_import import write_edf
+from tests.recording_files import write_edf
 
 
 @pytest.mark.parametrize(
