@@ -261,7 +261,7 @@ def _parse_matrix(rows: Sequence[Sequence[str]], path: Path) -> tuple[list[tuple
     """The codes or words that mean each class, its name first, and the rewards (classes, classes)."""
     try:
         names = [tuple(cell.split("|")) for cell in rows[0][1:]]
-        values = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]])
+        values = np.array([[float(cell.replace(",", ".")) for cell in row[1:]] for row in rows[1:]])
         matches = [tuple(row[0].split("|")) for row in rows[1:]] == names and values.shape == (len(names),) * 2
     except (IndexError, ValueError):
         matches = False

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from ecg.errors import EntryError, RecordError
 
 LARGEST_TABLE = 1 << 30  # bytes
 LARGEST_TEXT = 10 << 20  # bytes
+SEPARATOR_LINE = re.compile(r"\A\s*\"?sep=.\"?\r?\n", re.IGNORECASE)
 NON_BLOCKING = getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its other end
 
 
@@ -101,9 +103,10 @@ def read_text(path: str | os.PathLike) -> str:
 def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: str = ",") -> list[list[str]]:
     """The rows of a csv; RecordError if it cannot be read, is larger than ``largest`` bytes, or is not a csv.
 
-    The first of the ``separators`` that is in its first line separates its cells.
+    The first of the ``separators`` that is in its first line separates its cells. A line before it such as ``sep=;``,
+    by which spreadsheets name the separator, is left out.
     """
-    text = decode_text(read_bytes(path, largest))
+    text = SEPARATOR_LINE.sub("", decode_text(read_bytes(path, largest)))
     first_line = text.lstrip().partition("\n")[0]
     separator = next((one for one in separators if one in first_line), separators[0])
     try:
@@ -113,9 +116,11 @@ def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: 
 
 
 def read_cells(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: str = ",") -> list[list[str]]:
-    """``read_csv`` as people fill in a table: cells without blanks around them, no empty rows."""
+    """``read_csv`` as people fill in a table: cells without blanks around them, no empty rows or last columns."""
     rows = [[cell.strip() for cell in row] for row in read_csv(path, largest, separators)]
-    return [row for row in rows if any(row)]
+    rows = [row for row in rows if any(row)]
+    width = max((column for row in rows for column, cell in enumerate(row, 1) if cell), default=0)
+    return [row[:width] for row in rows]
 
 
 def file_digest(path: str | os.PathLike) -> str:

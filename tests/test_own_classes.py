@@ -111,6 +111,8 @@ def test_a_wrong_table_is_an_error_that_names_the_line(tmp_path, text, reason):
         ("name;means;reward\nRhythm;AF|STEMI;1,5\nBlock;RBBB;2\n".encode("latin-1"), [1.5, 2]),
         ("name\tmeans\nRhythm\tAF, STEMI\nBlock\tRBBB\n".encode("utf-16"), [1, 1]),
         (b"name,means\nRhythm,164889003;STEMI\nBlock,59118001 713427006\n", [1, 1]),
+        (b"sep=;\r\nname;means;;\r\nRhythm;AF|STEMI;;\r\nBlock;RBBB\r\n;;;\r\n", [1, 1]),
+        (b"Sep=\t\nname\tmeans\treward\t\nRhythm\tAF, STEMI\t3\nBlock\tRBBB\n", [3, 1]),
     ],
 )
 def test_a_table_may_be_as_a_spreadsheet_writes_it(tmp_path, content, rewards):
@@ -119,6 +121,13 @@ def test_a_table_may_be_as_a_spreadsheet_writes_it(tmp_path, content, rewards):
     assert weights.classes == ("Rhythm", "Block") and weights.matrix.diagonal().tolist() == rewards
     assert weights.encode(["164889003"]).tolist() == weights.encode(["stemi"]).tolist() == [True, False]
     assert weights.encode(["59118001"]).tolist() == [False, True]
+
+
+def test_a_reward_matrix_may_have_decimal_commas_and_empty_columns(tmp_path):
+    (tmp_path / "weights.csv").write_text(
+        "sep=;\n;426783006;164889003;;\n426783006;1;0,25;;\n164889003;0,25;1;;\n;;;;\n"
+    )
+    np.testing.assert_array_equal(load_weights(tmp_path / "weights.csv").matrix, [[1, 0.25], [0.25, 1]])
 
 
 def test_classes_that_no_recording_has_are_named(infarcts, tmp_path, capsys):
