@@ -3,6 +3,8 @@
 # make bench         time every stage beside the plain way to do the same (minutes)
 PYTHON ?= python3
 BIN := .venv/bin
+# Python compiles a module when it is first used. To compile all of them takes longer than to install them.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 
 .PHONY: demo test bench clean
 
@@ -20,11 +22,11 @@ bench: .venv/run.stamp
 
 .venv/run.stamp: requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 .venv/develop.stamp: $(wildcard requirements*.txt) .venv/run.stamp
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
 clean:
