@@ -34,18 +34,19 @@ from ecg.evaluation.cross_validation import cross_validate, format_table, write_
 from ecg.interruption import uninterrupted
 from ecg.model.answers import WindowAnswers, answer_by_window, recording_features, recording_probabilities
 from ecg.model.compute import Compute, pick_compute
-from ecg.model.description import History
+from ecg.model.description import History, read_description
 from ecg.model.ensemble import mean_over_windows, probabilities, run_windows
-from ecg.model.folder import MODEL_WEIGHTS, Model, build_network, read_description, read_model, save_model
+from ecg.model.folder import MODEL_WEIGHTS, Model, build_network, read_model, save_model
 from ecg.model.network import SEResNet
 from ecg.recipe import RECIPES, Recipe
 from ecg.training.augmentation import augment
-from ecg.training.checkpoint import Checkpoint, TrainingState, training_lock
+from ecg.training.checkpoint import Checkpoint, TrainingState
 from ecg.training.epoch_log import EPOCH_LOG, format_epoch
 from ecg.training.pretrained import shared_pretraining
 from ecg.training.schedule import learning_rate
 from ecg.training.setup import FitTask, Training, prepare
 from ecg.training.starting import fine_tuning, starting_weights
+from ecg.training.work_dir import training_lock
 
 # ---------------------------------------------------------------------------------------------------- training
 
@@ -109,7 +110,7 @@ def train_ensemble(training: Training, model: Path) -> None:
     write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     write_weights(model / MODEL_WEIGHTS, weights)
-    description = training.describe(thresholds, clinical, histories, figures)
+    description = training.describe(thresholds, clinical, histories, figures, p.mean(axis=0))
     save_model(model, description, networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)

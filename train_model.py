@@ -44,7 +44,7 @@ def main() -> int:
 
     # Imported here because PyTorch takes seconds: --help and a wrong recipe are answered before.
     from ecg.model.compute import pick_compute
-    from ecg.model.folder import read_description
+    from ecg.model.description import read_description
     from ecg.training import distributed
     from ecg.training.starting import fine_tuning
     from team_code import training_code
@@ -70,8 +70,8 @@ def train_distributed(
     ``options`` are the other arguments of training_code, in its order.
     """
     from ecg.training import distributed
-    from ecg.training.checkpoint import training_lock
     from ecg.training.setup import prepare
+    from ecg.training.work_dir import training_lock
     from team_code import train_ensemble, train_fold
 
     with distributed.all_processes() as everyone, ExitStack() as until_the_end:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure what few labels of a hospital are worth to a model:  python benchmarks/adapting.py DATA PREDICTIONS
+"""Measure what few recordings of a hospital are worth to a model:  python benchmarks/adapting.py DATA PREDICTIONS
 
 PREDICTIONS is the folder of a recipe that tools/validate.py DATA RESULTS RECIPE --by source has left in RESULTS: the
 probabilities of each source, by a model that was not trained on it. For each source, some recordings are drawn at
@@ -35,6 +35,7 @@ from ecg.decision.adaptation import (
     shifted,
     shifts_by_frequencies,
     shifts_by_labels,
+    shifts_by_recordings,
 )
 from ecg.decision.clinical import clinical_thresholds, decide_clinically
 from ecg.decision.hospitals import Hospitals
@@ -50,7 +51,8 @@ SCORED = 400  # recordings at most, because a decision takes a third of a millis
 OTHER_RULES = 20  # draws at most for the rules that tools/adapt.py does not have
 FEWEST_SCORED = 10
 LARGE = 400  # recordings; smaller sources count as one hospital too
-RULE, FREQUENCIES = "tools/adapt.py", "tools/adapt.py --frequencies"
+RULE, FREQUENCIES, UNLABELLED = "tools/adapt.py", "tools/adapt.py --frequencies", "tools/adapt.py --unlabelled"
+ITSELF = f"{UNLABELLED}, by the scored recordings themselves"
 IF_GAINED = f"{RULE}, if cross-validation gains"
 NO_PRIOR = 100.0  # a deviation
 SMALL, KNOWN = "the small sources together", "sources that the model knows"
@@ -64,6 +66,7 @@ class Hospital(NamedTuple):
     thresholds: np.ndarray  # (networks, classes)
     clinical: np.ndarray  # (classes,)
     likely: Hospitals | None  # the hospitals that a recording may come from, as the model knows them
+    usual: np.ndarray  # (classes,): the mean probabilities where the model was trained
 
 
 def main() -> int:
@@ -112,8 +115,9 @@ def read_hospitals(data: Path, predictions: Path, recipe: Recipe, weights: Weigh
         home = labels[part["held_out"]], part["held_out_p"]
         clinical = clinical_thresholds(recipe, *home)
         likely = likely_hospitals(recipe, weights, labels[sources != name], {name})
-        left_out[name] = Hospital(labels[part["test"]], part["p"], part["thresholds"], clinical, likely)
-        known.append(Hospital(home[0], home[1][np.newaxis], part["thresholds"][:1], clinical, likely))
+        usual = home[1].mean(axis=0)
+        left_out[name] = Hospital(labels[part["test"]], part["p"], part["thresholds"], clinical, likely, usual)
+        known.append(Hospital(home[0], home[1][np.newaxis], part["thresholds"][:1], clinical, likely, usual))
     if not left_out:
         raise EntryError(f"{predictions}: holds no predictions of sources left out")
     small = {name: hospital for name, hospital in left_out.items() if len(hospital.labels) < LARGE}
@@ -126,7 +130,8 @@ def read_hospitals(data: Path, predictions: Path, recipe: Recipe, weights: Weigh
         p = np.concatenate([hospital.p for hospital in small.values()], axis=1)
         first, others = next(iter(small.values())), labels[~np.isin(sources, list(small))]
         likely = likely_hospitals(recipe, weights, others, small)
-        hospitals[SMALL] = Hospital(together, p, first.thresholds, first.clinical, likely)
+        usual = np.mean([hospital.usual for hospital in small.values()], axis=0)
+        hospitals[SMALL] = Hospital(together, p, first.thresholds, first.clinical, likely, usual)
     return hospitals | {KNOWN: max(known, key=lambda hospital: len(hospital.labels))}
 
 
@@ -194,6 +199,9 @@ def try_rules(
     for rule, find in rules(hospital.labels).items():
         if draw_number < OTHER_RULES or rule in (RULE, FREQUENCIES):
             results[rule] = figures(find(p, labels), rule == RULE)
+    for rule, chosen in {UNLABELLED: few, ITSELF: others}.items():
+        shifts = shifts_by_recordings(hospital.p[:, chosen], weights.classes, hospital.usual)
+        results[rule] = figures(shifts, False, hospital.likely)
     decided = decide(p, hospital.likely), decide(cross_validated(p, labels))
     before, after = (challenge_metric(weights, labels, outputs) for outputs in decided)
     results[IF_GAINED] = results[RULE if after > before else ""]
@@ -252,7 +260,7 @@ def draw(
         numbers = [number for of, number in figures if of == name]
         low, high = np.array([difference(figures[name, number], RULE)[1:] for number in numbers]).T
         axes.fill_between(numbers, low, high, color="C0", alpha=0.2, linewidth=0, label="95 % interval")
-        for rule, style in {RULE: "C0o-", FREQUENCIES: "C2s--"}.items():
+        for rule, style in {RULE: "C0o-", FREQUENCIES: "C2s--", UNLABELLED: "C1^:"}.items():
             axes.plot(numbers, [difference(figures[name, number], rule)[0] for number in numbers], style, label=rule)
         axes.axhline(0, color="0.4", linewidth=1)
         axes.set(title=f"{name}\n({len(hospitals[name].labels):,} recordings)", xscale="log", xlabel="recordings")

@@ -34,10 +34,10 @@ from ecg.evaluation.comparison import Kinds, compare
 from ecg.files import write_arrays
 from ecg.model.compute import pick_compute
 from ecg.recipe import Recipe, parse_recipe
-from ecg.training.checkpoint import training_lock, work_dir_of
 from ecg.training.left_out import PartPredictions, ValidationData, read_validation_data
 from ecg.training.setup import FitTask
 from ecg.training.time_left import TimeLeft
+from ecg.training.work_dir import training_lock, work_dir_of
 from team_code import fit, predict
 
 PARTS = 5

@@ -20,8 +20,8 @@ from ecg.errors import EntryError
 from ecg.evaluation.cross_validation import cross_validate, format_table
 from ecg.model.compute import pick_compute
 from ecg.recipe import parse_recipe
-from ecg.training.checkpoint import training_lock
 from ecg.training.setup import prepare
+from ecg.training.work_dir import training_lock
 from team_code import search_common, search_exact, search_grid, train_fold, validate
 
 

@@ -1,4 +1,4 @@
-"""tools/adapt.py: a model fitted to a hospital by few labels or known frequencies, and what says so afterwards."""
+"""tools/adapt.py: a model fitted to a hospital by labels, frequencies or recordings alone, and what says so then."""
 
 import csv
 import json
@@ -17,14 +17,17 @@ from ecg.data.record import read_record, signal_digest
 from ecg.decision.adaptation import (
     LARGEST_SHIFT,
     cross_validated,
+    is_rhythm,
     shifted,
     shifts_by_frequencies,
     shifts_by_labels,
+    shifts_by_recordings,
 )
 from ecg.decision.frequencies import read_frequencies
 from ecg.evaluation.metrics import auroc_auprc
 from ecg.evaluation.outputs import load_labels_and_outputs
-from ecg.model.folder import model_digest, read_description
+from ecg.model.description import read_description
+from ecg.model.folder import model_digest
 from ecg.simulation.dataset import simulate_folder
 from tests.conftest import ROOT, assert_same_weights, call_script, noise, write_recording
 
@@ -247,6 +250,85 @@ def test_ways_to_write_frequencies(tmp_path, text):
     classes = load_weights().classes
     expected = [{"164889003": 0.08, "426783006": 0.7}.get(code, np.nan) for code in classes]
     np.testing.assert_allclose(read_frequencies(tmp_path / "f.csv", classes), expected)
+
+
+# ------------------------------------------------------------------------------------------------- without labels
+
+
+RHYTHM, AXIS = WEIGHTS.classes[SNR], WEIGHTS.classes[LAD]
+
+
+@pytest.mark.parametrize(("usual", "here"), [(0.8, 0.3), (0.5, 0.5), (0.2, 0.6)])
+def test_another_frequency_of_a_rhythm_is_found_without_labels(usual, here):
+    random = np.random.default_rng(4)
+    labels = random.random((3000, 2)) < here
+    evidence = random.normal(np.where(labels, 1.5, -1.5), 1)  # of log-odds 3 x evidence, at equal frequencies
+    p = shifted(1 / (1 + np.exp(-3 * evidence)), np.log([usual / (1 - usual)] * 2))[np.newaxis]
+    classes, mean = (RHYTHM, AXIS), np.array([usual, usual])
+    many = shifts_by_recordings(p, classes, mean)
+    few, unlimited = (shifts_by_recordings(p[:, :30], classes, mean, deviation) for deviation in (0.5, 100))
+    assert shifted(mean, many)[0] == pytest.approx(here, abs=0.02)
+    assert shifted(p, many).mean(axis=(0, 1))[0] == pytest.approx(here, abs=0.02)
+    assert abs(few[0]) < abs(unlimited[0]) if usual != here else abs(many[0]) < 0.2
+    assert many[1] == 0  # hospitals do not label an axis alike
+
+
+def test_probabilities_without_evidence_shift_nothing():
+    classes = [WEIGHTS.classes[column] for column in (SNR, AF)]
+    assert not shifts_by_recordings(np.tile([0.4, 0.01], (2, 500, 1)), classes, np.array([0.4, 0.01])).any()
+    assert np.isfinite(shifts_by_recordings(np.array([[[0.0, 1.0]]]), classes, np.array([1.0, 0.0]))).all()
+
+
+def test_recordings_without_labels_are_enough(hospital, tmp_path):
+    data = Path(shutil.copytree(hospital, tmp_path / "data"))
+    for header in data.glob("*.hea"):
+        header.write_text(re.sub("#Dx: .*\n", "", header.read_text()))
+    result = call_script("tools/adapt.py", OPEN, data, tmp_path / "adapted", "--unlabelled")
+    assert result.returncode == 0 and "Whether this helps cannot be said" in result.stdout
+    description = read_description(tmp_path / "adapted")
+    assert description.adapted.basis == "recordings alone" and description.adapted.recordings == 64
+    assert description.trained_on == read_description(OPEN).trained_on and description.hospitals is not None
+    assert set(np.flatnonzero(description.adapted.shifts)) <= set(np.flatnonzero(is_rhythm(WEIGHTS.classes)))
+    labels, before, _ = outputs_of(OPEN, hospital, tmp_path / "before")
+    _, after, printed = outputs_of(tmp_path / "adapted", hospital, tmp_path / "after")
+    assert "the model is adapted to a hospital by 64 of its recordings, without labels" in printed
+    others = ~is_rhythm(WEIGHTS.classes)
+    np.testing.assert_allclose(before[:, others], after[:, others], atol=1e-5)
+    assert (after[:, SNR] < before[:, SNR]).all()  # sinus rhythm is rarer than where the model was trained
+
+
+def test_labels_that_exist_are_not_used_but_tell_whether_it_helps(hospital, tmp_path):
+    result = call_script("tools/adapt.py", OPEN, hospital, tmp_path / "adapted", "--unlabelled")
+    assert "Challenge metric on these 64 recordings, whose labels were not used:" in result.stdout
+    assert read_description(tmp_path / "adapted").trained_on == read_description(OPEN).trained_on
+
+
+def test_a_model_of_an_earlier_version_needs_labels(hospital, model_copy, tmp_path):
+    content = json.loads((model_copy / "model.json").read_text())
+    del content["mean_probabilities"]
+    (model_copy / "model.json").write_text(json.dumps(content))
+    message = "was trained before there was --unlabelled; use labels, or train it again"
+    assert message in refused(model_copy, hospital, tmp_path / "no", "--unlabelled")
+    assert call_script("tools/adapt.py", model_copy, hospital, tmp_path / "adapted").returncode == 0
+
+
+def test_a_model_without_rhythms_needs_labels(hospital, model_copy, tmp_path):
+    for name in ("model.json", "weights.csv"):
+        path = model_copy / name
+        path.write_text(re.sub(r"\b(\d{8,9})\b", r"own-\1", path.read_text()))
+    message = "has none of the classes that --unlabelled fits (SNR, SB, STach, AF, AFL, PR); use labels"
+    assert message in refused(model_copy, hospital, tmp_path / "no", "--unlabelled")
+
+
+@pytest.mark.parametrize("change", [[], {}, 1, {"426783006": 0.5}, "nan", "2"])
+def test_crafted_mean_probabilities_are_refused(hospital, model_copy, tmp_path, change):
+    content = json.loads((model_copy / "model.json").read_text())
+    if isinstance(change, str):
+        content["mean_probabilities"]["426783006"] = float(change)
+    else:
+        content["mean_probabilities"] = change
+    (model_copy / "model.json").write_text(json.dumps(content))
+    assert "model.json: " in refused(model_copy, hospital, tmp_path / "no", "--unlabelled")
 
 
 # -------------------------------------------------------------------------------------------- the adapted model

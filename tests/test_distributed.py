@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from ecg.data.windows import Windows
-from ecg.training.checkpoint import is_training
 from ecg.training.distributed import Team, TeamCompute
 from ecg.training.epoch_log import EPOCH_LOG
+from ecg.training.work_dir import is_training
 from tests.conftest import CPU, ROOT, assert_same_weights, call_script, write_recording
 from tests.shared_batches import fit
 

@@ -15,7 +15,7 @@ from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
 from ecg.evaluation.cross_validation import cross_validate
 from ecg.evaluation.metrics import challenge_metric
-from ecg.model.folder import DESCRIPTION, read_description
+from ecg.model.description import DESCRIPTION, read_description
 from ecg.recipe import BEST
 from ecg.training.hospitals import SOURCES, likely_hospitals
 from ecg.training.left_out import read_validation_data

@@ -9,7 +9,7 @@ from ecg.data.header import read_header
 from ecg.data.listing import find_recordings
 from ecg.decision.labels import highest_expected_metric
 from ecg.evaluation.metrics import challenge_metric
-from ecg.model.folder import read_description
+from ecg.model.description import read_description
 from tests.conftest import call_script
 
 

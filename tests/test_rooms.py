@@ -72,8 +72,8 @@ def test_every_room_has_one_line_that_says_what_it_holds():
 
 
 def test_a_description_and_a_decision_need_no_torch():
-    """examples/serve_onnx.py runs where torch is not installed."""
-    modules = "ecg.model.description, ecg.data.record, ecg.data.windows, ecg.evaluation.outputs"
+    """examples/serve_onnx.py runs where torch is not installed; tools/watch.py starts at once."""
+    modules = "ecg.model.description, ecg.data.record, ecg.data.windows, ecg.evaluation.outputs, tools.watch"
     command = [sys.executable, "-c", f"import sys; sys.modules['torch'] = None; import {modules}"]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 

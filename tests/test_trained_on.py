@@ -7,7 +7,7 @@ import numpy as np
 
 from ecg.data.listing import find_recordings
 from ecg.data.record import read_record, signal_digest
-from ecg.model.folder import read_description
+from ecg.model.description import read_description
 from ecg.model.trained_on import TrainedOn
 from tests.conftest import call_script, noise, write_recording
 

@@ -27,7 +27,7 @@ from ecg.data.signal_files import read_counts
 from ecg.decision.labels import apply_thresholds
 from ecg.errors import EntryError, NonFiniteError
 from ecg.evaluation.metrics import challenge_metric
-from ecg.model.folder import read_description
+from ecg.model.description import read_description
 from ecg.recipe import PUBLISHED, parse_recipe
 from ecg.training.epoch_log import EPOCH_LOG, write_epoch_log
 from ecg.training.schedule import learning_rate

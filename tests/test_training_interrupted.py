@@ -19,8 +19,8 @@ from ecg.errors import EntryError
 from ecg.interruption import Interrupted, install_handlers, uninterrupted
 from ecg.model.compute import Compute
 from ecg.recipe import RECIPES
-from ecg.training.checkpoint import claim_work_dir
 from ecg.training.epoch_log import EPOCH_LOG
+from ecg.training.work_dir import claim_work_dir
 from team_code import load_model, training_code
 from tests.conftest import CPU, ROOT, assert_same_weights, run_script, weights_of
 

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from ecg.errors import EntryError
-from ecg.training.checkpoint import training_lock
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log, write_epoch_log
 from ecg.training.time_left import PlannedFit, TimeLeft
+from ecg.training.work_dir import training_lock
 from tests.browser import in_browser, needs_browser
 from tests.conftest import run_script
 

@@ -1,17 +1,24 @@
 #!/usr/bin/env python
-"""Fit a model to a hospital by few labelled recordings:  python tools/adapt.py MODEL LABELLED ADAPTED
+"""Fit a model to a hospital by some of its recordings:  python tools/adapt.py MODEL RECORDINGS ADAPTED
 
-LABELLED is a folder of recordings of the hospital with their diagnoses: a random sample of 50 or more. Fewer than 10
-are refused. Each class's log-odds are shifted so that its mean probability approaches the class's frequency among them,
-the closer the more recordings there are. ADAPTED is a new model folder with the same networks. Its model.json and its
-outputs say that it is adapted. The table shows each class's frequency in LABELLED, the mean probability before and
-after, and the shift. The last lines tell whether it helps here: the Challenge metric of LABELLED before and after, each
-part of the recordings with shifts from the labels of the others. If it does not, keep MODEL.
+RECORDINGS is a folder of recordings of the hospital: a random sample of 50 or more. Fewer than 10 are refused. Each
+class's log-odds are shifted, because a class is more or less frequent at the hospital, or more or less often labelled.
+ADAPTED is a new model folder with the same networks. Its model.json and its outputs say that it is adapted. What the
+shifts rest on:
 
---frequencies FILE.csv: the classes' known frequencies instead of labels, in lines of class,frequency, such as AF,0.08.
-The recordings in LABELLED then need no labels, but must be a random sample of those that the model is for. A class that
-FILE.csv does not name stays as it is. --keep CLASS leaves a class as it is too, for example one that the hospital's
-labels never name although it occurs. docs/guide.md says how many labels are enough.
+- By default, the diagnoses of the recordings: each class's mean probability approaches its frequency among them, the
+  closer the more recordings there are.
+- --unlabelled: the signals alone, no diagnosis. Only rhythms are shifted (sinus rhythm, bradycardia and tachycardia,
+  atrial fibrillation and flutter, pacing): how frequent they are shows in the probabilities. It gains less than labels.
+- --frequencies FILE.csv: the classes' known frequencies, in lines of class,frequency, such as AF,0.08. The recordings
+  need no labels. A class that FILE.csv does not name stays as it is.
+
+--keep CLASS leaves a class as it is, for example one that the hospital's labels never name although it occurs.
+
+The table shows each class's frequency at the hospital, the mean probability before and after, and the shift. The last
+lines tell whether it helps here, if the recordings have labels: the Challenge metric before and after. Where the shifts
+rest on labels, each part of the recordings is scored with shifts from the labels of the others. If the metric does not
+rise, keep MODEL. docs/guide.md says how many recordings are enough.
 """
 
 import sys
@@ -38,11 +45,15 @@ from ecg.decision.adaptation import (
     FEWEST,
     FROM_FREQUENCIES,
     FROM_LABELS,
+    FROM_RECORDINGS,
+    RHYTHMS,
     Adaptation,
     cross_validated,
+    is_rhythm,
     shifted,
     shifts_by_frequencies,
     shifts_by_labels,
+    shifts_by_recordings,
 )
 from ecg.decision.frequencies import read_frequencies
 from ecg.errors import EntryError, RecordError
@@ -51,8 +62,8 @@ from ecg.evaluation.metrics import metric_parts
 from ecg.files import write_errors, write_json
 from ecg.model.answers import recording_probabilities
 from ecg.model.compute import pick_compute
-from ecg.model.description import Description
-from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, Model, model_digest, network_file, read_weights
+from ecg.model.description import DESCRIPTION, Description
+from ecg.model.folder import MODEL_WEIGHTS, Model, model_digest, network_file, read_weights
 from ecg.model.tensors import load_tensors, save_tensors
 from ecg.progress import print_line
 from team_code import load_model
@@ -69,9 +80,11 @@ class Sample(NamedTuple):
 def main() -> int:
     arguments = Arguments(__doc__)
     arguments.add_argument("model", type=Path, metavar="MODEL", help="the folder of the trained model (read only)")
-    arguments.add_argument("labelled", type=Path, metavar="LABELLED", help="a folder of the hospital's recordings")
+    arguments.add_argument("recordings", type=Path, metavar="RECORDINGS", help="a folder of the hospital's recordings")
     arguments.add_argument("adapted", type=Path, metavar="ADAPTED", help="a new folder for the adapted model")
-    arguments.add_argument("--frequencies", type=Path, metavar="FILE.csv", help="known frequencies: class,frequency")
+    instead = arguments.add_mutually_exclusive_group()
+    instead.add_argument("--unlabelled", action="store_true", help="use the signals alone, no diagnoses")
+    instead.add_argument("--frequencies", type=Path, metavar="FILE.csv", help="known frequencies: class,frequency")
     arguments.add_argument("--keep", action="append", default=[], metavar="CLASS", help="a class to leave as it is")
     arguments.add_compute()
     args = arguments.parse()
@@ -81,22 +94,36 @@ def main() -> int:
     if args.adapted.resolve() == args.model.resolve() or (args.adapted.exists() and any(args.adapted.iterdir())):
         raise EntryError(f"{args.adapted}: is not empty; give a new folder")
     kept = [find_class(model.classes, name) for name in args.keep]
-    frequencies = read_frequencies(args.frequencies, model.classes) if args.frequencies else None
     weights = read_weights(args.model, model.classes)
-    sample = read_sample(model, weights, args.labelled, needs_labels=frequencies is None)
-    if frequencies is None:
+    usual = usual_probabilities(args.model, model.description) if args.unlabelled else None
+    frequencies = read_frequencies(args.frequencies, model.classes) if args.frequencies else None
+    sample = read_sample(model, weights, args.recordings, usual is None and frequencies is None)
+    if usual is not None:
+        shifts, basis = shifts_by_recordings(sample.p, model.classes, usual), FROM_RECORDINGS
+        frequencies = np.where(is_rhythm(model.classes), shifted(usual, shifts), np.nan)
+    elif frequencies is not None:
+        shifts, basis = shifts_by_frequencies(sample.p, frequencies), FROM_FREQUENCIES
+    else:
         shifts, basis = shifts_by_labels(sample.p, sample.labels), FROM_LABELS
         frequencies = sample.labels.mean(axis=0)
-    else:
-        shifts, basis = shifts_by_frequencies(sample.p, frequencies), FROM_FREQUENCIES
     shifts[kept] = 0
     adaptation = Adaptation(shifts, len(sample.labels), basis, model_digest(args.model))
-    write_adapted(args.model, model, args.adapted, adaptation, sample.digests if basis == FROM_LABELS else [])
+    description = adapted_description(model.description, adaptation, sample.digests if basis == FROM_LABELS else [])
+    write_adapted(args.model, args.adapted, description, shifts)
     write_weights(args.adapted / MODEL_WEIGHTS, weights)
     print(table(model.classes, frequencies, sample.p, shifts), end="\n\n")
-    print("\n".join(verdict(model.description, weights, sample, adaptation)))
+    print("\n".join(verdict(model.description, description, weights, sample, adaptation)))
     print(f"The adapted model is in {args.adapted}.")
     return ALL_WELL
+
+
+def usual_probabilities(model: Path, description: Description) -> np.ndarray:
+    """The mean probabilities (classes,) where the model was trained; EntryError if --unlabelled cannot use them."""
+    if not is_rhythm(description.classes).any():
+        raise EntryError(f"{model}: has none of the classes that --unlabelled fits ({', '.join(RHYTHMS)}); use labels")
+    if description.mean_probabilities is None:
+        raise EntryError(f"{model}: was trained before there was --unlabelled; use labels, or train it again")
+    return description.mean_probabilities
 
 
 def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool) -> Sample:
@@ -142,21 +169,27 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
     )
 
 
-def write_adapted(source: Path, model: Model, folder: Path, adaptation: Adaptation, digests: list[bytes]) -> None:
-    """Write the networks of ``source`` with shifted biases to ``folder``, model.json last.
+def adapted_description(before: Description, adaptation: Adaptation, digests: list[bytes]) -> Description:
+    """The description of the adapted model.
 
-    The hospital is known now, so that labels are no longer decided for others.
-    ``digests`` are those of the recordings whose labels were used; they count as training recordings from now on.
+    If the frequencies of the classes are known now, labels are no longer decided for other hospitals. ``digests`` are
+    those of the recordings whose labels were used; they count as training recordings from now on.
     """
+    trained_on = before.trained_on.and_of(digests, adaptation.model)
+    after = replace(before, adapted=adaptation, trained_on=trained_on)
+    if adaptation.basis == FROM_RECORDINGS:
+        return after
+    return replace(after, recipe=replace(before.recipe, elsewhere=0.0), hospitals=None)
+
+
+def write_adapted(source: Path, folder: Path, description: Description, shifts: np.ndarray) -> None:
+    """Write the networks of ``source`` with biases shifted by ``shifts`` (classes,) to ``folder``, model.json last."""
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    for fold in range(len(model.networks)):
+    for fold in range(len(description.thresholds)):
         tensors, _ = load_tensors(network_file(source, fold))
-        tensors["head.bias"] = tensors["head.bias"].float() + torch.from_numpy(adaptation.shifts).float()
+        tensors["head.bias"] = tensors["head.bias"].float() + torch.from_numpy(shifts).float()
         save_tensors(network_file(folder, fold), tensors)
-    trained_on = model.description.trained_on.and_of(digests, adaptation.model)
-    recipe = replace(model.recipe, elsewhere=0.0)
-    description = replace(model.description, recipe=recipe, adapted=adaptation, trained_on=trained_on, hospitals=None)
     write_json(folder / DESCRIPTION, description.as_json())
 
 
@@ -171,7 +204,9 @@ def table(classes: Sequence[str], frequencies: np.ndarray, p: np.ndarray, shifts
     return "\n".join(lines)
 
 
-def verdict(description: Description, weights: Weights, sample: Sample, adaptation: Adaptation) -> list[str]:
+def verdict(
+    before: Description, after: Description, weights: Weights, sample: Sample, adaptation: Adaptation
+) -> list[str]:
     """The Challenge metric of the recordings before and after, and what follows from it."""
     labels = sample.labels
     if weights.normal is None:
@@ -181,22 +216,21 @@ def verdict(description: Description, weights: Weights, sample: Sample, adaptati
         how = "each part with shifts from the labels of the others"
     else:
         adapted, how = shifted(sample.p, adaptation.shifts), "whose labels were not used"
-    of_one_hospital = replace(description, hospitals=None)
-    both = (description, sample.p), (of_one_hospital, adapted)
+    both = (before, sample.p), (after, adapted)
     parts = [metric_parts(weights, labels, decider.decide(p, "challenge")[0]) for decider, p in both]
     possible = parts[0][1]
     if not possible.any():
         return ["Whether this helps cannot be said: the recordings have no label but sinus rhythm, or none."]
-    before, after = (gained.sum() / possible.sum() for gained, _ in parts)
+    was, is_now = (gained.sum() / possible.sum() for gained, _ in parts)
     random_weights = np.random.default_rng(0).standard_exponential((RESAMPLES, len(labels)))
     gains = random_weights @ (parts[1][0] - parts[0][0]) / (random_weights @ possible)
-    low, high = interval(after - before, gains)
+    low, high = interval(is_now - was, gains)
     lines = [
         f"Challenge metric on these {len(labels):,} recordings, {how}:",
-        f"  {before:.3f} before, {after:.3f} after; difference {after - before:+.3f} (95 % interval {low:+.3f} to "
+        f"  {was:.3f} before, {is_now:.3f} after; difference {is_now - was:+.3f} (95 % interval {low:+.3f} to "
         f"{high:+.3f})",
     ]
-    if after <= before:
+    if is_now <= was:
         lines.append("The adaptation does not help here. Keep MODEL.")
     elif low <= 0:
         lines.append("It probably helps; more labelled recordings would make it certain.")

@@ -23,7 +23,7 @@ from ecg.data.packed import PackedRecordings
 from ecg.data.preprocessing import network_input
 from ecg.data.record import Record, read_record
 from ecg.model.compute import pick_compute
-from ecg.model.folder import read_description
+from ecg.model.description import read_description
 from team_code import Model, load_model, predict, run_recordings
 
 CLASS_HELP = "the full name (left axis), abbreviation (LAD) or code of the class (default: the most probable one)"

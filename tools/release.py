@@ -19,7 +19,8 @@ from ecg.cli import ALL_WELL, Arguments, run
 from ecg.errors import EntryError
 from ecg.files import write_errors, write_json
 from ecg.model.compute import pick_compute
-from ecg.model.folder import DESCRIPTION, MODEL_WEIGHTS, network_file, read_model, read_weights
+from ecg.model.description import DESCRIPTION
+from ecg.model.folder import MODEL_WEIGHTS, network_file, read_model, read_weights
 from ecg.model.tensors import save_tensors
 from ecg.progress import print_line
 

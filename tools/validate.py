@@ -42,9 +42,9 @@ from ecg.files import file_digest, write_arrays, write_json
 from ecg.model.compute import Compute, pick_compute
 from ecg.progress import print_line
 from ecg.recipe import CHOICES, Recipe, parse_recipe
-from ecg.training.checkpoint import training_lock, work_dir_of
 from ecg.training.left_out import LEFT_OUT, PartPredictions, ValidationData, read_validation_data
 from ecg.training.time_left import TimeLeft
+from ecg.training.work_dir import training_lock, work_dir_of
 from team_code import fit, predict, pretrain, validate
 
 

@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the project's
 
 from ecg.classes import abbreviation, clinical_rank, full_name
 from ecg.cli import ALL_WELL, Arguments, run
-from ecg.model.folder import read_description
-from ecg.training.checkpoint import is_training, work_dir_of
+from ecg.model.description import read_description
 from ecg.training.epoch_log import EPOCH_LOG, EpochFigures, read_epoch_log
 from ecg.training.time_left import format_time_left, read_time_left
+from ecg.training.work_dir import is_training, work_dir_of
 
 RELOAD_SECONDS = 30
 CHARTS = (  # the kind of network in the epoch log, its column, title and note

@@ -1,7 +1,6 @@
 """QRS detection: precise enough to measure beats, not to classify arrhythmias."""
 
 import numpy as np
-from scipy.signal import find_peaks
 
 SHORTEST_BEAT = 0.25  # s
 WIDTH = 0.1  # s; smoothing by this width makes one peak of each QRS complex, even if it is notched
@@ -9,6 +8,9 @@ WIDTH = 0.1  # s; smoothing by this width makes one peak of each QRS complex, ev
 
 def qrs_centres(signal: np.ndarray, rate: float) -> np.ndarray:
     """Indices of the centres of the QRS complexes of ``signal`` (leads, samples) at ``rate`` Hz; none if it is flat."""
+    # Imported here because it takes half a second, and most calls of the tools need no beats.
+    from scipy.signal import find_peaks
+
     if signal.shape[1] < max(rate, 2):
         return np.zeros(0, int)
     steepness = np.abs(np.gradient(signal.astype(float), axis=1)).sum(axis=0)

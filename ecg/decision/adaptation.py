@@ -1,4 +1,4 @@
-"""Adaptation: a model's class frequencies fitted to a hospital by few labelled recordings, or by known frequencies.
+"""Adaptation: a model's class frequencies fitted to a hospital by labels, known frequencies, or recordings alone.
 
 Elsewhere a class is more or less frequent, or is labelled more or less often, than where a model was trained. A shift
 of the class's log-odds corrects that. The ranking of the recordings stays.
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.classes import abbreviation
 from ecg.decision.calibration import PRIOR_DEVIATION, shifts_to
 
 FEWEST = 10  # recordings: fewer are refused
@@ -19,9 +20,18 @@ ENOUGH = (
 )
 FREQUENCY_DEVIATION = 2.0  # of the prior of a shift to a known frequency, which is surer than a counted one
 LARGEST_SHIFT = 20.0  # of a class's log-odds
+TRIED = np.linspace(-5, 5, 201)  # shifts that are tried without labels
+# The classes that are fitted without labels: a recording has one of these rhythms, and hospitals define them alike.
+# Other classes are labelled too differently: fitted in this way, they can lose more than they gain.
+RHYTHMS = ("SNR", "SB", "STach", "AF", "AFL", "PR")
 PARTS = 5  # of the cross-validation
 DIGEST = re.compile("[0-9a-f]{64}")
-FROM_LABELS, FROM_FREQUENCIES = BASES = ("labels", "known frequencies")
+FROM_LABELS, FROM_FREQUENCIES, FROM_RECORDINGS = BASES = ("labels", "known frequencies", "recordings alone")
+HOW = {
+    FROM_LABELS: " and their labels",
+    FROM_FREQUENCIES: " and known frequencies of the classes",
+    FROM_RECORDINGS: ", without labels",
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,7 @@ class Adaptation:
 
     def __str__(self) -> str:
         """One line for reports and screens."""
-        how = "their labels" if self.basis == FROM_LABELS else "known frequencies of the classes"
-        return f"the model is adapted to a hospital by {self.recordings:,} of its recordings and {how}"
+        return f"the model is adapted to a hospital by {self.recordings:,} of its recordings{HOW[self.basis]}"
 
     def as_json(self, classes: Sequence[str]) -> dict[str, Any]:
         return {
@@ -83,8 +92,36 @@ def shifts_by_frequencies(p: np.ndarray, frequencies: np.ndarray, deviation: flo
     return np.clip(shifts, -LARGEST_SHIFT, LARGEST_SHIFT)
 
 
-def shifted(p: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """``p`` (..., classes) with its log-odds shifted by ``shifts`` (classes,)."""
+def shifts_by_recordings(
+    p: np.ndarray, classes: Sequence[str], usual: np.ndarray, deviation: float = PRIOR_DEVIATION
+) -> np.ndarray:
+    """The shifts (classes,) of a hospital, given recordings without labels: those of RHYTHMS, the others are 0.
+
+    ``p`` is (networks, recordings, classes), ``classes`` are codes, ``usual`` (classes,) are the mean probabilities
+    where the model was trained. If a class is present in a fraction f of the hospital's recordings and in a fraction u
+    of the training's, a recording with probability q is q f / u + (1 - q) (1 - f) / (1 - u) times as likely there
+    (Saerens, Latinne and Decaestecker, Neural Computation 2002). The shift, that of the log-odds from u to f, is the
+    most probable one, given a normal prior around 0.
+    """
+    fitted = is_rhythm(classes)
+    q, u = p.mean(axis=0)[:, fitted], np.clip(usual[fitted], 1e-6, 1 - 1e-6)
+
+    def log_likelihood(f: np.ndarray) -> np.ndarray:
+        return np.log(q * (f / u) + (1 - q) * ((1 - f) / (1 - u))).sum(axis=0)
+
+    log_posterior = [log_likelihood(shifted(u, shift)) - shift**2 / (2 * deviation**2) for shift in TRIED]
+    shifts = np.zeros(len(classes))
+    shifts[fitted] = TRIED[np.argmax(log_posterior, axis=0)]
+    return shifts
+
+
+def is_rhythm(classes: Sequence[str]) -> np.ndarray:
+    """bool (classes,): which of the ``classes`` (codes) are RHYTHMS."""
+    return np.array([abbreviation(code) in RHYTHMS for code in classes])
+
+
+def shifted(p: np.ndarray, shifts: np.ndarray | float) -> np.ndarray:
+    """``p`` (..., classes) with its log-odds shifted by ``shifts`` (classes,), or all by one shift."""
     p = np.clip(p, 1e-9, 1 - 1e-9)
     return 1 / (1 + (1 - p) / p * np.exp(-shifts))
 

@@ -3,6 +3,7 @@
 This file is free of torch. A description may come from a stranger, so every claim is checked before it is used.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,13 @@ from ecg.decision.clinical import decide_clinically
 from ecg.decision.hospitals import Hospitals
 from ecg.decision.labels import decide_labels
 from ecg.errors import EntryError
+from ecg.files import read_bytes
 from ecg.model.trained_on import TrainedOn
 from ecg.recipe import CHOICES, Recipe
 from ecg.version import VERSION
 
+DESCRIPTION = "model.json"
+LARGEST_DESCRIPTION = 50 << 20  # bytes
 MODEL_FORMAT = 4
 OLDEST_FORMAT = 2  # formats 2 and 3 have other names for some fields of a recipe, which Recipe.from_json knows
 MOST_CLASSES = 200  # the time and memory of a decision grow with the cube of the classes
@@ -39,7 +43,8 @@ class Description:
     ``histories`` and ``cross_validation`` record the training. ``version`` is that of the entry that trained the
     ensemble, empty before 1.0.0. ``started_from`` names the model that the training started with, "" if it
     started from nothing. ``adapted`` is None unless tools/adapt.py made the model. ``hospitals`` are those that a
-    recording may come from, None if only from the training's.
+    recording may come from, None if only from the training's. ``mean_probabilities`` (classes,) are those of the
+    training's held-out recordings, None for a model that was trained before they were kept.
     """
 
     recipe: Recipe
@@ -54,6 +59,7 @@ class Description:
     started_from: str = ""
     adapted: Adaptation | None = None
     hospitals: Hospitals | None = None
+    mean_probabilities: np.ndarray | None = None
 
     def decide(self, p: np.ndarray, decision: str | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Labels, bool, and scores, both (recordings, classes), and a remark on each recording, "" if there is none.
@@ -98,6 +104,8 @@ class Description:
             content["adapted"] = self.adapted.as_json(self.classes)
         if self.hospitals:
             content["hospitals"] = self.hospitals.as_json(self.classes)
+        if self.mean_probabilities is not None:
+            content["mean_probabilities"] = dict(zip(self.classes, self.mean_probabilities.tolist()))
         return content
 
     @classmethod
@@ -129,12 +137,17 @@ class Description:
             started_from = str(content.get("started_from", ""))
             adapted = Adaptation.from_json(content["adapted"], classes) if "adapted" in content else None
             hospitals = Hospitals.from_json(content["hospitals"], classes) if "hospitals" in content else None
+            means = content.get("mean_probabilities")
+            if means is not None:
+                means = np.array([float(means[code]) for code in classes])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise EntryError(f"{path}: not a model of this entry ({error}); train again or fetch it again") from error
         if clinical is not None and (clinical.shape != (len(classes),) or np.isnan(clinical).any()):
             raise EntryError(f"{path}: does not hold one clinical threshold for each class; train again")
         if rewards.shape != (len(classes),) * 2 or not (abs(rewards) <= LARGEST_REWARD).all():
             raise EntryError(f"{path}: does not hold one reward for each pair of classes; train again")
+        if means is not None and not ((means >= 0) & (means <= 1)).all():
+            raise EntryError(f"{path}: does not hold one mean probability for each class; train again")
         return cls(
             recipe,
             classes,
@@ -148,7 +161,20 @@ class Description:
             started_from,
             adapted,
             hospitals,
+            means,
         )
+
+
+def read_description(folder: Path) -> Description:
+    """The description in ``folder``; EntryError if there is no trained model or the description is damaged."""
+    file = folder / DESCRIPTION
+    if not file.exists():
+        raise EntryError(f"{folder}: holds no trained model (no {DESCRIPTION}); run train_model.py first")
+    try:
+        content = json.loads(read_bytes(file, LARGEST_DESCRIPTION).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EntryError(f"{file}: not a model of this entry ({error}); train again or fetch it again") from error
+    return Description.from_json(content, file)
 
 
 def _as_numbers(thresholds: np.ndarray | None) -> list[float | None] | None:

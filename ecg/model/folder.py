@@ -4,7 +4,6 @@ The folder may come from a stranger: nothing in it is unpickled, and the descrip
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +14,16 @@ import torch
 
 from ecg.classes import WEIGHTS_FILE, Weights, load_weights
 from ecg.errors import EntryError
-from ecg.files import read_bytes, write_json
+from ecg.files import write_json
 from ecg.model.compute import Compute
-from ecg.model.description import Description
+from ecg.model.description import DESCRIPTION, Description, read_description
 from ecg.model.ensemble import probabilities
 from ecg.model.fused import FEW_WINDOWS, FusedNetworks
 from ecg.model.network import SEResNet
 from ecg.model.tensors import load_tensors, save_tensors, tensor_shapes
 from ecg.recipe import Recipe
 
-DESCRIPTION = "model.json"
 MODEL_WEIGHTS = "weights.csv"  # the classes and their rewards, for scoring
-LARGEST_DESCRIPTION = 50 << 20  # bytes
 NETWORK_FILE = re.compile(r"fold-.*\.safetensors")
 TEMPORARY = re.compile(
     r"\.(fold-.*\.safetensors|model\.json|(out_of_fold|weights)\.csv)\.\d+"
@@ -106,18 +103,6 @@ def read_weights(folder: Path, classes: Sequence[str]) -> Weights:
     if weights.classes != tuple(classes):
         raise EntryError(f"{folder}: its classes are not those of {weights_file(folder)}; write that file for them")
     return weights
-
-
-def read_description(folder: Path) -> Description:
-    """The description in ``folder``; EntryError if there is no trained model or the description is damaged."""
-    file = folder / DESCRIPTION
-    if not file.exists():
-        raise EntryError(f"{folder}: holds no trained model (no {DESCRIPTION}); run train_model.py first")
-    try:
-        content = json.loads(read_bytes(file, LARGEST_DESCRIPTION).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise EntryError(f"{file}: not a model of this entry ({error}); train again or fetch it again") from error
-    return Description.from_json(content, file)
 
 
 def read_model(folder: Path, compute: Compute) -> Model:

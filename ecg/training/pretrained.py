@@ -21,10 +21,10 @@ from ecg.files import write_whole
 from ecg.model.tensors import load_tensors
 from ecg.progress import print_line
 from ecg.recipe import PUBLISHED
-from ecg.training.checkpoint import FORMAT
 from ecg.training.epoch_log import EPOCH_LOG, read_epoch_log, write_epoch_log
 from ecg.training.setup import FitTask, Training
 from ecg.training.store import STORE_FORMAT
+from ecg.training.work_dir import FORMAT
 from ecg.version import VERSION
 
 # Fields of a recipe that pretraining does not depend on

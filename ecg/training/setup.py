@@ -23,12 +23,12 @@ from ecg.model.trained_on import TrainedOn
 from ecg.progress import print_line
 from ecg.recipe import Recipe
 from ecg.simulation.cases import simulated_classes
-from ecg.training.checkpoint import claim_work_dir, work_dir_of
 from ecg.training.folds import assign_folds, read_patients
 from ecg.training.hospitals import likely_hospitals
 from ecg.training.starting import describe_start, read_start
 from ecg.training.store import Store, open_store, recordings_fingerprint
 from ecg.training.time_left import PlannedFit, TimeLeft, forget_time_left
+from ecg.training.work_dir import claim_work_dir, work_dir_of
 
 FEW = 100  # recordings that show which labels the headers have
 PRETRAINING = 1_000_000  # the first random stream of pretraining; the folds have the streams 0, 1 ...
@@ -100,7 +100,12 @@ class Training:
         return likely_hospitals(self.recipe, self.weights, self.labels[self.real])
 
     def describe(
-        self, thresholds: np.ndarray, clinical: np.ndarray, histories: Sequence[History], figures: dict[str, Any]
+        self,
+        thresholds: np.ndarray,
+        clinical: np.ndarray,
+        histories: Sequence[History],
+        figures: dict[str, Any],
+        mean_probabilities: np.ndarray,
     ) -> Description:
         """The description of the ensemble: ``thresholds`` are its networks', ``figures`` its cross-validation."""
         return Description(
@@ -114,6 +119,7 @@ class Training:
             figures,
             started_from=self.started_from,
             hospitals=self.hospitals,
+            mean_probabilities=mean_probabilities,
         )
 
     def known_labels(self, chosen: np.ndarray) -> np.ndarray | None:

@@ -8,7 +8,8 @@ import torch
 
 from ecg.errors import EntryError
 from ecg.model.compute import Compute
-from ecg.model.folder import Model, model_digest, read_description, read_model
+from ecg.model.description import read_description
+from ecg.model.folder import Model, model_digest, read_model
 from ecg.recipe import Recipe
 
 # The fields of a recipe that the weights depend on: the network's input and its size.
