@@ -4,7 +4,8 @@
 PREDICTIONS is the folder of a recipe that tools/validate.py DATA RESULTS RECIPE --by source has left in RESULTS: the
 probabilities of each source, by a model that was not trained on it. For each source, some recordings are drawn at
 random as the labelled ones. The model is adapted by them as tools/adapt.py does it. Of the other recordings at most
-SCORED, also drawn, are scored with the model and with the adapted model. Other tables compare further rules.
+SCORED, also drawn, are scored with the model and with the adapted model. Other tables compare further rules; those of
+--unlabelled do not use the labels, and one of them is adapted by the scored recordings themselves.
 
 Besides the sources: the small ones together, each by its own model; and held-out recordings of sources that a model
 knows, where an adaptation can only do harm. The 95 % intervals are over the draws, each with random weights of the

@@ -21,7 +21,7 @@ from ecg.errors import EntryError, RecordError
 
 LARGEST_TABLE = 1 << 30  # bytes
 LARGEST_TEXT = 10 << 20  # bytes
-SEPARATOR_LINE = re.compile(r"\A\s*\"?sep=.\"?\r?\n", re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[;,\t ]*\r?\n', re.IGNORECASE)
 NON_BLOCKING = getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its other end
 
 
@@ -103,11 +103,13 @@ def read_text(path: str | os.PathLike) -> str:
 def read_csv(path: str | os.PathLike, largest: int = LARGEST_TABLE, separators: str = ",") -> list[list[str]]:
     """The rows of a csv; RecordError if it cannot be read, is larger than ``largest`` bytes, or is not a csv.
 
-    The first of the ``separators`` that is in its first line separates its cells. A line before it such as ``sep=;``,
-    by which spreadsheets name the separator, is left out.
+    The first of the ``separators`` that is in its first line separates its cells, or the one that a line before it
+    names, as spreadsheets write it: ``sep=;``.
     """
-    text = SEPARATOR_LINE.sub("", decode_text(read_bytes(path, largest)))
-    first_line = text.lstrip().partition("\n")[0]
+    text = decode_text(read_bytes(path, largest))
+    named = SEPARATOR_LINE.match(text)
+    text = text[named.end() :] if named else text
+    first_line = named[1] if named else text.lstrip().partition("\n")[0]
     separator = next((one for one in separators if one in first_line), separators[0])
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))

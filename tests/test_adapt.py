@@ -16,6 +16,7 @@ from ecg.data.listing import find_recordings
 from ecg.data.record import read_record, signal_digest
 from ecg.decision.adaptation import (
     LARGEST_SHIFT,
+    LIMIT,
     cross_validated,
     is_rhythm,
     shifted,
@@ -29,11 +30,12 @@ from ecg.evaluation.outputs import load_labels_and_outputs
 from ecg.model.description import read_description
 from ecg.model.folder import model_digest
 from ecg.simulation.dataset import simulate_folder
+from ecg.simulation.signal import simulate_signal
 from tests.conftest import ROOT, assert_same_weights, call_script, noise, write_recording
 
 WEIGHTS = load_weights()
 OPEN = ROOT / "models/open"
-SNR, AF, LAD, PVC = (find_class(WEIGHTS.classes, name) for name in ("SNR", "AF", "LAD", "PVC"))
+SNR, SB, AF, LAD, PVC = (find_class(WEIGHTS.classes, name) for name in ("SNR", "SB", "AF", "LAD", "PVC"))
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,11 @@ def refused(*arguments) -> str:
     result = call_script("tools/adapt.py", *arguments)
     assert result.returncode == 2 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     return result.stderr
+
+
+def refused_options(*arguments) -> bool:
+    result = call_script("tools/adapt.py", *arguments)
+    return result.returncode == 2 and "not allowed with" in result.stderr
 
 
 # ------------------------------------------------------------------------------------------------------ the shifts
@@ -237,6 +244,7 @@ def test_frequencies_that_are_none_are_refused(hospital, tmp_path, text, message
     [
         "AF,0.08\nSNR,0.7\n",
         "AF;0,08\nSNR;0,7\n",
+        "sep=;;\nAF;0,08;\nSNR;0,7;\n",
         "AF\t0.08\nSNR\t0.7\n",
         "AF,8%\nSNR,70 %\n",
         'AF,"0,08"\nSNR,"0,7"\n',
@@ -265,7 +273,7 @@ def test_another_frequency_of_a_rhythm_is_found_without_labels(usual, here):
     evidence = random.normal(np.where(labels, 1.5, -1.5), 1)  # of log-odds 3 x evidence, at equal frequencies
     p = shifted(1 / (1 + np.exp(-3 * evidence)), np.log([usual / (1 - usual)] * 2))[np.newaxis]
     classes, mean = (RHYTHM, AXIS), np.array([usual, usual])
-    many = shifts_by_recordings(p, classes, mean)
+    many = shifts_by_recordings(p, classes, mean, deviation=10)  # the prior hardly counts
     few, unlimited = (shifts_by_recordings(p[:, :30], classes, mean, deviation) for deviation in (0.5, 100))
     assert shifted(mean, many)[0] == pytest.approx(here, abs=0.02)
     assert shifted(p, many).mean(axis=(0, 1))[0] == pytest.approx(here, abs=0.02)
@@ -274,21 +282,45 @@ def test_another_frequency_of_a_rhythm_is_found_without_labels(usual, here):
 
 
 def test_probabilities_without_evidence_shift_nothing():
-    classes = [WEIGHTS.classes[column] for column in (SNR, AF)]
+    classes = [WEIGHTS.classes[column] for column in (SNR, SB)]
     assert not shifts_by_recordings(np.tile([0.4, 0.01], (2, 500, 1)), classes, np.array([0.4, 0.01])).any()
     assert np.isfinite(shifts_by_recordings(np.array([[[0.0, 1.0]]]), classes, np.array([1.0, 0.0]))).all()
+
+
+@pytest.mark.parametrize("number", [50, 5000])
+def test_probabilities_that_drift_shift_little(number):
+    """Noise makes all recordings look a little more like another rhythm: that is no frequency."""
+    usual = np.array([0.75, 0.05])
+    drifted = np.tile(shifted(usual, 0.1), (1, number, 1))
+    assert (abs(shifts_by_recordings(drifted, [WEIGHTS.classes[SNR], WEIGHTS.classes[SB]], usual)) < 1).all()
+    far = np.tile(shifted(usual, 4.0), (1, number, 1))
+    assert (shifts_by_recordings(far, [WEIGHTS.classes[SNR], WEIGHTS.classes[SB]], usual) <= LIMIT).all()
+
+
+def test_a_shift_that_ends_at_the_limit_is_warned_of(tmp_path):
+    for i in range(10):  # too fast for people, and without noise
+        slow = simulate_signal(["SB"], 60, "male", 500, 10, np.random.default_rng(i), noise=False)
+        write_recording(tmp_path / "data", f"R{i}", slow, comments=())
+    result = call_script("tools/adapt.py", OPEN, tmp_path / "data", tmp_path / "adapted", "--unlabelled")
+    assert result.returncode == 0
+    assert "warning: sinus bradycardia seems far more or less frequent than where the model was tr" in result.stdout
+    shifts = read_description(tmp_path / "adapted").adapted.shifts
+    assert shifts[SB] == LIMIT and shifts[SNR] < 0
 
 
 def test_recordings_without_labels_are_enough(hospital, tmp_path):
     data = Path(shutil.copytree(hospital, tmp_path / "data"))
     for header in data.glob("*.hea"):
         header.write_text(re.sub("#Dx: .*\n", "", header.read_text()))
-    result = call_script("tools/adapt.py", OPEN, data, tmp_path / "adapted", "--unlabelled")
+    result = call_script("tools/adapt.py", OPEN, data, tmp_path / "adapted", "--unlabelled", "--keep", "SB")
     assert result.returncode == 0 and "Whether this helps cannot be said" in result.stdout
+    for name in ("sinus bradycardia (SB)", "atrial fibrillation (AF)"):
+        assert re.search(re.escape(name) + r" +- .*\+0\.00\n", result.stdout)
     description = read_description(tmp_path / "adapted")
     assert description.adapted.basis == "recordings alone" and description.adapted.recordings == 64
     assert description.trained_on == read_description(OPEN).trained_on and description.hospitals is not None
-    assert set(np.flatnonzero(description.adapted.shifts)) <= set(np.flatnonzero(is_rhythm(WEIGHTS.classes)))
+    assert not description.adapted.shifts[~is_rhythm(WEIGHTS.classes)].any() and not description.adapted.shifts[SB]
+    assert description.mean_probabilities is None
     labels, before, _ = outputs_of(OPEN, hospital, tmp_path / "before")
     _, after, printed = outputs_of(tmp_path / "adapted", hospital, tmp_path / "after")
     assert "the model is adapted to a hospital by 64 of its recordings, without labels" in printed
@@ -301,6 +333,13 @@ def test_labels_that_exist_are_not_used_but_tell_whether_it_helps(hospital, tmp_
     result = call_script("tools/adapt.py", OPEN, hospital, tmp_path / "adapted", "--unlabelled")
     assert "Challenge metric on these 64 recordings, whose labels were not used:" in result.stdout
     assert read_description(tmp_path / "adapted").trained_on == read_description(OPEN).trained_on
+    assert refused_options(OPEN, hospital, tmp_path / "no", "--unlabelled", "--frequencies", "f.csv")
+    data = Path(shutil.copytree(hospital, tmp_path / "data"))
+    for header in find_recordings(data)[20:]:
+        header.write_text(re.sub("#Dx: .*", "#Dx: Unknown", header.read_text()))
+    again = call_script("tools/adapt.py", OPEN, data, tmp_path / "again", "--unlabelled")
+    assert "Challenge metric on these 20 recordings, whose labels were not used:" in again.stdout
+    assert read_description(tmp_path / "again").adapted.recordings == 64
 
 
 def test_a_model_of_an_earlier_version_needs_labels(hospital, model_copy, tmp_path):
@@ -316,7 +355,7 @@ def test_a_model_without_rhythms_needs_labels(hospital, model_copy, tmp_path):
     for name in ("model.json", "weights.csv"):
         path = model_copy / name
         path.write_text(re.sub(r"\b(\d{8,9})\b", r"own-\1", path.read_text()))
-    message = "has none of the classes that --unlabelled fits (SNR, SB, STach, AF, AFL, PR); use labels"
+    message = "has none of the classes that --unlabelled fits (SNR, SB, STach); use labels"
     assert message in refused(model_copy, hospital, tmp_path / "no", "--unlabelled")
 
 

@@ -112,6 +112,7 @@ def test_a_wrong_table_is_an_error_that_names_the_line(tmp_path, text, reason):
         ("name\tmeans\nRhythm\tAF, STEMI\nBlock\tRBBB\n".encode("utf-16"), [1, 1]),
         (b"name,means\nRhythm,164889003;STEMI\nBlock,59118001 713427006\n", [1, 1]),
         (b"sep=;\r\nname;means;;\r\nRhythm;AF|STEMI;;\r\nBlock;RBBB\r\n;;;\r\n", [1, 1]),
+        (b'"sep=,";;\r\nname,means\r\nRhythm,"AF;STEMI"\r\nBlock,RBBB\r\n', [1, 1]),
         (b"Sep=\t\nname\tmeans\treward\t\nRhythm\tAF, STEMI\t3\nBlock\tRBBB\n", [3, 1]),
     ],
 )

@@ -71,6 +71,11 @@ def test_model_folder_holds_weights_json_and_csv_only(model_folder):
     assert len(content["folds"]) == 2 and len(content["folds"][0]["history"]) == 2
 
 
+def test_the_description_has_the_mean_of_the_out_of_fold_probabilities(model_folder):
+    mean = read_out_of_fold(model_folder)[2].mean(axis=0)
+    np.testing.assert_allclose(read_description(model_folder).mean_probabilities, mean, atol=1e-5)
+
+
 def test_out_of_fold_probabilities_are_those_of_run_model(training_data, model_folder):
     model = load_model(model_folder, compute=CPU)
     names, folds, p = read_out_of_fold(model_folder)

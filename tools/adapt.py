@@ -1,24 +1,24 @@
 #!/usr/bin/env python
 """Fit a model to a hospital by some of its recordings:  python tools/adapt.py MODEL RECORDINGS ADAPTED
 
-RECORDINGS is a folder of recordings of the hospital: a random sample of 50 or more. Fewer than 10 are refused. Each
-class's log-odds are shifted, because a class is more or less frequent at the hospital, or more or less often labelled.
-ADAPTED is a new model folder with the same networks. Its model.json and its outputs say that it is adapted. What the
-shifts rest on:
+RECORDINGS is a folder of recordings of the hospital: a random sample of 50 or more. Fewer than 10 are refused. The
+log-odds of classes are shifted, because a class is more or less frequent at the hospital. ADAPTED is a new model folder
+with the same networks. Its model.json and its outputs say that it is adapted. What the shifts rest on:
 
 - By default, the diagnoses of the recordings: each class's mean probability approaches its frequency among them, the
   closer the more recordings there are.
-- --unlabelled: the signals alone, no diagnosis. Only rhythms are shifted (sinus rhythm, bradycardia and tachycardia,
-  atrial fibrillation and flutter, pacing): how frequent they are shows in the probabilities. It gains less than labels.
+- --unlabelled: the signals alone, no diagnosis. Sinus rhythm, sinus bradycardia and sinus tachycardia are fitted: how
+  frequent they are shows in the probabilities. The recordings should be as long, clean and complete as those that the
+  model was trained on. This gains less than labels.
 - --frequencies FILE.csv: the classes' known frequencies, in lines of class,frequency, such as AF,0.08. The recordings
   need no labels. A class that FILE.csv does not name stays as it is.
 
 --keep CLASS leaves a class as it is, for example one that the hospital's labels never name although it occurs.
 
-The table shows each class's frequency at the hospital, the mean probability before and after, and the shift. The last
-lines tell whether it helps here, if the recordings have labels: the Challenge metric before and after. Where the shifts
-rest on labels, each part of the recordings is scored with shifts from the labels of the others. If the metric does not
-rise, keep MODEL. docs/guide.md says how many recordings are enough.
+The table shows each class's frequency at the hospital (with --unlabelled an estimate), the mean probability before and
+after, and the shift. The last lines tell whether it helps here, if recordings have labels: their Challenge metric
+before and after. Where the shifts rest on labels, each part of the recordings is scored with shifts from the labels of
+the others. If the metric does not rise, keep MODEL. docs/guide.md says how many recordings are enough.
 """
 
 import sys
@@ -46,6 +46,7 @@ from ecg.decision.adaptation import (
     FROM_FREQUENCIES,
     FROM_LABELS,
     FROM_RECORDINGS,
+    LIMIT,
     RHYTHMS,
     Adaptation,
     cross_validated,
@@ -73,6 +74,7 @@ class Sample(NamedTuple):
     """The recordings of the hospital."""
 
     labels: np.ndarray  # bool (recordings, classes)
+    labelled: np.ndarray  # bool (recordings,): whether its header has a diagnosis of the model's classes
     p: np.ndarray  # (networks, recordings, classes)
     digests: list[bytes]  # of the signals
 
@@ -107,6 +109,9 @@ def main() -> int:
         shifts, basis = shifts_by_labels(sample.p, sample.labels), FROM_LABELS
         frequencies = sample.labels.mean(axis=0)
     shifts[kept] = 0
+    if basis == FROM_RECORDINGS:
+        frequencies[shifts == 0] = np.nan
+        name_limits(model.classes, shifts)
     adaptation = Adaptation(shifts, len(sample.labels), basis, model_digest(args.model))
     description = adapted_description(model.description, adaptation, sample.digests if basis == FROM_LABELS else [])
     write_adapted(args.model, args.adapted, description, shifts)
@@ -134,22 +139,25 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
     headers = find_recordings(folder, refuse=lambda error: print_line(f"skipped: {error}"))
     samples, unlabelled, unknown = [], 0, Counter[str]()
     for batch in read_batches(headers, model.recipe):
-        inputs, labels, digests = [], [], []
+        inputs, labels, labelled, digests = [], [], [], []
         for path, prepared in batch:
             if isinstance(prepared, RecordError):
                 print_line(f"skipped: {prepared}")
                 continue
             diagnoses = () if find_format(path) else read_diagnoses(path)  # other formats have none
-            unknown.update(weights.not_understood(diagnoses))
-            if needs_labels and not weights.is_labelled(diagnoses):
-                unlabelled += 1
-                continue
+            has_label = weights.is_labelled(diagnoses)
+            if needs_labels:
+                unknown.update(weights.not_understood(diagnoses))
+                if not has_label:
+                    unlabelled += 1
+                    continue
             inputs.append(prepared.input)
             labels.append(weights.encode(diagnoses))
+            labelled.append(has_label)
             digests.append(prepared.digest)
         if inputs:
             p = recording_probabilities(model, inputs)
-            samples.append(Sample(np.array(labels), p, digests))
+            samples.append(Sample(np.array(labels), np.array(labelled), p, digests))
     if unlabelled:
         print_line(f"{unlabelled:,} recordings without a diagnosis of the model's classes are left out")
     if unknown:
@@ -165,18 +173,21 @@ def read_sample(model: Model, weights: Weights, folder: Path, needs_labels: bool
     if len(digests) < ENOUGH:
         print_line(f"warning: {len(digests)} recordings may make a model worse; from {ENOUGH} on that is improbable")
     return Sample(
-        np.concatenate([part.labels for part in samples]), np.concatenate([part.p for part in samples], axis=1), digests
+        np.concatenate([part.labels for part in samples]),
+        np.concatenate([part.labelled for part in samples]),
+        np.concatenate([part.p for part in samples], axis=1),
+        digests,
     )
 
 
 def adapted_description(before: Description, adaptation: Adaptation, digests: list[bytes]) -> Description:
     """The description of the adapted model.
 
-    If the frequencies of the classes are known now, labels are no longer decided for other hospitals. ``digests`` are
+    If the shifts rest on labels or known frequencies, labels are no longer decided for other hospitals. ``digests`` are
     those of the recordings whose labels were used; they count as training recordings from now on.
     """
     trained_on = before.trained_on.and_of(digests, adaptation.model)
-    after = replace(before, adapted=adaptation, trained_on=trained_on)
+    after = replace(before, adapted=adaptation, trained_on=trained_on, mean_probabilities=None)
     if adaptation.basis == FROM_RECORDINGS:
         return after
     return replace(after, recipe=replace(before.recipe, elsewhere=0.0), hospitals=None)
@@ -193,13 +204,25 @@ def write_adapted(source: Path, folder: Path, description: Description, shifts: 
     write_json(folder / DESCRIPTION, description.as_json())
 
 
+def name_limits(classes: Sequence[str], shifts: np.ndarray) -> None:
+    """Warn of the classes whose shift without labels ends at the limit."""
+    for code in np.array(classes)[abs(shifts) >= LIMIT]:
+        print_line(
+            f"warning: {full_name(code)} seems far more or less frequent than where the model was trained. Look at the "
+            "recordings: short or noisy ones, or few leads, can look like another rhythm"
+        )
+
+
 def table(classes: Sequence[str], frequencies: np.ndarray, p: np.ndarray, shifts: np.ndarray) -> str:
-    """Each class's frequency at the hospital, mean probability before and after, and shift, in clinical order."""
+    """Each class's frequency at the hospital, mean probability before and after, and shift, in clinical order.
+
+    A frequency that is NaN, because it is not known, is a dash.
+    """
     before, after = p.mean(axis=(0, 1)), shifted(p, shifts).mean(axis=(0, 1))
     lines = [f"{'class':44s}  frequency  mean probability: before  after  shift of the log-odds"]
     for k in sorted(range(len(classes)), key=lambda k: clinical_rank(classes[k])):
         name = f"{full_name(classes[k])} ({abbreviation(classes[k])})"
-        frequency = "not given" if np.isnan(frequencies[k]) else f"{frequencies[k]:.3f}"
+        frequency = "-" if np.isnan(frequencies[k]) else f"{frequencies[k]:.3f}"
         lines.append(f"{name:44.44s}  {frequency:>9}  {before[k]:>24.3f}  {after[k]:5.3f}  {shifts[k]:+21.2f}")
     return "\n".join(lines)
 
@@ -208,16 +231,16 @@ def verdict(
     before: Description, after: Description, weights: Weights, sample: Sample, adaptation: Adaptation
 ) -> list[str]:
     """The Challenge metric of the recordings before and after, and what follows from it."""
-    labels = sample.labels
+    labels, p = sample.labels[sample.labelled], sample.p[:, sample.labelled]
     if weights.normal is None:
         return ["Whether this helps is not measured: the Challenge metric needs sinus rhythm among the classes."]
     if adaptation.basis == FROM_LABELS:
-        adapted = cross_validated(sample.p, labels, adaptation.shifts != 0)
+        adapted = cross_validated(p, labels, adaptation.shifts != 0)
         how = "each part with shifts from the labels of the others"
     else:
-        adapted, how = shifted(sample.p, adaptation.shifts), "whose labels were not used"
-    both = (before, sample.p), (after, adapted)
-    parts = [metric_parts(weights, labels, decider.decide(p, "challenge")[0]) for decider, p in both]
+        adapted, how = shifted(p, adaptation.shifts), "whose labels were not used"
+    both = (before, p), (after, adapted)
+    parts = [metric_parts(weights, labels, decider.decide(of, "challenge")[0]) for decider, of in both]
     possible = parts[0][1]
     if not possible.any():
         return ["Whether this helps cannot be said: the recordings have no label but sinus rhythm, or none."]
@@ -233,7 +256,7 @@ def verdict(
     if is_now <= was:
         lines.append("The adaptation does not help here. Keep MODEL.")
     elif low <= 0:
-        lines.append("It probably helps; more labelled recordings would make it certain.")
+        lines.append("It probably helps; more recordings with labels would make that certain.")
     return lines
 
 

@@ -20,10 +20,13 @@ ENOUGH = (
 )
 FREQUENCY_DEVIATION = 2.0  # of the prior of a shift to a known frequency, which is surer than a counted one
 LARGEST_SHIFT = 20.0  # of a class's log-odds
-TRIED = np.linspace(-5, 5, 201)  # shifts that are tried without labels
-# The classes that are fitted without labels: a recording has one of these rhythms, and hospitals define them alike.
-# Other classes are labelled too differently: fitted in this way, they can lose more than they gain.
-RHYTHMS = ("SNR", "SB", "STach", "AF", "AFL", "PR")
+# The classes that are fitted without labels. Rate and P waves define them, so hospitals label them alike. Other classes
+# are labelled too differently: fitted in this way they can lose more than they gain.
+RHYTHMS = ("SNR", "SB", "STach")
+# Probabilities also depend on the length and noise of the recordings. So more recordings than this say no more, and a
+# shift ends at the limit.
+MOST_COUNTED = 50
+LIMIT = 2.5
 PARTS = 5  # of the cross-validation
 DIGEST = re.compile("[0-9a-f]{64}")
 FROM_LABELS, FROM_FREQUENCIES, FROM_RECORDINGS = BASES = ("labels", "known frequencies", "recordings alone")
@@ -101,17 +104,19 @@ def shifts_by_recordings(
     where the model was trained. If a class is present in a fraction f of the hospital's recordings and in a fraction u
     of the training's, a recording with probability q is q f / u + (1 - q) (1 - f) / (1 - u) times as likely there
     (Saerens, Latinne and Decaestecker, Neural Computation 2002). The shift, that of the log-odds from u to f, is the
-    most probable one, given a normal prior around 0.
+    most probable one up to LIMIT, given a normal prior around 0.
     """
     fitted = is_rhythm(classes)
     q, u = p.mean(axis=0)[:, fitted], np.clip(usual[fitted], 1e-6, 1 - 1e-6)
 
     def log_likelihood(f: np.ndarray) -> np.ndarray:
-        return np.log(q * (f / u) + (1 - q) * ((1 - f) / (1 - u))).sum(axis=0)
+        log_ratio = np.log(q * (f / u) + (1 - q) * ((1 - f) / (1 - u)))
+        return min(len(q), MOST_COUNTED) * log_ratio.mean(axis=0)
 
-    log_posterior = [log_likelihood(shifted(u, shift)) - shift**2 / (2 * deviation**2) for shift in TRIED]
+    tried = np.linspace(-LIMIT, LIMIT, 101)
+    log_posterior = [log_likelihood(shifted(u, shift)) - shift**2 / (2 * deviation**2) for shift in tried]
     shifts = np.zeros(len(classes))
-    shifts[fitted] = TRIED[np.argmax(log_posterior, axis=0)]
+    shifts[fitted] = tried[np.argmax(log_posterior, axis=0)]
     return shifts
 
 
