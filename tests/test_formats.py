@@ -82,7 +82,8 @@ def test_the_driver_and_python_give_the_same_outputs(tmp_path, model_folder):
     assert done.returncode == 1 and "2 of 3 recordings done" in done.stdout and "cut.edf: is no EDF file" in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.fn]*.csv")) == ["A1.csv", "B1.csv", "cut.csv"]
     outputs = [load_outputs(tmp_path / f"out/{name}.csv") for name in ("A1", "B1")]
-    assert outputs[0][1:] == outputs[1][1:] and sum(map(int, outputs[1][2])) > 0
+    assert outputs[0][1:3] == outputs[1][1:3] and sum(map(int, outputs[1][2])) > 0
+    np.testing.assert_allclose(outputs[0][3], outputs[1][3], atol=1e-5)  # rows of a batch may round differently
     model = load_model(model_folder, compute=pick_compute("cpu", float32=True))
     expected = run_model(model, header_text("A1", COUNTS // 2, comments=("#Age: 60", "#Sex: Female")), COUNTS // 2)
     assert run_recording(model, header) == run_recording(model, str(other)) == expected

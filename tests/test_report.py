@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -199,18 +200,21 @@ def test_perfect_outputs(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header",
+    "headers",
     [
-        {"comments": ("#Age: 3", "#Dx: 164889003,$\\frac$,$x_$")},  # looks like a formula to matplotlib
-        {"rate": "500Hz"},  # only the scorer can read this header
-        {"comments": ("#Dx: 426783006",)},  # sinus rhythm alone: the metric is not defined
+        [
+            {"comments": ("#Age: 3", "#Dx: 164889003,$\\frac$,$x_$")},  # looks like a formula to matplotlib
+            {"rate": "500Hz"},  # only the scorer can read this header
+        ],
+        [{"comments": ("#Dx: 426783006",)}],  # sinus rhythm alone: the metric is not defined
     ],
 )
-@pytest.mark.parametrize("score", ["0.9", "-3.5", "inf"])
-def test_an_unusual_recording(tmp_path, header, score):
-    write_recording(tmp_path / "data", "A1", **header)
+def test_unusual_recordings(tmp_path, headers):
     (tmp_path / "outputs").mkdir()
-    (tmp_path / "outputs/A1.csv").write_text(f"#A1\n426783006,39732003\n1,1\n{score},{score}\n")
+    for i, (header, score) in enumerate(product(headers, ("0.9", "-3.5", "inf"))):
+        write_recording(tmp_path / "data", f"A{i}", **header)
+        text = f"#A{i}\n426783006,39732003\n1,1\n{score},{score}\n"
+        (tmp_path / f"outputs/A{i}.csv").write_text(text)
     page = write_report(tmp_path / "data", tmp_path / "outputs", tmp_path / "report.html")
     assert "Challenge metric" in page.text and "99999" not in page.text
 
