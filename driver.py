@@ -22,11 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ecg import progress
 from ecg.cli import ALL_WELL, NOTHING_DONE, SOME_FAILED, Arguments, run
 from ecg.data.formats.opening import recording_name
 from ecg.data.listing import find_recordings, signal_changed_at
 from ecg.data.prefetch import PreparedRecording, blocks_for_process, run_batches
+from ecg.decision.adaptation import remark_on_hospital
 from ecg.errors import RecordError, printable
 from ecg.evaluation.notes import DECISION, NOTES, TRAINED_ON, WARNING, Note, NoteFile, merge_notes, summary_lines
 from ecg.evaluation.outputs import format_outputs, parse_outputs
@@ -41,6 +44,7 @@ FAILURES = "failures"  # the list of failures is failures.csv
 LISTS = (FAILURES, NOTES)  # no recording may have these names
 MODEL_NOTE = ".model"  # the file in OUTPUTS that holds the digest of the model that made them, and the decision
 MOST_UNWRITTEN = 1000  # outputs that may wait for the disk
+MOST_LOOKED_AT = 500  # outputs, for a remark on all of them
 
 Failure = tuple[str, str]  # a recording's name and the reason
 
@@ -106,6 +110,7 @@ def main() -> int:
         return ALL_WELL
     failures += [("", str(error)) for error in refused]
     exit_code = report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
+    about_model = about_model or remark_on_folder(model, headers, outputs)
     for line in summary_lines(merge_notes(outputs, names_of(headers), about_model), outputs):
         print(line)
     return exit_code
@@ -205,6 +210,19 @@ def run_prepared(
             notes.append(Note(name, TRAINED_ON, TRAINED_ON_IT))
         predictions.append(Prediction(labels.tolist(), scores.tolist(), notes))
     return predictions
+
+
+def remark_on_folder(model: "Model", headers: Sequence[Path], outputs: Path) -> str:
+    """What the probabilities of the recordings together say about their hospital, "" if nothing."""
+    usual = model.description.mean_probabilities
+    if usual is None:
+        return ""
+    p = []
+    for path in headers[:: max(len(headers) // MOST_LOOKED_AT, 1)]:
+        found = parse_outputs(read_text(outputs / f"{recording_name(path)}.csv"))
+        if found and any(found[2]):  # a failure has no positive score
+            p.append(found[2])
+    return remark_on_hospital(np.array([p]), model.classes, usual) if p else ""
 
 
 def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:

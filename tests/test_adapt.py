@@ -15,10 +15,12 @@ from ecg.data.header import read_diagnoses
 from ecg.data.listing import find_recordings
 from ecg.data.record import read_record, signal_digest
 from ecg.decision.adaptation import (
+    ENOUGH,
     LARGEST_SHIFT,
     LIMIT,
     cross_validated,
     is_rhythm,
+    remark_on_hospital,
     shifted,
     shifts_by_frequencies,
     shifts_by_labels,
@@ -313,6 +315,15 @@ def test_a_shift_that_ends_at_the_limit_is_warned_of(tmp_path):
     assert shifts[SB] == LIMIT and shifts[SNR] < 0
 
 
+def test_a_usual_folder_and_a_small_one_have_no_remark():
+    classes, usual = [WEIGHTS.classes[column] for column in (LAD, SNR)], np.array([0.2, 0.75])
+    rare = np.tile([0.2, 0.01], (1, ENOUGH, 1))
+    assert remark_on_hospital(rare, classes, usual).startswith("sinus rhythm seems to be in ")
+    assert remark_on_hospital(rare[:, 1:], classes, usual) == ""
+    assert remark_on_hospital(np.tile([0.9, 0.75], (1, ENOUGH, 1)), classes, usual) == ""
+    assert remark_on_hospital(rare[..., :1], classes[:1], usual[:1]) == ""
+
+
 def test_recordings_without_labels_are_enough(hospital, tmp_path):
     data = some_of(hospital, 20, tmp_path / "data")
     for header in data.glob("*.hea"):
@@ -389,7 +400,13 @@ def test_driver_and_evaluation_and_report_say_that_the_model_is_adapted(hospital
     assert f"\nNote: {line}\n" in scored.stdout and f"Note: {line}." in report.read_text()
     again = call_script("driver.py", OPEN, hospital, tmp_path / "out")  # of another model, the note goes
     assert again.returncode == 0 and line not in again.stdout
-    assert line not in call_script("evaluate_model.py", hospital, tmp_path / "out").stdout
+    scored = call_script("evaluate_model.py", hospital, tmp_path / "out").stdout
+    assert line not in scored
+    remark = (
+        r"sinus rhythm seems to be in [345]\d % of the recordings, and was in 75 % where the model was trained: tool"
+    )
+    assert re.search(rf"\n{remark}", again.stdout) and re.search(rf"\nNote: {remark}", scored)
+    assert not re.search(remark, printed)
 
 
 def test_the_labelled_recordings_join_the_training_recordings(hospital, adapted, model_copy, tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg.classes import abbreviation
+from ecg.classes import NORMAL, abbreviation
 from ecg.decision.calibration import PRIOR_DEVIATION, shifts_to
 
 FEWEST = 10  # recordings: fewer are refused
@@ -27,6 +27,7 @@ RHYTHMS = ("SNR", "SB", "STach")
 # shift ends at the limit.
 MOST_COUNTED = 50
 LIMIT = 2.5
+FAR = 1.0  # a shift of sinus rhythm that deserves a remark
 PARTS = 5  # of the cross-validation
 DIGEST = re.compile("[0-9a-f]{64}")
 FROM_LABELS, FROM_FREQUENCIES, FROM_RECORDINGS = BASES = ("labels", "known frequencies", "recordings alone")
@@ -118,6 +119,24 @@ def shifts_by_recordings(
     shifts = np.zeros(len(classes))
     shifts[fitted] = tried[np.argmax(log_posterior, axis=0)]
     return shifts
+
+
+def remark_on_hospital(p: np.ndarray, classes: Sequence[str], usual: np.ndarray) -> str:
+    """One line if sinus rhythm is far more or less frequent than where the model was trained, "" if not.
+
+    The arguments are those of shifts_by_recordings. Fewer than ENOUGH recordings have no remark.
+    """
+    if NORMAL not in classes or p.shape[1] < ENOUGH:
+        return ""
+    normal = classes.index(NORMAL)
+    shift = shifts_by_recordings(p, classes, usual)[normal]
+    if abs(shift) < FAR:
+        return ""
+    here, there = (f"{100 * frequency:.0f} %" for frequency in (shifted(usual[normal], shift), usual[normal]))
+    return (
+        f"sinus rhythm seems to be in {here} of the recordings, and was in {there} where the model was trained: "
+        "tools/adapt.py --unlabelled fits the model to them"
+    )
 
 
 def is_rhythm(classes: Sequence[str]) -> np.ndarray:
