@@ -4,7 +4,8 @@
 Writes OUTPUTS/NAME.csv for each recording: a WFDB header with its signal, or a file of another format, such as EDF or
 DICOM. A recording that cannot be read, or is no ECG, does not stop the others: its output has no positive label, and
 OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if no recording could be run.
-OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model was trained on.
+OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model was trained on. It
+says if sinus rhythm is far more or less frequent than where the model was trained.
 
 --decide clinical chooses labels by a threshold for each class, and never two that exclude each other (docs/classes.md).
 If no class is positive, the result is inconclusive, and notes.csv says why. --decide challenge chooses them for the
@@ -14,10 +15,12 @@ Recordings are rerun if they, the model or the decision have changed.
 Several processes can share the folder, with the same outputs: torchrun OPTIONS driver.py MODEL DATA OUTPUTS
 """
 
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +41,7 @@ from ecg.model.trained_on import TRAINED_ON_IT
 from ecg.recipe import CHOICES
 
 if TYPE_CHECKING:
+    from ecg.model.description import Description
     from ecg.model.folder import Model
 
 FAILURES = "failures"  # the list of failures is failures.csv
@@ -110,7 +114,7 @@ def main() -> int:
         return ALL_WELL
     failures += [("", str(error)) for error in refused]
     exit_code = report_failures(outputs / f"{FAILURES}.csv", failures, len(headers) + len(refused))
-    about_model = about_model or remark_on_folder(model, headers, outputs)
+    about_model = about_model or remark_on_folder(model.description, headers, outputs)
     for line in summary_lines(merge_notes(outputs, names_of(headers), about_model), outputs):
         print(line)
     return exit_code
@@ -212,17 +216,18 @@ def run_prepared(
     return predictions
 
 
-def remark_on_folder(model: "Model", headers: Sequence[Path], outputs: Path) -> str:
+def remark_on_folder(description: "Description", headers: Sequence[Path], outputs: Path) -> str:
     """What the probabilities of the recordings together say about their hospital, "" if nothing."""
-    usual = model.description.mean_probabilities
-    if usual is None:
+    usual = description.mean_probabilities
+    if usual is None or description.recipe.challenge_labels != "expected":  # a vote's thresholds are not fitted
         return ""
     p = []
-    for path in headers[:: max(len(headers) // MOST_LOOKED_AT, 1)]:
-        found = parse_outputs(read_text(outputs / f"{recording_name(path)}.csv"))
-        if found and any(found[2]):  # a failure has no positive score
-            p.append(found[2])
-    return remark_on_hospital(np.array([p]), model.classes, usual) if p else ""
+    for path in headers[:: math.ceil(len(headers) / MOST_LOOKED_AT)]:
+        with suppress(RecordError, OSError):  # an output may have been moved away
+            found = parse_outputs(read_text(outputs / f"{recording_name(path)}.csv"))
+            if found and any(found[2]):  # a failure has no positive score
+                p.append(found[2])
+    return remark_on_hospital(np.array([p]), description.classes, usual) if p else ""
 
 
 def report_failures(path: Path, failures: list[Failure], recordings: int) -> int:

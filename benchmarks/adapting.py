@@ -261,7 +261,7 @@ def draw(
         numbers = [number for of, number in figures if of == name]
         low, high = np.array([difference(figures[name, number], RULE)[1:] for number in numbers]).T
         axes.fill_between(numbers, low, high, color="C0", alpha=0.2, linewidth=0, label="95 % interval")
-        for rule, style in {RULE: "C0o-", FREQUENCIES: "C2s--", UNLABELLED: "C1^:"}.items():
+        for rule, style in {RULE: "C0o-", FREQUENCIES: "C2s--"}.items():
             axes.plot(numbers, [difference(figures[name, number], rule)[0] for number in numbers], style, label=rule)
         axes.axhline(0, color="0.4", linewidth=1)
         axes.set(title=f"{name}\n({len(hospitals[name].labels):,} recordings)", xscale="log", xlabel="recordings")

@@ -4,12 +4,15 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+import helper_code
+from driver import remark_on_folder
 from ecg.classes import find_class, load_weights
 from ecg.data.header import read_diagnoses
 from ecg.data.listing import find_recordings
@@ -305,7 +308,7 @@ def test_probabilities_that_drift_shift_little(number):
 
 
 def test_a_shift_that_ends_at_the_limit_is_warned_of(tmp_path):
-    for i in range(10):  # too fast for people, and without noise
+    for i in range(10):  # without noise, so all are surely slow
         slow = simulate_signal(["SB"], 60, "male", 500, 10, np.random.default_rng(i), noise=False)
         write_recording(tmp_path / "data", f"R{i}", slow, comments=())
     result = call_script("tools/adapt.py", OPEN, tmp_path / "data", tmp_path / "adapted", "--unlabelled")
@@ -317,11 +320,33 @@ def test_a_shift_that_ends_at_the_limit_is_warned_of(tmp_path):
 
 def test_a_usual_folder_and_a_small_one_have_no_remark():
     classes, usual = [WEIGHTS.classes[column] for column in (LAD, SNR)], np.array([0.2, 0.75])
-    rare = np.tile([0.2, 0.01], (1, ENOUGH, 1))
-    assert remark_on_hospital(rare, classes, usual).startswith("sinus rhythm seems to be in ")
+    rare, common = (np.tile([0.2, p], (1, ENOUGH, 1)) for p in (0.01, 0.99))
+    at_limit = remark_on_hospital(rare, classes, usual)
+    assert (
+        " in 20 % or fewer of the recordings, and was in 75 % where the model was trained. Short or noisy" in at_limit
+    )
+    own = remark_on_hospital(common, ("LAD", "SNR"), np.array([0.2, 0.3]))
+    assert " % or more of the recordings, and was in 30 % where" in own
     assert remark_on_hospital(rare[:, 1:], classes, usual) == ""
     assert remark_on_hospital(np.tile([0.9, 0.75], (1, ENOUGH, 1)), classes, usual) == ""
     assert remark_on_hospital(rare[..., :1], classes[:1], usual[:1]) == ""
+
+
+def test_the_remark_looks_at_some_outputs_and_leaves_out_failures_and_missing_ones(tmp_path):
+    description, headers = read_description(OPEN), [Path(f"R{i}.hea") for i in range(1001)]
+    rare = description.mean_probabilities.copy()
+    rare[SNR] = 0.1
+    for i, path in enumerate(headers[::3]):  # 334 of 1,001, and half of them are failures
+        scores = [0] * 24 if i % 2 else rare.tolist()
+        helper_code.save_outputs(tmp_path / f"{path.stem}.csv", path.stem, description.classes, [0] * 24, scores)
+    assert "sinus rhythm seems to be in 20 % or fewer" in remark_on_folder(description, headers, tmp_path)
+    assert remark_on_folder(replace(description, mean_probabilities=None), headers, tmp_path) == ""
+    voting = replace(description, recipe=replace(description.recipe, challenge_labels="vote"))
+    assert remark_on_folder(voting, headers, tmp_path) == ""
+    for path in headers[:720:6]:
+        (tmp_path / f"{path.stem}.csv").unlink()
+    assert remark_on_folder(description, headers, tmp_path) == ""  # fewer than 50 are left
+    assert remark_on_folder(description, headers[1:2], tmp_path) == ""
 
 
 def test_recordings_without_labels_are_enough(hospital, tmp_path):
@@ -402,9 +427,7 @@ def test_driver_and_evaluation_and_report_say_that_the_model_is_adapted(hospital
     assert again.returncode == 0 and line not in again.stdout
     scored = call_script("evaluate_model.py", hospital, tmp_path / "out").stdout
     assert line not in scored
-    remark = (
-        r"sinus rhythm seems to be in [345]\d % of the recordings, and was in 75 % where the model was trained: tool"
-    )
+    remark = r"sinus rhythm seems to be in [345]\d % of the recordings, and was in 75 % where the model was trained[.] "
     assert re.search(rf"\n{remark}", again.stdout) and re.search(rf"\nNote: {remark}", scored)
     assert not re.search(remark, printed)
 

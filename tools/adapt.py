@@ -15,10 +15,11 @@ with the same networks. Its model.json and its outputs say that it is adapted. W
 
 --keep CLASS leaves a class as it is, for example one that the hospital's labels never name although it occurs.
 
-The table shows each class's frequency at the hospital (with --unlabelled an estimate), the mean probability before and
-after, and the shift. The last lines tell whether it helps here, if recordings have labels: their Challenge metric
-before and after. Where the shifts rest on labels, each part of the recordings is scored with shifts from the labels of
-the others. If the metric does not rise, keep MODEL. docs/guide.md says how many recordings are enough.
+The table shows each class's frequency at the hospital (with --unlabelled an estimate, within limits), the mean
+probability before and after, and the shift. The last lines tell whether it helps here, if recordings have labels: their
+Challenge metric before and after. Where the shifts rest on labels, each part of the recordings is scored with shifts
+from the labels of the others. If the metric does not rise, keep MODEL. docs/guide.md says how many recordings
+are enough.
 """
 
 import sys
@@ -110,7 +111,7 @@ def main() -> int:
         frequencies = sample.labels.mean(axis=0)
     shifts[kept] = 0
     if basis == FROM_RECORDINGS:
-        frequencies[shifts == 0] = np.nan
+        frequencies[kept] = np.nan
         name_limits(model.classes, shifts)
     adaptation = Adaptation(shifts, len(sample.labels), basis, model_digest(args.model))
     description = adapted_description(model.description, adaptation, sample.digests if basis == FROM_LABELS else [])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg.classes import NORMAL, abbreviation
+from ecg.classes import abbreviation
 from ecg.decision.calibration import PRIOR_DEVIATION, shifts_to
 
 FEWEST = 10  # recordings: fewer are refused
@@ -126,16 +126,19 @@ def remark_on_hospital(p: np.ndarray, classes: Sequence[str], usual: np.ndarray)
 
     The arguments are those of shifts_by_recordings. Fewer than ENOUGH recordings have no remark.
     """
-    if NORMAL not in classes or p.shape[1] < ENOUGH:
+    normal = [k for k, code in enumerate(classes) if abbreviation(code) == "SNR"]
+    if not normal or p.shape[1] < ENOUGH:
         return ""
-    normal = classes.index(NORMAL)
-    shift = shifts_by_recordings(p, classes, usual)[normal]
+    shift, u = shifts_by_recordings(p, classes, usual)[normal[0]], usual[normal[0]]
     if abs(shift) < FAR:
         return ""
-    here, there = (f"{100 * frequency:.0f} %" for frequency in (shifted(usual[normal], shift), usual[normal]))
+    here, at_limit = f"{100 * shifted(u, shift):.0f} %", abs(shift) >= LIMIT
+    if at_limit:
+        here += " or more" if shift > 0 else " or fewer"
+    doubt = ". Short or noisy recordings, or few leads, can look like that" if at_limit else ""
     return (
-        f"sinus rhythm seems to be in {here} of the recordings, and was in {there} where the model was trained: "
-        "tools/adapt.py --unlabelled fits the model to them"
+        f"sinus rhythm seems to be in {here} of the recordings, and was in {100 * u:.0f} % where the model was trained"
+        f'{doubt}. See "Fitting a model to a hospital" in docs/guide.md'
     )
 
 
