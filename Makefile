@@ -3,8 +3,9 @@
 # make bench         time every stage beside the plain way to do the same (minutes)
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles a module when it is first used. To compile all of them takes longer than to install them.
+# pip would compile the packages on one core. Some of their files are templates that cannot be compiled.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 .PHONY: demo test bench clean
 
@@ -23,10 +24,12 @@ bench: .venv/run.stamp
 .venv/run.stamp: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -r requirements.txt
+	$(COMPILE)
 	touch $@
 
 .venv/develop.stamp: $(wildcard requirements*.txt) .venv/run.stamp
 	$(INSTALL) -r requirements-dev.txt
+	$(COMPILE)
 	touch $@
 
 clean:
