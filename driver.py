@@ -4,8 +4,8 @@
 Writes OUTPUTS/NAME.csv for each recording: a WFDB header with its signal, or a file of another format, such as EDF or
 DICOM. A recording that cannot be read, or is no ECG, does not stop the others: its output has no positive label, and
 OUTPUTS/failures.csv lists its name and the reason. The exit code is then 1, or 2 if no recording could be run.
-OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model was trained on. It
-says if sinus rhythm is far more or less frequent than where the model was trained.
+OUTPUTS/notes.csv lists what is unusual about the other recordings, and those that the model was trained on. It says
+if sinus rhythm is far more or less frequent than where the model was trained.
 
 --decide clinical chooses labels by a threshold for each class, and never two that exclude each other (docs/classes.md).
 If no class is positive, the result is inconclusive, and notes.csv says why. --decide challenge chooses them for the
@@ -222,7 +222,7 @@ def remark_on_folder(description: "Description", headers: Sequence[Path], output
     if usual is None or description.recipe.challenge_labels != "expected":  # a vote's thresholds are not fitted
         return ""
     p = []
-    for path in headers[:: math.ceil(len(headers) / MOST_LOOKED_AT)]:
+    for path in headers[:: math.ceil(len(headers) / MOST_LOOKED_AT) or 1]:
         with suppress(RecordError, OSError):  # an output may have been moved away
             found = parse_outputs(read_text(outputs / f"{recording_name(path)}.csv"))
             if found and any(found[2]):  # a failure has no positive score
