@@ -110,8 +110,7 @@ def train_ensemble(training: Training, model: Path) -> None:
     write_out_of_fold(model / "out_of_fold.csv", training.names, fold_of, weights, p)
     os.replace(training.work_dir / EPOCH_LOG, model / EPOCH_LOG)
     write_weights(model / MODEL_WEIGHTS, weights)
-    description = training.describe(thresholds, clinical, histories, figures, p.mean(axis=0))
-    save_model(model, description, networks)
+    save_model(model, training.describe(thresholds, clinical, histories, figures, p.mean(axis=0)), networks)
     shutil.rmtree(training.work_dir / "store")  # first the patients' data, in case this is interrupted
     shutil.rmtree(training.work_dir)
     progress.print_line(f"The model is in {model}. Run it: python driver.py {model} DATA OUTPUTS")
